@@ -1,0 +1,63 @@
+package catalog
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// OID identifies an object within its catalog.
+type OID = uint32
+
+// Object is something that exists, as the catalogs have it.
+type Object struct {
+	Type      ObjectType
+	Class     OID // the catalog that it is in
+	OID       OID
+	Schema    string // empty for types that live in none
+	Name      string
+	Signature string // routines: the name with its argument types
+	Owner     OID
+}
+
+// String is the object's name for people, quoted as in SQL where there is a need.
+func (o Object) String() string {
+	name := o.Name
+	if o.Signature != "" {
+		name = o.Signature
+	}
+	if o.Schema != "" {
+		name = o.Schema + "." + name
+	}
+	return string(o.Type) + " " + name
+}
+
+// SQL is the object's name in a statement. The names must come from the catalogs.
+func (o Object) SQL() string {
+	switch {
+	case o.Type == "large_object" || o.Type == "parameter":
+		// An OID, or a name such as foo.bar whose parts PostgreSQL accepts unquoted.
+		return o.Name
+	case o.Signature != "":
+		// Types come from format_type, which quotes; the name is quoted here.
+		return pgx.Identifier{o.Schema, o.Name}.Sanitize() + strings.TrimPrefix(o.Signature, o.Name)
+	case o.Schema != "":
+		return pgx.Identifier{o.Schema, o.Name}.Sanitize()
+	default:
+		return Quote(o.Name)
+	}
+}
+
+// Public is what grants to everybody are to. No role can have this name.
+const Public = "public"
+
+// Quote quotes one identifier, always: an unquoted current_user or session_user would be another role.
+func Quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// Grantee is a role as it stands behind TO and FROM; Public is PUBLIC.
+func Grantee(name string) string {
+	if name == Public {
+		return "PUBLIC"
+	}
+	return Quote(name)
+}

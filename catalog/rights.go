@@ -1,0 +1,42 @@
+package catalog
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Rights is what the connected role may do with another role. A superuser may do all of it.
+type Rights struct {
+	OID       OID
+	Name      string
+	Superuser bool // the other role is a superuser
+	Usage     bool // it inherits the other role's privileges, and so may grant on what that role owns
+	Set       bool // it may SET ROLE to it
+	Admin     bool // it may grant it, alter it and drop it
+}
+
+//go:embed rights.sql
+var rightsSQL string
+
+// ReadRights reads what the connected role may do with these roles. Roles that do not exist are left out.
+func ReadRights(ctx context.Context, q Querier, oids []OID) (map[OID]Rights, error) {
+	rights := make(map[OID]Rights, len(oids))
+	if len(oids) == 0 {
+		return rights, nil
+	}
+	rows, err := q.Query(ctx, rightsSQL, oids)
+	if err != nil {
+		return nil, fmt.Errorf("read rights over other roles: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Rights])
+	if err != nil {
+		return nil, fmt.Errorf("read rights over other roles: %w", err)
+	}
+	for _, r := range list {
+		rights[r.OID] = r
+	}
+	return rights, nil
+}

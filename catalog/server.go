@@ -1,0 +1,41 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Server is what a connection's server is, and who we are on it.
+type Server struct {
+	Version     int // the major version
+	DatabaseOID OID
+	Database    string
+	Role        string // the connected role
+	RoleOID     OID
+	Superuser   bool
+	Inherit     bool // the role inherits what it is a member of; on PostgreSQL 14 and 15 all or nothing
+}
+
+// MembershipOptions reports whether each membership has its own INHERIT and SET options, and each grantor its own row.
+func (s Server) MembershipOptions() bool { return s.Version >= 16 }
+
+// Querier is what reading needs: a connection or a transaction.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// ReadServer asks the server what it is.
+func ReadServer(ctx context.Context, q Querier) (s Server, err error) {
+	err = q.QueryRow(ctx, `
+		select current_setting('server_version_num')::integer / 10000, d.oid, d.datname, r.rolname, r.oid, r.rolsuper, r.rolinherit
+		from pg_catalog.pg_database as d, pg_catalog.pg_roles as r
+		where d.datname = current_database() and r.rolname = current_user`).
+		Scan(&s.Version, &s.DatabaseOID, &s.Database, &s.Role, &s.RoleOID, &s.Superuser, &s.Inherit)
+	if err != nil {
+		return s, fmt.Errorf("ask the server what it is: %w", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/spf13/cobra"
+)
+
+// connection is how to reach the database.
+type connection struct{ url string }
+
+func (c *connection) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&c.url, "database-url", "d", "", "connection URL or keyword/value string (default: libpq's environment)")
+}
+
+func (c *connection) config() (*pgx.ConnConfig, error) { return parseURL(c.url) }
+
+func parseURL(url string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		// pgconn's text repeats the string with its password masked, which is of use, and the parser's own words.
+		return nil, usageError{fmt.Errorf("read the connection string: %w", err)}
+	}
+	return config, nil
+}
+
+// explained turns an error of connecting into one that says what to do.
+func explained(err error) error {
+	var connectErr *pgconn.ConnectError
+	if !errors.As(err, &connectErr) {
+		return err
+	}
+	hint := "is the server running there? The database is named by --database-url, PG_SYNC_ROLES_DATABASE_URL or libpq's environment"
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "28P01"), strings.Contains(text, "28000"):
+		hint = "check the user, the password and the server's pg_hba.conf"
+	case strings.Contains(text, "3D000"):
+		hint = "create the database, or name another one"
+	case strings.Contains(text, "42501"):
+		hint = "the role needs CONNECT on the database"
+	case strings.Contains(text, "08P01"), strings.Contains(text, "unsupported startup parameter"):
+		hint = "a connection pooler in transaction mode cannot be used: LISTEN needs a session; connect to the server itself"
+	case strings.Contains(text, "no such host"), strings.Contains(text, "hostname resolving"):
+		hint = "check the host's name"
+	}
+	return fmt.Errorf("%w\nHint: %s", err, hint)
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/migrations"
+)
+
+func migrateCommand() *cobra.Command {
+	var c connection
+	var force bool
+	cmd := &cobra.Command{
+		Use:       "migrate [up|down|version]",
+		Short:     "Install, upgrade or remove the schema sync_roles",
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"up", "down", "version"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := c.config()
+			if err != nil {
+				return err
+			}
+			what := "up"
+			if len(args) == 1 {
+				what = args[0]
+			}
+			out := cmd.OutOrStdout()
+			switch what {
+			case "down":
+				left, err := migrations.Down(cmd.Context(), config, force)
+				if err != nil {
+					return explained(err)
+				}
+				_, err = fmt.Fprintf(out, "Removed schema sync_roles from database %q. No access was taken away; what stays:\n"+
+					"- the privileges and memberships of %d roles\n- %d intermediate roles and keepers (_pgsr_…), which privileges go through\n- role _pgsr_lock, which other databases of the cluster may use\n",
+					config.Database, len(left.Managed), len(left.IntermediateRoles))
+				return err
+			case "version":
+				version, err := migrations.Version(cmd.Context(), config)
+				if err != nil {
+					return explained(err)
+				}
+				_, err = fmt.Fprintln(out, version)
+				return err
+			default:
+				version, err := migrations.Up(cmd.Context(), config)
+				if err != nil {
+					return explained(err)
+				}
+				_, err = fmt.Fprintf(out, "Schema sync_roles in database %q has version %d.\n", config.Database, version)
+				return err
+			}
+		},
+	}
+	c.flags(cmd)
+	cmd.Flags().BoolVar(&force, "force", false, "down: although roles are managed")
+	return cmd
+}

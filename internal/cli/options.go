@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
+
+// engineOptions are the options of the commands that reconcile.
+type engineOptions struct {
+	lockTimeout, statementTimeout time.Duration
+	advisoryLockKey               int64
+	protect, allowMembershipIn    []string
+	allowAttribute                []string
+	maxDirectGrantees             int
+	fallbackOwner                 string
+	pruneAfter                    time.Duration
+	logLevel, logFormat           string
+}
+
+func (o *engineOptions) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Second, "how long to wait for any lock")
+	f.DurationVar(&o.statementTimeout, "statement-timeout", time.Minute, "how long any statement may take")
+	f.Int64Var(&o.advisoryLockKey, "advisory-lock-key", 0, "also take pg_advisory_xact_lock with this key, for tools that coordinate by it (default: off)")
+	f.StringArrayVar(&o.protect, "protect", nil, "never manage this role (may be repeated)")
+	f.StringArrayVar(&o.allowMembershipIn, "allow-membership-in", nil, "let rows ask for membership in this privileged role, and what it reaches (may be repeated)")
+	f.StringArrayVar(&o.allowAttribute, "allow-attribute", nil, "let rows give this attribute: createrole, replication or bypassrls (may be repeated)")
+	f.IntVar(&o.maxDirectGrantees, "max-direct-grantees", 500, "entries of an object's ACL from which on exact names go through an intermediate role")
+	f.StringVar(&o.fallbackOwner, "fallback-owner", "", "who gets an ownership that is taken away (default: the connected role)")
+	f.DurationVar(&o.pruneAfter, "prune-after", time.Hour, "how long an intermediate role that holds nothing is kept")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&o.logFormat, "log-format", "", "json or console (default: console on a terminal, else json)")
+}
+
+// config checks the options.
+func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
+	for _, a := range o.allowAttribute {
+		if !slices.Contains([]string{"createrole", "replication", "bypassrls"}, a) {
+			return reconcile.Config{}, usageError{fmt.Errorf("--allow-attribute %q: allowed are createrole, replication and bypassrls", a)}
+		}
+	}
+	if o.maxDirectGrantees < 0 {
+		return reconcile.Config{}, usageError{fmt.Errorf("--max-direct-grantees %d: must not be negative", o.maxDirectGrantees)}
+	}
+	for name, d := range map[string]time.Duration{"lock-timeout": o.lockTimeout, "statement-timeout": o.statementTimeout} {
+		if d < time.Millisecond {
+			return reconcile.Config{}, usageError{fmt.Errorf("--%s %s: must be at least 1ms", name, d)}
+		}
+	}
+	log, err := o.logger(cmd.ErrOrStderr())
+	if err != nil {
+		return reconcile.Config{}, err
+	}
+	policy := reconcile.Policy{
+		MaxDirectGrantees:   o.maxDirectGrantees,
+		Protect:             o.protect,
+		AllowMembershipIn:   o.allowMembershipIn,
+		AllowAttribute:      o.allowAttribute,
+		FallbackOwner:       o.fallbackOwner,
+		PruneEmptyAfterSecs: int64(o.pruneAfter / time.Second),
+	}
+	if cmd.Flags().Changed("advisory-lock-key") {
+		policy.AdvisoryLockKey = &o.advisoryLockKey
+	}
+	return reconcile.Config{Policy: policy, LockTimeout: o.lockTimeout, StatementTimeout: o.statementTimeout, Log: log}, nil
+}
+
+func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
+	level, err := zerolog.ParseLevel(o.logLevel)
+	if err != nil || level > zerolog.ErrorLevel || level < zerolog.DebugLevel {
+		return zerolog.Logger{}, usageError{fmt.Errorf("--log-level %q: allowed are debug, info, warn and error", o.logLevel)}
+	}
+	format := o.logFormat
+	if format == "" {
+		format = "json"
+		if isTerminal(w) {
+			format = "console"
+		}
+	}
+	switch format {
+	case "json":
+	case "console":
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
+	default:
+		return zerolog.Logger{}, usageError{fmt.Errorf("--log-format %q: allowed are json and console", format)}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
+
+// output is the form in which a command prints: a table for people, JSON for machines.
+type output struct{ format outputFormat }
+
+type outputFormat string
+
+// Set implements pflag.Value.
+func (f *outputFormat) Set(s string) error {
+	if s != "text" && s != "json" {
+		return fmt.Errorf("%q: allowed are text and json", s)
+	}
+	*f = outputFormat(s)
+	return nil
+}
+
+func (f *outputFormat) String() string { return string(*f) }
+
+// Type implements pflag.Value.
+func (f *outputFormat) Type() string { return "text|json" }
+
+func (o *output) flags(cmd *cobra.Command) {
+	o.format = "text"
+	cmd.Flags().Var(&o.format, "output", "how to print")
+}
+
+func (o *output) json() bool { return o.format == "json" }
+
+// rows prints audit rows.
+func (o *output) rows(w io.Writer, rows []reconcile.AuditRow) error {
+	if o.json() {
+		return writeJSON(w, append([]reconcile.AuditRow{}, rows...))
+	}
+	if len(rows) == 0 {
+		_, err := fmt.Fprintln(w, "Nothing to do.")
+		return err
+	}
+	t := newTable(w, "ROLE", "OUTCOME", "GRANTED", "REVOKED", "WHY")
+	for _, r := range rows {
+		why := r.Error
+		if len(r.Problems) > 0 && why == "" {
+			why = r.Problems[0].Reason
+			if r.Problems[0].Fix != "" {
+				why += "; to allow it: " + r.Problems[0].Fix
+			}
+		}
+		t.row(r.Role, string(r.Outcome), strconv.Itoa(r.Granted), strconv.Itoa(r.Revoked), why)
+	}
+	return t.flush()
+}
+
+func writeJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+// table is text in columns.
+type table struct {
+	w   *tabwriter.Writer
+	err error
+}
+
+func newTable(w io.Writer, header ...string) *table {
+	t := &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	t.row(header...)
+	return t
+}
+
+func (t *table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = printable(c)
+	}
+	if _, err := fmt.Fprintln(t.w, strings.TrimRight(strings.Join(cells, "\t"), "\t")); err != nil && t.err == nil {
+		t.err = err
+	}
+}
+
+func (t *table) flush() error {
+	if t.err != nil {
+		return t.err
+	}
+	return t.w.Flush()
+}
+
+// printable escapes what would break a table, or a terminal: names may hold any character.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return s
+	}
+	return strings.Trim(strconv.Quote(s), `"`)
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes besides 0 and 1.
+const (
+	exitDiffers = 2  // plan: there is something to do; status: something is not in order
+	exitUsage   = 64 // EX_USAGE of sysexits.h
+)
+
+// exitError carries an exit code up to Run, so that everything deferred on the way runs.
+type exitError struct{ code int }
+
+func (e exitError) Error() string { return fmt.Sprintf("exit %d", e.code) }
+
+// usageError is a call that cannot be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// Run runs one command and returns the exit code. Data goes to stdout, everything else to stderr.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	command, err := root.ExecuteContextC(ctx)
+
+	var exit exitError
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.As(err, &usage), isUnknownCommand(err):
+		_, _ = fmt.Fprintf(stderr, "Error: %v\nTry: %s --help\n", err, command.CommandPath())
+		return exitUsage
+	default:
+		_, _ = fmt.Fprintf(stderr, "Error: %v\n", err)
+		return 1
+	}
+}
+
+// cobra has no type for these.
+func isUnknownCommand(err error) bool {
+	return strings.HasPrefix(err.Error(), "unknown command ")
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pg-sync-roles",
+		Short: "Keeps PostgreSQL roles' privileges equal to rows in a table",
+		Long: `pg-sync-roles keeps PostgreSQL roles' privileges equal to rows in a table.
+
+The database is named by --database-url or PG_SYNC_ROLES_DATABASE_URL, else by libpq's environment (PGHOST, PGDATABASE, …).
+Every option can also be given by environment: --lock-timeout is PG_SYNC_ROLES_LOCK_TIMEOUT.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fromEnvironment(cmd.Flags(), os.LookupEnv)
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(migrateCommand(), runCommand(), syncCommand(), planCommand(), statusCommand(), demoCommand(), versionCommand())
+	for _, c := range root.Commands() {
+		asUsageErrors(c)
+	}
+	return root
+}
+
+// asUsageErrors makes wrong arguments usage errors.
+func asUsageErrors(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		asUsageErrors(sub)
+	}
+}
+
+// fromEnvironment gives options that were not on the command line the value of their environment variable.
+func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) (err error) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "PG_SYNC_ROLES_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := lookup(name)
+		if f.Changed || !ok || value == "" || err != nil {
+			return
+		}
+		if setErr := flags.Set(f.Name, value); setErr != nil {
+			err = usageError{fmt.Errorf("environment variable %s: %w", name, setErr)}
+		}
+	})
+	return err
+}

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/migrations"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
+)
+
+func runCommand() *cobra.Command {
+	var urls []string
+	var o engineOptions
+	var interval time.Duration
+	var noMigrate bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "The daemon: keep roles as desired until told to stop",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := o.config(cmd)
+			if err != nil {
+				return err
+			}
+			if interval < time.Second {
+				return usageError{fmt.Errorf("--rescan-interval %s: must be at least 1s", interval)}
+			}
+			if len(urls) == 0 {
+				urls = []string{""}
+			}
+			var connections []*pgx.ConnConfig
+			for _, url := range urls {
+				connection, err := parseURL(url)
+				if err != nil {
+					return err
+				}
+				connections = append(connections, connection)
+			}
+			return runAll(cmd.Context(), connections, config, interval, !noMigrate)
+		},
+	}
+	cmd.Flags().StringArrayVarP(&urls, "database-url", "d", nil, "connection URL or keyword/value string; may be repeated, one loop for each database (default: libpq's environment)")
+	cmd.Flags().DurationVar(&interval, "rescan-interval", time.Minute, "how often every role is looked at")
+	cmd.Flags().BoolVar(&noMigrate, "no-migrate", false, "do not install or upgrade the schema first")
+	o.flags(cmd)
+	return cmd
+}
+
+// runAll runs one loop for each database. If one cannot start, all stop.
+func runAll(ctx context.Context, connections []*pgx.ConnConfig, config reconcile.Config, interval time.Duration, migrate bool) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	errs := make([]error, len(connections))
+	var wg sync.WaitGroup
+	for i, connection := range connections {
+		wg.Go(func() {
+			if errs[i] = runOne(ctx, connection, config, interval, migrate); errs[i] != nil {
+				stop()
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func runOne(ctx context.Context, connection *pgx.ConnConfig, config reconcile.Config, interval time.Duration, migrate bool) error {
+	log := config.Log.With().Str("database", connection.Database).Logger()
+	config.Log = log
+	if migrate {
+		version, err := migrations.Up(ctx, connection)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return explained(err)
+		}
+		log.Info().Int("version", version).Msg("schema sync_roles is installed")
+	}
+	err := loop.Run(ctx, loop.Config{
+		Open: func(ctx context.Context) (loop.Reconciler, error) {
+			engine, err := reconcile.Open(ctx, connection, config)
+			if err != nil {
+				return nil, err
+			}
+			if err := engine.Ready(ctx); err != nil {
+				_ = engine.Close(ctx)
+				return nil, err
+			}
+			return &reconciler{engine: engine, log: log}, nil
+		},
+		Connection:     connection,
+		RescanInterval: interval,
+		Log:            log,
+		Listening:      func() { log.Info().Msg("listening") },
+	})
+	if ctx.Err() != nil {
+		log.Info().Msg("stopped")
+		return nil
+	}
+	return explained(err)
+}
+
+// reconciler is what the loop sees of an engine.
+type reconciler struct {
+	engine *reconcile.Engine
+	log    zerolog.Logger
+}
+
+func (r *reconciler) Pending(ctx context.Context) error {
+	_, err := r.engine.Pending(ctx, reconcile.Notify)
+	return err
+}
+
+func (r *reconciler) Retries(ctx context.Context) error {
+	_, err := r.engine.Retries(ctx)
+	return err
+}
+
+func (r *reconciler) Expired(ctx context.Context) error {
+	_, err := r.engine.Expired(ctx)
+	return err
+}
+
+func (r *reconciler) Rescan(ctx context.Context, startup bool) error {
+	cause := reconcile.Rescan
+	if startup {
+		cause = reconcile.Startup
+	}
+	_, err := r.engine.Rescan(ctx, cause)
+	return err
+}
+
+func (r *reconciler) NextDue(ctx context.Context) (time.Time, bool, error) {
+	return r.engine.NextDue(ctx)
+}
+
+func (r *reconciler) Ping(ctx context.Context) error { return r.engine.Ping(ctx) }
+
+func (r *reconciler) Close(ctx context.Context) error { return r.engine.Close(ctx) }

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
+
+func statusCommand() *cobra.Command {
+	var c connection
+	var out output
+	cmd := &cobra.Command{
+		Use:   "status [ROLE…]",
+		Short: "How each managed role is",
+		Long: `status prints sync_roles.role_status.
+
+Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := c.config()
+			if err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			conn, err := pgx.ConnectConfig(ctx, config)
+			if err != nil {
+				return explained(err)
+			}
+			defer func() { _ = conn.Close(ctx) }()
+			var installed bool
+			if err := conn.QueryRow(ctx, "select to_regclass('sync_roles.role_status') is not null").Scan(&installed); err != nil {
+				return fmt.Errorf("look for schema sync_roles: %w", err)
+			}
+			if !installed {
+				return fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", config.Database)
+			}
+			list, err := reconcile.ReadStatuses(ctx, conn, args)
+			if err != nil {
+				return err
+			}
+			if err := printStatus(cmd.OutOrStdout(), out, list); err != nil {
+				return err
+			}
+			for _, s := range list {
+				if !s.InOrder() {
+					return exitError{exitDiffers}
+				}
+			}
+			return nil
+		},
+	}
+	c.flags(cmd)
+	out.flags(cmd)
+	return cmd
+}
+
+func printStatus(w io.Writer, out output, list []reconcile.Status) error {
+	if out.json() {
+		return writeJSON(w, append([]reconcile.Status{}, list...))
+	}
+	t := newTable(w, "ROLE", "STATUS", "SINCE", "WHY")
+	for _, s := range list {
+		since, why := "", ""
+		switch {
+		case s.PendingSince != nil:
+			since = s.PendingSince.Format("2006-01-02 15:04:05")
+		case s.ChangedAt != nil:
+			since = s.ChangedAt.Format("2006-01-02 15:04:05")
+		}
+		if s.Error != nil {
+			why = *s.Error
+		} else if len(s.Problems) > 0 {
+			why = s.Problems[0].Reason
+			if s.Problems[0].Fix != "" {
+				why += "; to allow it: " + s.Problems[0].Fix
+			}
+			if more := len(s.Problems) - 1; more > 0 {
+				why += fmt.Sprintf(" (and %d more)", more)
+			}
+		}
+		t.row(s.Role, s.Status, since, why)
+	}
+	return t.flush()
+}

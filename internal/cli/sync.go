@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
+
+func syncCommand() *cobra.Command {
+	var c connection
+	var o engineOptions
+	var out output
+	var prune bool
+	cmd := &cobra.Command{
+		Use:   "sync [ROLE…]",
+		Short: "One pass now, over these roles or all that are managed or pending",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			engine, err := open(cmd, &c, &o)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = engine.Close(cmd.Context()) }()
+			if err := engine.CheckManaged(cmd.Context(), args); err != nil {
+				return err
+			}
+			stop := showProgress(cmd.ErrOrStderr(), engine)
+			report, err := engine.Sync(cmd.Context(), args, prune)
+			stop()
+			if err != nil {
+				return err
+			}
+			if err := out.rows(cmd.OutOrStdout(), report.Rows); err != nil {
+				return err
+			}
+			statuses, err := engine.Statuses(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			bad := 0
+			for _, s := range statuses {
+				if !s.InOrder() {
+					bad++
+				}
+			}
+			if bad > 0 {
+				return fmt.Errorf("%d roles are not as desired: see pg-sync-roles status", bad)
+			}
+			return nil
+		},
+	}
+	c.flags(cmd)
+	o.flags(cmd)
+	out.flags(cmd)
+	cmd.Flags().BoolVar(&prune, "prune", false, "also drop intermediate roles that hold nothing at the moment")
+	return cmd
+}
+
+// open connects an engine as the options say.
+func open(cmd *cobra.Command, c *connection, o *engineOptions) (*reconcile.Engine, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	engineConfig, err := o.config(cmd)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := reconcile.Open(cmd.Context(), config, engineConfig)
+	if err != nil {
+		return nil, explained(err)
+	}
+	return engine, nil
+}

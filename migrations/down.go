@@ -1,0 +1,102 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Left is what Down leaves behind in the cluster.
+type Left struct {
+	Managed           []string // roles that were managed, with all that they hold
+	IntermediateRoles []string
+}
+
+// Down removes the schema and nothing else: no access is taken away. Unless forced, it refuses while roles are managed, or
+// while something outside the schema depends on it.
+func Down(ctx context.Context, config *pgx.ConnConfig, force bool) (left Left, err error) {
+	conn, err := connect(ctx, config)
+	if err != nil {
+		return left, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	version, err := installedVersion(ctx, conn)
+	if err != nil {
+		return left, err
+	}
+	if version == 0 {
+		return left, dropSchema(ctx, conn)
+	}
+
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		// Nobody may add a row while we look.
+		if _, err := tx.Exec(ctx, "lock table sync_roles.desired_grants, sync_roles.desired_roles in share row exclusive mode"); err != nil {
+			return fmt.Errorf("lock the desired rows: %w", err)
+		}
+		left.Managed, err = names(ctx, tx, "select role_name from sync_roles.desired_grants union select role_name from sync_roles.desired_roles order by 1")
+		if err != nil {
+			return fmt.Errorf("read managed roles: %w", err)
+		}
+		left.IntermediateRoles, err = names(ctx, tx, "select role_name from sync_roles.intermediate_roles union select role_name from sync_roles.keepers order by 1")
+		if err != nil {
+			return fmt.Errorf("read intermediate roles: %w", err)
+		}
+		dependents, err := names(ctx, tx, dependentsSQL)
+		if err != nil {
+			return fmt.Errorf("read what depends on schema %s: %w", Schema, err)
+		}
+		switch {
+		case len(left.Managed) > 0 && !force:
+			return fmt.Errorf("%d roles are managed (%s): delete their rows first, and let a pass take away what they gave, or use --force to leave all as it is",
+				len(left.Managed), some(left.Managed))
+		case len(dependents) > 0 && !force:
+			return fmt.Errorf("%s depend on schema %s: drop them first, or use --force to drop them too", some(dependents), Schema)
+		}
+		_, err = tx.Exec(ctx, "drop schema sync_roles cascade")
+		return err
+	})
+	return left, err
+}
+
+// dropSchema removes a schema in which no migration has been committed.
+func dropSchema(ctx context.Context, conn *pgx.Conn) error {
+	var there bool
+	err := conn.QueryRow(ctx, "select exists (select from pg_catalog.pg_namespace where nspname = 'sync_roles')").Scan(&there)
+	if err != nil {
+		return fmt.Errorf("look for schema %s: %w", Schema, err)
+	}
+	if !there {
+		return errors.New("schema sync_roles is not installed in this database")
+	}
+	_, err = conn.Exec(ctx, "drop schema sync_roles cascade")
+	return err
+}
+
+// dependentsSQL finds the views outside the schema that DROP … CASCADE would take along.
+const dependentsSQL = `
+	select distinct format('view %s', v.oid::regclass)
+	from pg_catalog.pg_depend as d
+	join pg_catalog.pg_class as c on c.oid = d.refobjid and c.relnamespace = 'sync_roles'::regnamespace
+	join pg_catalog.pg_rewrite as r on r.oid = d.objid
+	join pg_catalog.pg_class as v on v.oid = r.ev_class and v.relnamespace <> c.relnamespace
+	where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+	order by 1`
+
+func names(ctx context.Context, tx pgx.Tx, sql string) ([]string, error) {
+	rows, err := tx.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// some lists at most five names.
+func some(names []string) string {
+	if len(names) > 5 {
+		return strings.Join(names[:5], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}

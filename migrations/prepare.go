@@ -1,0 +1,129 @@
+package migrations
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const oldestServer = 140000
+
+// connect opens a connection to a server on which the schema can be installed.
+func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	var version int
+	var standby bool
+	err = conn.QueryRow(ctx, "select current_setting('server_version_num')::integer, pg_is_in_recovery()").Scan(&version, &standby)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("ask the server for its version: %w", err)
+	case version < oldestServer:
+		err = fmt.Errorf("the server is PostgreSQL %d: 14 or later is needed", version/10000)
+	case standby:
+		err = fmt.Errorf("the server at %s is a standby: connect to the primary", config.Host)
+	}
+	if err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return conn, nil
+}
+
+// ensureLockRole makes sure of the role that all passes in this cluster lock (COMMENT ON ROLE), and that we may lock it.
+func ensureLockRole(ctx context.Context, conn *pgx.Conn) error {
+	var there, mayCreate, mayLock bool
+	var me string
+	err := conn.QueryRow(ctx, `
+		select
+			exists (select from pg_catalog.pg_roles where rolname = '_pgsr_lock'),
+			rolcreaterole or rolsuper,
+			rolsuper or rolcreaterole and (
+				current_setting('server_version_num')::integer < 160000
+				or coalesce((select pg_has_role(oid, 'MEMBER WITH ADMIN OPTION') from pg_catalog.pg_roles where rolname = '_pgsr_lock'), true)
+			),
+			quote_ident(rolname)
+		from pg_catalog.pg_roles
+		where rolname = current_user`).Scan(&there, &mayCreate, &mayLock, &me)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for role _pgsr_lock: %w", err)
+	case !mayCreate:
+		return fmt.Errorf("role %s lacks CREATEROLE, without which no role can be managed; as a superuser run: ALTER ROLE %[1]s CREATEROLE", me)
+	case !mayLock:
+		return fmt.Errorf("role %s has no ADMIN option on role _pgsr_lock, which every pass locks; as a superuser, or as whoever installed sync_roles in another database of this cluster, run: GRANT _pgsr_lock TO %[1]s WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", me)
+	case there:
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "create role _pgsr_lock nologin"); err != nil {
+		return fmt.Errorf("create role _pgsr_lock: %w", err)
+	}
+	return nil
+}
+
+// ensureSchema creates the schema. It is not part of the migrations because golang-migrate's version table lives in it.
+func ensureSchema(ctx context.Context, conn *pgx.Conn) error {
+	var owner *string
+	var mine bool
+	err := conn.QueryRow(ctx, `
+		select r.rolname, coalesce(pg_has_role(n.nspowner, 'USAGE'), false)
+		from (values (1)) as one
+		left join pg_catalog.pg_namespace as n on n.nspname = 'sync_roles'
+		left join pg_catalog.pg_roles as r on r.oid = n.nspowner`).Scan(&owner, &mine)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for schema %s: %w", Schema, err)
+	case owner != nil && !mine:
+		return fmt.Errorf("schema %s belongs to role %q: connect as that role, or GRANT it to this one", Schema, *owner)
+	case owner != nil:
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "create schema sync_roles"); err != nil {
+		return fmt.Errorf("create schema %s (the role needs it granted: GRANT CREATE ON DATABASE %s TO …): %w",
+			Schema, pgx.Identifier{conn.Config().Database}.Sanitize(), err)
+	}
+	return nil
+}
+
+// adapt brings up to date what depends on the server: the views over catalogs that differ between major versions, after
+// pg_upgrade; and the remembered OIDs, after a restore into another cluster or database, where they mean nothing.
+func adapt(ctx context.Context, conn *pgx.Conn) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		var server, place bool
+		err := tx.QueryRow(ctx, `
+			select
+				i.server_version = current_setting('server_version_num')::integer / 10000,
+				i.system_identifier = s.system_identifier and i.database_oid = d.oid
+			from sync_roles.installation as i, pg_catalog.pg_control_system() as s, pg_catalog.pg_database as d
+			where d.datname = current_database()
+			for update of i`).Scan(&server, &place)
+		if err != nil {
+			return fmt.Errorf("read where schema %s was installed: %w", Schema, err)
+		}
+		if !server {
+			if _, err := tx.Exec(ctx, "select sync_roles.adapt_to_server()"); err != nil {
+				return fmt.Errorf("adapt schema %s to this server: %w", Schema, err)
+			}
+		}
+		if !place {
+			if _, err := tx.Exec(ctx, forgetSQL); err != nil {
+				return fmt.Errorf("forget what schema %s remembers of another cluster: %w", Schema, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Intermediate roles that came along with the cluster (pg_upgrade, a physical copy, pg_dumpall) are found again by name.
+const forgetSQL = `
+	truncate sync_roles.resolved_objects, sync_roles.applied_passwords;
+	delete from sync_roles.intermediate_roles where role_name not in (select rolname from pg_catalog.pg_roles);
+	update sync_roles.intermediate_roles as i set role_oid = r.oid from pg_catalog.pg_roles as r where r.rolname = i.role_name;
+	delete from sync_roles.keepers where role_name not in (select rolname from pg_catalog.pg_roles);
+	update sync_roles.keepers as k set role_oid = r.oid from pg_catalog.pg_roles as r where r.rolname = k.role_name;
+	update sync_roles.installation set system_identifier = s.system_identifier, database_oid = d.oid
+	from pg_catalog.pg_control_system() as s, pg_catalog.pg_database as d
+	where d.datname = current_database()`

@@ -1,0 +1,143 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// applier runs steps in a pass's transaction. It is the only place that changes anything outside sync_roles.
+type applier struct {
+	tx         pgx.Tx
+	server     catalog.Server
+	borrowed   map[string]bool
+	done       []Step   // what ran, for the audit
+	statements []string // all that was sent, in order, secrets redacted
+	patient    bool     // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
+}
+
+// Statements are sent together: a round trip costs more than a GRANT.
+const (
+	maxStatementsPerMessage = 100
+	maxBytesPerMessage      = 1 << 18
+)
+
+// run executes the steps in order.
+func (a *applier) run(ctx context.Context, steps []Step) error {
+	for _, s := range steps {
+		for _, role := range s.Borrow {
+			if err := a.borrow(ctx, role); err != nil {
+				return err
+			}
+		}
+	}
+	var message []string
+	size := 0
+	flush := func() error {
+		if len(message) == 0 {
+			return nil
+		}
+		err := a.send(ctx, message)
+		message, size = message[:0], 0
+		return err
+	}
+	for _, s := range steps {
+		if s.As != "" {
+			message = append(message, "SET LOCAL ROLE "+catalog.Quote(s.As), s.SQL, "RESET ROLE")
+			a.statements = append(a.statements, "SET LOCAL ROLE "+catalog.Quote(s.As), s.shown(), "RESET ROLE")
+		} else {
+			message = append(message, s.SQL)
+			a.statements = append(a.statements, s.shown())
+		}
+		size += len(s.SQL)
+		a.done = append(a.done, s)
+		if a.patient || s.then != "" || len(message) >= maxStatementsPerMessage || size >= maxBytesPerMessage {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if s.then != "" {
+			if _, err := a.tx.Exec(ctx, s.then, s.args...); err != nil {
+				return fmt.Errorf("record %s: %w", s.shown(), err)
+			}
+		}
+	}
+	return flush()
+}
+
+// shown is the step without secrets.
+func (s Step) shown() string {
+	if len(s.Effects) == 1 { // a statement with a secret is about one role
+		return s.Effects[0].SQL
+	}
+	return s.SQL
+}
+
+// send runs statements in one message of the simple protocol. Where patient, it is one step, in a savepoint.
+func (a *applier) send(ctx context.Context, statements []string) error {
+	if !a.patient {
+		return a.exec(ctx, strings.Join(statements, ";\n"))
+	}
+	const tries = 20
+	for try := 1; ; try++ {
+		if err := a.exec(ctx, "SAVEPOINT step"); err != nil {
+			return err
+		}
+		err := a.exec(ctx, strings.Join(statements, ";\n"))
+		if err == nil {
+			return a.exec(ctx, "RELEASE SAVEPOINT step")
+		}
+		if !isConcurrentUpdate(err) || try == tries {
+			return err
+		}
+		if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT step"); err != nil {
+			return err
+		}
+	}
+}
+
+func (a *applier) exec(ctx context.Context, sql string) error {
+	// The error says what PostgreSQL said, and not the statement: that may hold a verifier.
+	if _, err := a.tx.Conn().PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
+	return nil
+}
+
+// borrow makes the connected role a member of another for the rest of the transaction; giveBack ends it. It needs ADMIN on
+// that role, and leaves nothing: the membership is never committed.
+func (a *applier) borrow(ctx context.Context, role string) error {
+	if a.borrowed[role] || a.server.Superuser {
+		return nil
+	}
+	sql := fmt.Sprintf("GRANT %s TO %s", catalog.Quote(role), catalog.Quote(a.server.Role))
+	if a.server.MembershipOptions() {
+		sql += " WITH INHERIT TRUE, SET TRUE"
+	}
+	if err := a.exec(ctx, sql); err != nil {
+		return fmt.Errorf("become a member of role %q for the moment: %w", role, err)
+	}
+	a.statements = append(a.statements, sql)
+	if a.borrowed == nil {
+		a.borrowed = map[string]bool{}
+	}
+	a.borrowed[role] = true
+	return nil
+}
+
+// giveBack ends what borrow began.
+func (a *applier) giveBack(ctx context.Context) error {
+	for _, role := range keys(a.borrowed) {
+		sql := fmt.Sprintf("REVOKE %s FROM %s", catalog.Quote(role), catalog.Quote(a.server.Role))
+		if err := a.exec(ctx, sql); err != nil {
+			return fmt.Errorf("give back the membership of role %q: %w", role, err)
+		}
+		a.statements = append(a.statements, sql)
+		delete(a.borrowed, role)
+	}
+	return nil
+}

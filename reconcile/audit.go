@@ -1,0 +1,121 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/desired"
+)
+
+// AuditRow is a row of sync_roles.audit.
+type AuditRow struct {
+	Role        string        `json:"role_name"` // empty: the pass failed before it came to any role
+	Cause       Cause         `json:"cause"`
+	Outcome     Outcome       `json:"outcome"`
+	Granted     int           `json:"granted"`
+	Revoked     int           `json:"revoked"`
+	Statements  []string      `json:"statements"`
+	Problems    []Problem     `json:"problems"`
+	SQLState    string        `json:"sqlstate,omitempty"`
+	Error       string        `json:"error,omitempty"`
+	RequestedBy []string      `json:"requested_by"`
+	Attempt     int           `json:"attempt"`
+	Duration    time.Duration `json:"duration_ns"`
+	Instance    string        `json:"instance"`
+}
+
+// keepsSomething reports whether the role still has what it should not have.
+func (r AuditRow) keepsSomething() bool {
+	return r.Outcome == Failed || slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Taking })
+}
+
+// auditRows says for each role how the pass ended. A role that nobody asked about gets a row only where something changed, or
+// ended otherwise than last time.
+func auditRows(w work, s *state, done []Step, requests []desired.Request, instance string, started time.Time) []AuditRow {
+	rows := map[string]*AuditRow{}
+	row := func(unit string) *AuditRow {
+		if rows[unit] == nil {
+			attempt := s.roles[unit].FailedAttempts + 1
+			rows[unit] = &AuditRow{Role: unit, Cause: w.cause, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, Attempt: attempt, Duration: time.Since(started), Instance: instance}
+		}
+		return rows[unit]
+	}
+	for _, step := range done {
+		for _, effect := range step.Effects {
+			r := row(effect.Unit)
+			r.Granted += effect.Granted
+			r.Revoked += effect.Revoked
+			r.Statements = append(r.Statements, effect.SQL)
+		}
+	}
+	for _, request := range requests {
+		row(request.Role).RequestedBy = request.By
+	}
+	for unit, role := range s.roles {
+		list := slices.Clone(s.problems[unit])
+		sortProblems(list)
+		_, there := rows[unit]
+		if there || endsOtherwise(role, outcomeOf(false, list), list) {
+			row(unit).Problems = list
+		}
+	}
+
+	result := make([]AuditRow, 0, len(rows))
+	for _, unit := range keys(rows) {
+		r := rows[unit]
+		if r.Problems == nil {
+			r.Problems = []Problem{}
+		}
+		r.Outcome = outcomeOf(len(r.Statements) > 0, r.Problems)
+		result = append(result, *r)
+	}
+	return result
+}
+
+// endsOtherwise reports whether a role's last audit row no longer says how it is. Intermediate roles that are in order, and
+// roles that are no longer managed, have nothing to say.
+func endsOtherwise(r Role, outcome Outcome, list []Problem) bool {
+	if r.LastOutcome == "" && (r.Intermediate || !r.Managed) && len(list) == 0 {
+		return false
+	}
+	if r.LastOutcome == "" {
+		return true
+	}
+	same := r.LastOutcome == outcome || inSync(r.LastOutcome) && inSync(outcome)
+	return !same || !slices.Equal(r.LastProblems, list)
+}
+
+func inSync(o Outcome) bool { return o == Applied || o == Unchanged }
+
+const auditSQL = `
+	insert into sync_roles.audit (role_name, cause, outcome, granted, revoked, statements, problems, sqlstate, error, requested_by, attempt, duration, instance)
+	values (nullif($1, ''), $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), $10, $11, $12, $13)`
+
+// writeAudit writes the rows, and forgets the failures of roles that got through.
+func writeAudit(ctx context.Context, tx pgx.Tx, rows []AuditRow, roles map[string]Role) error {
+	batch := &pgx.Batch{}
+	for _, r := range rows {
+		list, err := json.Marshal(r.Problems)
+		if err != nil {
+			return fmt.Errorf("write problems of role %q: %w", r.Role, err)
+		}
+		batch.Queue(auditSQL, r.Role, string(r.Cause), string(r.Outcome), r.Granted, r.Revoked, r.Statements, string(list), r.SQLState, r.Error, r.RequestedBy, r.Attempt, r.Duration, r.Instance)
+	}
+	for _, role := range roles {
+		if role.FailedAttempts > 0 {
+			batch.Queue("delete from sync_roles.retries where role_name = $1", role.Name)
+		}
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("write audit: %w", err)
+	}
+	return nil
+}

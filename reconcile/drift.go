@@ -1,0 +1,169 @@
+package reconcile
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// Role is a role of a batch: what it is, what it should be, and how it was left last time. (sql/roles.sql)
+type Role struct {
+	Name            string
+	OID             catalog.OID // 0: it does not exist
+	Superuser       bool
+	Inherit         bool
+	Login           bool
+	CreateDB        bool
+	CreateRole      bool
+	Replication     bool
+	BypassRLS       bool
+	ConnectionLimit int
+	ValidUntil      pgtype.Timestamptz
+
+	Intermediate    bool        // the registry has it
+	IntermediateOID catalog.OID // with this OID
+
+	DesiredLogin            *bool
+	DesiredCreateDB         *bool
+	DesiredCreateRole       *bool
+	DesiredInherit          *bool
+	DesiredReplication      *bool
+	DesiredBypassRLS        *bool
+	DesiredConnectionLimit  *int
+	DesiredValidUntil       pgtype.Timestamptz
+	DesiredPasswordVerifier *string // only where it is not the one that was applied last
+	DesiredSettings         bool
+	Managed                 bool
+
+	FailedAttempts int
+	LastOutcome    Outcome
+	LastProblems   []Problem
+}
+
+// Missing is a privilege that a role should have on an object and has not; with OID 0, a desired grant that no object
+// answers to; without privilege, an object to remember. (sql/missing.sql)
+type Missing struct {
+	GrantID         int64 // 0: an intermediate role's own
+	Role            string
+	Privilege       string
+	AskedPrivilege  string
+	ObjectType      catalog.ObjectType
+	SchemaName      string
+	AskedName       string
+	NameMatch       string
+	ColumnName      string
+	Direct          *bool
+	Grantable       bool
+	IntermediateOID catalog.OID
+	IsMember        bool
+	Class           catalog.OID
+	OID             catalog.OID
+	ObjectName      string
+	Signature       string
+	Owner           catalog.OID
+	ACLLength       int
+	Winner          int64
+	Invalid         string
+	CreateSchema    bool
+	ColumnMissing   bool
+	MayGrant        bool
+}
+
+func (m Missing) object() catalog.Object {
+	o := catalog.Object{Type: m.ObjectType, Class: m.Class, OID: m.OID, Schema: m.SchemaName, Name: m.ObjectName, Signature: m.Signature, Owner: m.Owner}
+	if m.OID == 0 {
+		o.Name = m.AskedName
+	}
+	return o
+}
+
+func (m Missing) problem(kind Outcome, reason, fix string) Problem {
+	return Problem{Kind: kind, GrantID: m.GrantID, Privilege: m.Privilege, Object: m.object().String(), Reason: reason, Fix: fix}
+}
+
+// Remembered is an object that a role's rows name.
+type Remembered struct {
+	Role   string
+	Object catalog.Object
+}
+
+// SurplusGrant is a privilege that a role holds on an object and should not. (sql/surplus_grants.sql)
+type SurplusGrant struct {
+	Role       string
+	RoleOID    catalog.OID
+	Privilege  string
+	ColumnName string
+	Grantable  bool
+	Grantor    catalog.OID
+	ObjectType catalog.ObjectType
+	Class      catalog.OID
+	OID        catalog.OID
+	SchemaName string
+	ObjectName string
+	Signature  string
+	Owner      catalog.OID
+	Other      bool // no row ever spoke of it: an exclusive role keeps nothing else
+}
+
+func (s SurplusGrant) object() catalog.Object {
+	return catalog.Object{Type: s.ObjectType, Class: s.Class, OID: s.OID, Schema: s.SchemaName, Name: s.ObjectName, Signature: s.Signature, Owner: s.Owner}
+}
+
+// SurplusMembership is a membership that should not be. (sql/surplus_memberships.sql)
+type SurplusMembership struct {
+	Unit       string // whose pass it belongs to: the member, or the intermediate role
+	RoleOID    catalog.OID
+	RoleName   string
+	MemberOID  catalog.OID
+	MemberName string
+	Grantor    catalog.OID
+}
+
+// SurplusOwnership is an object that a role owns and should not. (sql/surplus_ownerships.sql)
+type SurplusOwnership struct {
+	Role       string
+	ObjectType catalog.ObjectType
+	Class      catalog.OID
+	OID        catalog.OID
+	SchemaName string
+	ObjectName string
+	Signature  string
+	Owner      catalog.OID
+}
+
+func (s SurplusOwnership) object() catalog.Object {
+	return catalog.Object{Type: s.ObjectType, Class: s.Class, OID: s.OID, Schema: s.SchemaName, Name: s.ObjectName, Signature: s.Signature, Owner: s.Owner}
+}
+
+// Reached is a role that members of Start come to reach, and why rows may not give that away. (sql/reach.sql)
+type Reached struct {
+	Start      catalog.OID
+	OID        catalog.OID
+	Name       string
+	Privileged string // empty: nothing against it
+}
+
+// Drift is how a batch of roles differs from what is desired, and what deciding about that takes.
+type Drift struct {
+	Roles        map[string]Role
+	Missing      []Missing
+	Remember     []Remembered // objects that resolved_objects does not know by their names yet
+	Grants       []SurplusGrant
+	Memberships  []SurplusMembership
+	Ownerships   []SurplusOwnership
+	Rights       map[catalog.OID]catalog.Rights
+	Reach        map[catalog.OID][]Reached
+	Keepers      map[catalog.OID]string // intermediate roles, and the keeper that has ADMIN on each
+	KnownKeepers map[string]bool
+	Server       catalog.Server
+}
+
+// sameInstant treats no limit and infinity alike: VALID UNTIL cannot be set back to NULL.
+func sameInstant(a, b pgtype.Timestamptz) bool {
+	if a.InfinityModifier != pgtype.Finite || b.InfinityModifier != pgtype.Finite {
+		return a.InfinityModifier == b.InfinityModifier
+	}
+	return a.Time.Round(time.Microsecond).Equal(b.Time.Round(time.Microsecond))
+}

@@ -1,0 +1,74 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/desired"
+)
+
+// DryRun does what Sync would do, in one transaction that it rolls back, and reports it. Statements given first are run in that
+// transaction before: what would this change do? They cannot end the transaction.
+//
+// It does the real thing because half of a plan depends on the other half: what a new owner holds, what a new role lacks.
+func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Report, error) {
+	report := &Report{}
+	tx, err := e.conn.Begin(ctx)
+	if err != nil {
+		return report, fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if err := e.lock(ctx, tx); err != nil {
+		return report, err
+	}
+	if first != "" {
+		if err := runFirst(ctx, tx, first); err != nil {
+			return report, err
+		}
+	}
+	if _, err := desired.Expire(ctx, tx, 1<<30); err != nil {
+		return report, err
+	}
+	if len(roles) == 0 {
+		if roles, err = desired.Managed(ctx, tx); err != nil {
+			return report, err
+		}
+		intermediates, err := names(ctx, tx, "select role_name from sync_roles.intermediate_roles order by role_name")
+		if err != nil {
+			return report, fmt.Errorf("read intermediate roles: %w", err)
+		}
+		roles = append(roles, intermediates...)
+	}
+	for chunk := range slices.Chunk(roles, batchSize) {
+		p := &Pass{roles: slices.Clone(chunk)}
+		w := work{cause: Manual, roles: chunk, renamed: true}
+		requests, err := take(ctx, tx, w)
+		if err != nil {
+			return report, err
+		}
+		if err := e.reconcile(ctx, tx, w, p, requests, time.Now()); err != nil {
+			return report, err
+		}
+		report.add(p)
+	}
+	return report, nil
+}
+
+// runFirst runs the user's statements inside a function, where PostgreSQL itself refuses COMMIT and its like.
+func runFirst(ctx context.Context, tx pgx.Tx, sql string) error {
+	if _, err := tx.Exec(ctx, "select set_config('sync_roles.first', $1, true)", sql); err != nil {
+		return fmt.Errorf("pass on the statements of --with-sql: %w", err)
+	}
+	_, err := tx.Exec(ctx, "do $$ begin execute current_setting('sync_roles.first'); end $$")
+	if SQLState(err) == "0A000" {
+		return fmt.Errorf("the statements of --with-sql cannot control the transaction, which plan rolls back: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("run the statements of --with-sql: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/migrations"
+)
+
+// Config is what an engine needs besides a policy.
+type Config struct {
+	Policy           Policy
+	LockTimeout      time.Duration // for every lock; default 5 s
+	StatementTimeout time.Duration // for every statement; default 60 s
+	Log              zerolog.Logger
+}
+
+// Engine looks at roles, and makes them hold what is desired. It has one connection, and is used by one goroutine.
+type Engine struct {
+	conn     *pgx.Conn
+	server   catalog.Server
+	policy   Policy
+	log      zerolog.Logger
+	instance string
+
+	// OnPass is called during Sync with how many roles were looked at, of how many. It may be nil.
+	OnPass func(done, total int)
+}
+
+// Open connects an engine, and checks what it needs: the schema, its version, and the rights of the connected role.
+func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engine, error) {
+	connConfig = connConfig.Copy()
+	params := connConfig.RuntimeParams
+	params["application_name"] = "pg-sync-roles"
+	// Every name is qualified; operators and functions without a schema are PostgreSQL's own.
+	params["search_path"] = "pg_catalog, pg_temp"
+	params["lock_timeout"] = milliseconds(config.LockTimeout, 5*time.Second)
+	params["statement_timeout"] = milliseconds(config.StatementTimeout, time.Minute)
+	params["client_min_messages"] = "warning"
+	// The same few statements, over and over: planning them costs more than running them, and compiling them more still.
+	params["plan_cache_mode"] = "force_generic_plan"
+	params["jit"] = "off"
+	// A pass that has to sort much should not do it on disk.
+	params["work_mem"] = "64MB"
+
+	conn, err := pgx.ConnectConfig(ctx, connConfig)
+	if err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	e := &Engine{conn: conn, policy: config.Policy, log: config.Log, instance: fmt.Sprintf("%s:%d", host, os.Getpid())}
+	if err := e.check(ctx); err != nil {
+		_ = e.Close(ctx)
+		return nil, err
+	}
+	return e, nil
+}
+
+func milliseconds(d, otherwise time.Duration) string {
+	if d == 0 {
+		d = otherwise
+	}
+	return strconv.FormatInt(d.Milliseconds(), 10)
+}
+
+// Close ends the connection.
+func (e *Engine) Close(ctx context.Context) error { return e.conn.Close(context.WithoutCancel(ctx)) }
+
+// Ping asks the server for a sign of life.
+func (e *Engine) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return e.conn.Ping(ctx)
+}
+
+// check finds out before the first pass what would make every pass fail, or worse.
+func (e *Engine) check(ctx context.Context) error {
+	var err error
+	if e.server, err = catalog.ReadServer(ctx, e.conn); err != nil {
+		return err
+	}
+	s := e.server
+	if s.Version < 14 {
+		return fmt.Errorf("the server is PostgreSQL %d: 14 or later is needed", s.Version)
+	}
+	var installed, standby, owner, bound, createRole bool
+	err = e.conn.QueryRow(ctx, `
+		select
+			n.oid is not null and to_regclass('sync_roles.installation') is not null,
+			pg_is_in_recovery(),
+			coalesce(pg_has_role(n.nspowner, 'USAGE'), false),
+			case when n.oid is not null and pg_has_role(n.nspowner, 'USAGE') then coalesce(row_security_active(to_regclass('sync_roles.desired_grants')), false) else false end,
+			r.rolsuper or r.rolcreaterole
+		from pg_catalog.pg_roles as r
+		left join pg_catalog.pg_namespace as n on n.nspname = 'sync_roles'
+		where r.rolname = current_user`).Scan(&installed, &standby, &owner, &bound, &createRole)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for schema sync_roles: %w", err)
+	case standby:
+		return errors.New("the server is a standby: connect to the primary (target_session_attrs=read-write)")
+	case !installed:
+		return fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", s.Database)
+	case !owner:
+		return fmt.Errorf("schema sync_roles in database %q belongs to another role: connect as its owner, or as a member of it", s.Database)
+	case bound:
+		// Row-level security would hide desired rows, and what they give would look like nobody's wish.
+		return fmt.Errorf("role %q is bound by row-level security on sync_roles.desired_grants: connect as the owner of schema sync_roles", s.Role)
+	case !createRole:
+		return fmt.Errorf("role %q lacks CREATEROLE; as a superuser run: ALTER ROLE %s CREATEROLE", s.Role, catalog.Quote(s.Role))
+	case !s.Superuser && !s.Inherit && !s.MembershipOptions():
+		return fmt.Errorf("role %q is NOINHERIT, and so cannot grant on what others own; as a superuser run: ALTER ROLE %s INHERIT", s.Role, catalog.Quote(s.Role))
+	}
+	return e.checkVersion(ctx)
+}
+
+func (e *Engine) checkVersion(ctx context.Context) error {
+	var version, server int
+	if err := e.conn.QueryRow(ctx, "select schema_version, server_version from sync_roles.installation").Scan(&version, &server); err != nil {
+		return fmt.Errorf("read the version of schema sync_roles: %w", err)
+	}
+	switch latest := migrations.Latest(); {
+	case version > latest:
+		return fmt.Errorf("schema sync_roles has version %d, which is newer than this program's %d: install a newer pg-sync-roles", version, latest)
+	case version < latest || server != e.server.Version:
+		return fmt.Errorf("schema sync_roles has version %d for PostgreSQL %d, and this program needs %d for %d: run pg-sync-roles migrate", version, server, latest, e.server.Version)
+	}
+	return nil
+}
+
+// Ready waits for the lock and releases it: a daemon without the right to it should say so when it starts.
+func (e *Engine) Ready(ctx context.Context) error {
+	tx, err := e.conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if err := e.lock(ctx, tx); err != nil && SQLState(err) != "55P03" {
+		return err
+	}
+	return nil
+}
+
+// lock takes what makes passes follow one another: an advisory lock, if asked for, then ours. COMMENT ON ROLE locks the role
+// (a shared object, so cluster-wide) against itself until the transaction ends, and a NULL comment leaves no row.
+// The advisory lock comes first: whoever holds it must not make us hold the real one.
+func (e *Engine) lock(ctx context.Context, tx pgx.Tx) error {
+	if key := e.policy.AdvisoryLockKey; key != nil {
+		if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", *key); err != nil {
+			return fmt.Errorf("wait for advisory lock %d (--advisory-lock-key): %w", *key, err)
+		}
+	}
+	_, err := tx.Exec(ctx, "comment on role _pgsr_lock is null")
+	switch SQLState(err) {
+	case "":
+		return err
+	case "42501":
+		return fmt.Errorf("lock role _pgsr_lock (as a superuser, or as whoever installed sync_roles in another database of this cluster, run: %s): %w", adminFix("_pgsr_lock", e.server), err)
+	case "42704":
+		return fmt.Errorf("lock role _pgsr_lock (run pg-sync-roles migrate, which creates it): %w", err)
+	default:
+		return fmt.Errorf("wait for the lock on role _pgsr_lock, which another pass holds: %w", err)
+	}
+}

@@ -1,0 +1,63 @@
+package reconcile
+
+import (
+	"errors"
+	"regexp"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// PostgreSQL has no code of its own for these: somebody else committed a change to the same catalog row.
+var concurrently = regexp.MustCompile(`^tuple concurrently (updated|deleted)$|^cache lookup failed for |^could not find tuple for `)
+
+// isConcurrentUpdate reports whether somebody else changed the same catalog row at the same time. Reading again and trying
+// again is right.
+func isConcurrentUpdate(err error) bool {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Code == "XX000" && concurrently.MatchString(e.Message) || e.Code == "23505" && e.SchemaName == "pg_catalog"
+}
+
+// worthRetrying reports whether the same pass, begun anew, may succeed at once: somebody else was in the way, or took away
+// what was just read.
+func worthRetrying(err error) bool {
+	if isConcurrentUpdate(err) {
+		return true
+	}
+	switch SQLState(err) {
+	case "40001", "40P01", "55P03", // serialization, deadlock, lock_timeout
+		"42710", "42P06", "42P07", // it exists by now
+		"42704", "42P01", "3F000", "42883": // it is gone by now
+		return true
+	}
+	return false
+}
+
+// needsRights reports whether trying again is of no use until somebody changes something.
+func needsRights(err error) bool {
+	switch SQLState(err) {
+	case "42501", "0LP01", "2BP01", "42601", "42809", "42939", "22023", "0A000", "54000":
+		return true
+	}
+	return false
+}
+
+// tooManyLocks reports whether a smaller batch may succeed.
+func tooManyLocks(err error) bool { return SQLState(err) == "53200" }
+
+// connectionLost reports whether the connection is of no more use.
+func connectionLost(err error, conn *pgx.Conn) bool {
+	return err != nil && conn.IsClosed()
+}
+
+// SQLState returns PostgreSQL's code for an error, or nothing if it is none of PostgreSQL's.
+func SQLState(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}

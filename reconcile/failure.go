@@ -1,0 +1,76 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/desired"
+)
+
+// recordFailure writes down that a role could not be served, in a transaction of its own, and when it is tried again. Its requests
+// are taken from the queue: the retry stands for them.
+func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause error, report *Report) error {
+	row := AuditRow{Role: role, Cause: w.cause, Outcome: Failed, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, SQLState: SQLState(cause), Error: cause.Error(), Instance: e.instance}
+	final := needsRights(cause)
+	if final {
+		row.Outcome = Blocked
+		row.Problems = []Problem{{Kind: Blocked, Object: "role " + role, Reason: cause.Error()}}
+	}
+	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
+		requests, err := desired.TakeFor(ctx, tx, []string{role})
+		if err != nil {
+			return err
+		}
+		for _, r := range requests {
+			row.RequestedBy = r.By
+		}
+		roles, err := readRoles(ctx, tx, []string{role})
+		if err != nil {
+			return err
+		}
+		last := roles[role]
+		row.Attempt = last.FailedAttempts + 1
+		if _, err := tx.Exec(ctx, `
+			insert into sync_roles.retries (role_name, attempt, next_retry_at) values ($1, $2, now() + $3)
+			on conflict (role_name) do update set attempt = excluded.attempt, next_retry_at = excluded.next_retry_at`,
+			role, row.Attempt, backoff(row.Attempt, final)); err != nil {
+			return fmt.Errorf("record when role %q is tried again: %w", role, err)
+		}
+		if final && len(requests) == 0 && last.LastOutcome == Blocked && len(last.LastProblems) == 1 && last.LastProblems[0] == row.Problems[0] {
+			return nil // said before
+		}
+		report.Rows = append(report.Rows, row)
+		return writeAudit(ctx, tx, []AuditRow{row}, nil)
+	})
+	report.Roles++
+	if err != nil {
+		return fmt.Errorf("record that role %q could not be served (%w): %w", role, cause, err)
+	}
+	e.log.Warn().Str("role", role).Str("outcome", string(row.Outcome)).Str("sqlstate", row.SQLState).Int("attempt", row.Attempt).Err(cause).Msg("role could not be served")
+	return nil
+}
+
+// backoff is how long to wait before the next try: about 1 s, 2 s, 4 s, …, at most about 5 min. What takes somebody's help is looked
+// at every 5 min.
+func backoff(attempt int, final bool) time.Duration {
+	d := 5 * time.Minute
+	if !final && attempt < 9 {
+		d = time.Second << (attempt - 1)
+	}
+	return d - d/10 + rand.N(d/5) //nolint:gosec // jitter is no secret
+}
+
+// recordLockFailure writes down that a pass did not come to any role. The requests stay in the queue.
+func (e *Engine) recordLockFailure(ctx context.Context, w work, cause error, report *Report) error {
+	row := AuditRow{Cause: w.cause, Outcome: Failed, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, SQLState: SQLState(cause), Error: cause.Error(), Attempt: 1, Instance: e.instance}
+	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error { return writeAudit(ctx, tx, []AuditRow{row}, nil) })
+	if err != nil {
+		return fmt.Errorf("record that no role could be served (%w): %w", cause, err)
+	}
+	report.Rows = append(report.Rows, row)
+	return cause
+}

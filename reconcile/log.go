@@ -1,0 +1,32 @@
+package reconcile
+
+import "strings"
+
+// logPass writes one line for each role that was changed, or that has a problem, and none for nothing.
+func (e *Engine) logPass(w work, p *Pass) {
+	for _, r := range p.Rows {
+		switch {
+		case r.Outcome == Unchanged:
+			e.log.Debug().Str("role", r.Role).Str("cause", string(w.cause)).Msg("nothing to do")
+		case r.Outcome.InOrder():
+			e.log.Info().Str("role", r.Role).Str("cause", string(w.cause)).Str("outcome", string(r.Outcome)).
+				Int("granted", r.Granted).Int("revoked", r.Revoked).Dur("duration", r.Duration).Msg("synchronized")
+		default:
+			e.log.Warn().Str("role", r.Role).Str("cause", string(w.cause)).Str("outcome", string(r.Outcome)).
+				Int("granted", r.Granted).Int("revoked", r.Revoked).Str("problems", reasons(r.Problems)).Msg("not as desired")
+		}
+	}
+}
+
+// reasons lists at most three problems in words.
+func reasons(list []Problem) string {
+	var texts []string
+	for _, p := range list {
+		if len(texts) == 3 {
+			texts = append(texts, "…")
+			break
+		}
+		texts = append(texts, p.Reason)
+	}
+	return strings.Join(texts, "; ")
+}

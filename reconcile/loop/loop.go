@@ -1,0 +1,212 @@
+// Package loop says when: it wakes a reconciler for notifications, rescans, retries and expiries, reconnects, and stops.
+//
+// It knows nothing of roles and grants. A notification is only a hint that the queue is worth a look; a rescan at every interval
+// and after every connect is what nothing escapes.
+package loop
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgxlisten"
+	"github.com/rs/zerolog"
+)
+
+// Channel is where triggers notify.
+const Channel = "sync_roles"
+
+// Reconciler is one connection's worth of doing. An error means that it is of no more use, and a new one is opened.
+type Reconciler interface {
+	Pending(ctx context.Context) error
+	Retries(ctx context.Context) error
+	Expired(ctx context.Context) error
+	Rescan(ctx context.Context, startup bool) error
+	// NextDue returns when a retry or an expiry is due; ok is false if none is.
+	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
+	Ping(ctx context.Context) error
+	Close(ctx context.Context) error
+}
+
+// Config is what a loop needs.
+type Config struct {
+	Open           func(context.Context) (Reconciler, error)
+	Connection     *pgx.ConnConfig // for LISTEN; nil: no notifications
+	RescanInterval time.Duration   // with a tenth of it as jitter
+	Log            zerolog.Logger
+	Listening      func() // called once LISTEN is in effect, each time; may be nil
+}
+
+// Run runs until the context ends, and then returns nil. A reconciler that cannot be opened the first time is an error: the daemon is set
+// up wrongly. Later it is waited for.
+func Run(ctx context.Context, config Config) error {
+	first, err := config.Open(ctx)
+	if err != nil {
+		return err
+	}
+	wake := make(chan struct{}, 1)
+	done := make(chan struct{})
+	listenCtx, stop := context.WithCancel(ctx)
+	go func() {
+		defer close(done)
+		config.listen(listenCtx, wake)
+	}()
+	defer func() {
+		stop()
+		<-done
+	}()
+
+	reconciler := first
+	for delay := time.Second; ; {
+		started := time.Now()
+		if reconciler != nil {
+			err = config.serve(ctx, reconciler, wake)
+			_ = reconciler.Close(context.WithoutCancel(ctx))
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(started) > time.Minute {
+			delay = time.Second
+		}
+		config.Log.Warn().Err(err).Dur("again_in", delay).Msg("cannot go on; connecting anew")
+		if sleep(ctx, jitter(delay)) != nil {
+			return nil
+		}
+		delay = min(2*delay, 30*time.Second)
+		if reconciler, err = config.Open(ctx); err != nil {
+			reconciler = nil
+		}
+	}
+}
+
+// serve runs one connection until it fails or the context ends.
+func (c Config) serve(ctx context.Context, r Reconciler, wake <-chan struct{}) error {
+	// What was written while nobody listened is in the queue; what was changed by hand, only a rescan finds.
+	if err := c.round(ctx, r, true); err != nil {
+		return err
+	}
+	rescan := time.NewTimer(jitter(c.RescanInterval))
+	defer rescan.Stop()
+	ping := time.NewTicker(pingInterval)
+	defer ping.Stop()
+	for {
+		due, err := c.due(ctx, r)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-wake:
+			err = r.Pending(ctx)
+		case <-due:
+			err = errors.Join(r.Expired(ctx), r.Retries(ctx))
+		case <-ping.C:
+			err = r.Ping(ctx)
+		case <-rescan.C:
+			err = c.round(ctx, r, false)
+			rescan.Reset(jitter(c.RescanInterval))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// A connection that died without a word is found by asking it.
+const pingInterval = 15 * time.Second
+
+// round looks at everything.
+func (c Config) round(ctx context.Context, r Reconciler, startup bool) error {
+	for _, step := range []func(context.Context) error{r.Expired, r.Pending, r.Retries, func(ctx context.Context) error { return r.Rescan(ctx, startup) }} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// due returns a channel that delivers when the next retry or expiry is due; nil, which never does, if none is.
+func (c Config) due(ctx context.Context, r Reconciler) (<-chan time.Time, error) {
+	at, ok, err := r.NextDue(ctx)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return time.After(max(time.Until(at), 50*time.Millisecond)), nil
+}
+
+// listen turns notifications into wakes, for as long as the context lasts.
+func (c Config) listen(ctx context.Context, wake chan<- struct{}) {
+	if c.Connection == nil {
+		<-ctx.Done()
+		return
+	}
+	listener := &pgxlisten.Listener{
+		Connect: func(ctx context.Context) (*pgx.Conn, error) {
+			config := c.Connection.Copy()
+			config.RuntimeParams["application_name"] = "pg-sync-roles listener"
+			// pgxlisten waits without end, so only the kernel can find out that the other side is gone.
+			config.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
+			return pgx.ConnectConfig(ctx, config)
+		},
+		LogError: func(_ context.Context, err error) {
+			if ctx.Err() == nil {
+				c.Log.Warn().Err(err).Msg("listening was interrupted")
+			}
+		},
+		ReconnectDelay: time.Second,
+	}
+	listener.Handle(Channel, &waker{wake: wake, listening: c.Listening})
+	_ = listener.Listen(ctx)
+}
+
+// waker wakes the loop; it never works itself, because pgxlisten calls it on the goroutine that reads.
+type waker struct {
+	wake      chan<- struct{}
+	listening func()
+}
+
+func (w *waker) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // a wake is waiting already, and it will look at everything
+	}
+}
+
+// HandleNotification implements pgxlisten.Handler.
+func (w *waker) HandleNotification(context.Context, *pgconn.Notification, *pgx.Conn) error {
+	w.signal()
+	return nil
+}
+
+// HandleBacklog implements pgxlisten.BacklogHandler: LISTEN is in effect, and what was notified before was missed.
+func (w *waker) HandleBacklog(context.Context, string, *pgx.Conn) error {
+	w.signal()
+	if w.listening != nil {
+		w.listening()
+	}
+	return nil
+}
+
+func jitter(d time.Duration) time.Duration {
+	if d < 10 {
+		return d
+	}
+	return d - d/10 + rand.N(d/5) //nolint:gosec // jitter is no secret
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,180 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// ownershipChange gives an object to another role.
+type ownershipChange struct {
+	object  catalog.Object
+	from    catalog.Rights
+	to      string
+	toOID   catalog.OID
+	unit    string
+	given   bool // by an OWNER row; otherwise taken away
+	grantID int64
+	create  bool // CREATE SCHEMA instead
+}
+
+func (o ownershipChange) problem(reason, fix string) Problem {
+	return Problem{Kind: Blocked, GrantID: o.grantID, Privilege: "OWNER", Object: o.object.String(), Reason: reason, Fix: fix, Taking: !o.given}
+}
+
+func (o ownershipChange) sql() string {
+	if o.create {
+		return fmt.Sprintf("CREATE SCHEMA %s AUTHORIZATION %s", catalog.Quote(o.object.Name), catalog.Quote(o.to))
+	}
+	keywords, _ := o.object.Type.Keywords()
+	return fmt.Sprintf("ALTER %s %s OWNER TO %s", keywords.Alter, o.object.SQL(), catalog.Quote(o.to))
+}
+
+// ownership decides about an OWNER row.
+func (c *decision) ownership(m Missing) {
+	if m.Winner != 0 && m.Winner != m.GrantID {
+		c.problems.add(m.Role, m.problem(Refused, fmt.Sprintf("%s is to belong to another role, by desired grant %d: an object has one owner", m.object(), m.Winner), ""))
+		return
+	}
+	if strings.HasPrefix(m.ObjectName, "pg_") && m.ObjectType == catalog.Schema {
+		return
+	}
+	member := c.drift.Roles[m.Role]
+	c.touched[m.Role] = true
+	c.ownerships = append(c.ownerships, ownershipChange{object: m.object(), from: c.drift.Rights[m.Owner], to: m.Role, toOID: member.OID, unit: m.Role, given: true, grantID: m.GrantID})
+}
+
+// createSchema founds the schema of an OWNER row with create_if_not_exists.
+func (c *decision) createSchema(m Missing) {
+	c.touched[m.Role] = true
+	c.ownerships = append(c.ownerships, ownershipChange{object: m.object(), to: m.Role, toOID: c.drift.Roles[m.Role].OID, unit: m.Role, given: true, grantID: m.GrantID, create: true})
+}
+
+// surplusOwnership gives away what a role should not own.
+func (c *decision) surplusOwnership(s SurplusOwnership) {
+	if c.protected(s.Role) {
+		return
+	}
+	to := c.policy.FallbackOwner
+	if to == "" {
+		to = c.drift.Server.Role
+	}
+	if to == s.Role {
+		return
+	}
+	c.touched[s.Role] = true
+	c.ownerships = append(c.ownerships, ownershipChange{object: s.object(), from: c.drift.Rights[s.Owner], to: to, unit: s.Role})
+}
+
+// needs is what the server says about a change of owner.
+type needs struct {
+	CreateInDatabase bool // we may create schemas
+	CreateInSchema   bool // the new owner may create objects in the object's schema
+	SchemaOwner      catalog.OID
+	To               catalog.OID
+}
+
+const needsSQL = `
+	select
+		has_database_privilege(current_database(), 'CREATE'),
+		coalesce((select has_schema_privilege(r.oid, n.oid, 'CREATE')), true),
+		coalesce(n.nspowner, 0),
+		coalesce(r.oid, 0)
+	from (values (1)) as one
+	left join pg_catalog.pg_roles as r on r.rolname = $1
+	left join pg_catalog.pg_namespace as n on n.nspname = nullif($2, '')`
+
+// prepareOwnerships turns the plan's changes of owner into steps, or into problems where the daemon lacks a right. What a
+// change needs for the moment is part of its steps, and taken back right after it.
+func (p *Plan) prepareOwnerships(ctx context.Context, tx pgx.Tx, server catalog.Server) error {
+	for _, o := range p.Ownerships {
+		steps, problem, err := o.prepare(ctx, tx, server)
+		if err != nil {
+			return fmt.Errorf("prepare to give %s to role %q: %w", o.object, o.to, err)
+		}
+		if problem != nil {
+			problems(p.Problems).add(o.unit, *problem)
+			continue
+		}
+		p.Found = append(p.Found, steps...)
+	}
+	p.Ownerships = nil
+	return nil
+}
+
+func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.Server) ([]Step, *Problem, error) {
+	effect := Effect{Unit: o.unit, SQL: o.sql(), Granted: 1}
+	if !o.given {
+		effect.Granted, effect.Revoked = 0, 1
+	}
+	change := Step{SQL: o.sql(), Effects: []Effect{effect}}
+	if server.Superuser {
+		return []Step{change}, nil, nil
+	}
+
+	var n needs
+	if err := tx.QueryRow(ctx, needsSQL, o.to, o.object.Schema).Scan(&n.CreateInDatabase, &n.CreateInSchema, &n.SchemaOwner, &n.To); err != nil {
+		return nil, nil, err
+	}
+	rights, err := catalog.ReadRights(ctx, tx, []catalog.OID{o.from.OID, n.To, n.SchemaOwner})
+	if err != nil {
+		return nil, nil, err
+	}
+	blocked := func(reason, fix string) ([]Step, *Problem, error) {
+		p := o.problem(reason, fix)
+		return nil, &p, nil
+	}
+
+	if o.from.OID != 0 && !rights[o.from.OID].Usage {
+		if !canBorrow(rights[o.from.OID]) {
+			return blocked(fmt.Sprintf("it belongs to role %s, whose privileges the daemon does not have", o.from.Name), memberFix(o.from.Name, false, server))
+		}
+		change.Borrow = append(change.Borrow, o.from.Name)
+	}
+	if n.To == 0 {
+		return blocked(fmt.Sprintf("role %s does not exist", o.to), "CREATE ROLE "+catalog.Quote(o.to))
+	}
+	if n.To != server.RoleOID && !rights[n.To].Set {
+		if !canBorrow(rights[n.To]) {
+			return blocked(fmt.Sprintf("the daemon cannot SET ROLE to %s, which giving it something to own takes", o.to), memberFix(o.to, true, server))
+		}
+		change.Borrow = append(change.Borrow, o.to)
+	}
+	if (o.object.Type == catalog.Schema) && !n.CreateInDatabase {
+		return blocked("the daemon has no CREATE on the database, which changing the owner of a schema takes",
+			fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", catalog.Quote(server.Database), catalog.Quote(server.Role)))
+	}
+	if o.object.Schema == "" || n.CreateInSchema {
+		return []Step{change}, nil, nil
+	}
+
+	owner := rights[n.SchemaOwner]
+	lend := Step{SQL: fmt.Sprintf("GRANT CREATE ON SCHEMA %s TO %s", catalog.Quote(o.object.Schema), catalog.Quote(o.to))}
+	if !owner.Usage {
+		if !canBorrow(owner) {
+			return blocked(fmt.Sprintf("role %s has no CREATE on schema %s, which owning something in it takes", o.to, o.object.Schema), lend.SQL)
+		}
+		lend.Borrow = []string{owner.Name}
+	}
+	back := Step{SQL: fmt.Sprintf("REVOKE CREATE ON SCHEMA %s FROM %s", catalog.Quote(o.object.Schema), catalog.Quote(o.to))}
+	return []Step{lend, change, back}, nil, nil
+}
+
+func canBorrow(r catalog.Rights) bool { return r.Admin && !r.Superuser }
+
+// memberFix is the statement that makes the daemon a member of an owner.
+func memberFix(role string, set bool, server catalog.Server) string {
+	sql := fmt.Sprintf("GRANT %s TO %s", catalog.Quote(role), catalog.Quote(server.Role))
+	switch {
+	case server.MembershipOptions() && set:
+		return sql + " WITH INHERIT TRUE, SET TRUE"
+	case server.MembershipOptions():
+		return sql + " WITH INHERIT TRUE, SET FALSE"
+	default:
+		return sql
+	}
+}

@@ -1,0 +1,249 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// Plan is what to do about a drift, in order. While there is anything to found, or an ownership to change, only that is
+// certain: what follows is decided after it was done and read again.
+type Plan struct {
+	Found         []Step // roles, schemas and intermediate roles that do not exist yet, and changes of owner
+	Ownerships    []ownershipChange
+	Touched       map[string]bool // the roles for which there is something to do
+	Grants        []Step
+	Revokes       []Step
+	Rebuild       []rebuild // intermediate roles with members that only a new role gets rid of
+	Remember      []Remembered
+	Problems      map[string][]Problem
+	foundIntermed []string // the names of the intermediate roles in Found
+}
+
+// Empty reports whether there is nothing to do.
+func (p *Plan) Empty() bool {
+	return !p.preparing() && len(p.Grants) == 0 && len(p.Revokes) == 0
+}
+
+// preparing reports whether the rest must be decided again after the first steps.
+func (p *Plan) preparing() bool {
+	return len(p.Found) > 0 || len(p.Ownerships) > 0 || len(p.Rebuild) > 0
+}
+
+// Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
+func Decide(d *Drift, policy Policy) *Plan {
+	c := &decision{drift: d, policy: policy, problems: problems{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}}
+	c.refuseProtected()
+	for _, r := range d.Remember {
+		c.touched[r.Role] = true
+	}
+	slices.SortStableFunc(d.Missing, func(a, b Missing) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.GrantID, b.GrantID), cmp.Compare(a.OID, b.OID), cmp.Compare(a.Privilege, b.Privilege))
+	})
+	for _, m := range d.Missing {
+		c.missing(m)
+	}
+	for _, s := range d.Grants {
+		c.surplusGrant(s)
+	}
+	for _, s := range d.Memberships {
+		c.surplusMembership(s)
+	}
+	for _, s := range d.Ownerships {
+		c.surplusOwnership(s)
+	}
+	return c.plan()
+}
+
+// decision is a plan in the making.
+type decision struct {
+	drift    *Drift
+	policy   Policy
+	problems problems
+
+	give, take       []cell
+	join, leave      []link
+	ownerships       []ownershipChange
+	founding         map[string]Step // by what is founded
+	foundingIntermed []string
+	rebuilding       map[string]rebuild
+	touched          map[string]bool
+	entries          map[catalog.OID]map[string]bool // grantees that this plan adds to an object's ACL
+}
+
+func (c *decision) plan() *Plan {
+	p := &Plan{Ownerships: c.ownerships, Touched: c.touched, Problems: c.problems, Remember: c.drift.Remember, foundIntermed: c.foundingIntermed}
+	for _, key := range keys(c.founding) {
+		p.Found = append(p.Found, c.founding[key])
+	}
+	for _, key := range keys(c.rebuilding) {
+		p.Rebuild = append(p.Rebuild, c.rebuilding[key])
+	}
+	p.Grants = append(aclSteps(grant, c.give), membershipSteps(grant, c.join)...)
+	p.Revokes = append(aclSteps(revoke, c.take), membershipSteps(revoke, c.leave)...)
+	for _, list := range p.Problems {
+		sortProblems(list)
+	}
+	return p
+}
+
+// refuseProtected says once for each role that is never managed that it is not.
+func (c *decision) refuseProtected() {
+	for _, name := range keys(c.drift.Roles) {
+		if why := protection(c.drift.Roles[name], c.drift.Server, c.policy); why != "" {
+			c.problems.add(name, Problem{Kind: Refused, Object: "role " + name, Reason: why})
+		}
+	}
+}
+
+func (c *decision) protected(role string) bool {
+	r, ok := c.drift.Roles[role]
+	return ok && protection(r, c.drift.Server, c.policy) != ""
+}
+
+// missing decides about one thing that a role should have and has not.
+func (c *decision) missing(m Missing) {
+	switch {
+	case c.protected(m.Role):
+	case m.Invalid != "":
+		c.problems.add(m.Role, m.problem(Refused, m.Invalid, ""))
+	case m.OID == 0:
+		c.absent(m)
+	case m.ColumnMissing:
+		c.problems.add(m.Role, m.problem(Waiting, fmt.Sprintf("%s has no column %q yet", m.object(), m.ColumnName), ""))
+	case m.AskedPrivilege == "MEMBER":
+		c.membership(m)
+	case m.AskedPrivilege == "OWNER":
+		c.ownership(m)
+	default:
+		c.privilege(m)
+	}
+}
+
+// absent decides about a desired grant that no object answers to.
+func (c *decision) absent(m Missing) {
+	switch {
+	case m.GrantID == 0:
+		// An intermediate role whose selector finds nothing holds nothing.
+	case m.AskedPrivilege == "MEMBER" && m.NameMatch == "exact":
+		if why := forbiddenName(m.AskedName); why != "" {
+			c.problems.add(m.Role, m.problem(Refused, why, ""))
+			return
+		}
+		sql := "CREATE ROLE " + catalog.Quote(m.AskedName)
+		c.touched[m.Role] = true
+		c.founding["0 "+m.AskedName] = Step{SQL: sql, Effects: []Effect{{Unit: m.Role, SQL: sql}}}
+	case m.CreateSchema:
+		c.createSchema(m)
+	case m.NameMatch == "exact":
+		c.problems.add(m.Role, m.problem(Waiting, fmt.Sprintf("%s does not exist yet", m.object()), ""))
+	default:
+		where := ""
+		if m.SchemaName != "" {
+			where = " in schema " + m.SchemaName
+		}
+		c.problems.add(m.Role, m.problem(Waiting, fmt.Sprintf("no %s%s matches the %s pattern %q yet", m.ObjectType, where, m.NameMatch, m.AskedName), ""))
+	}
+}
+
+// privilege decides how a role gets a privilege: on the object itself, or through an intermediate role.
+func (c *decision) privilege(m Missing) {
+	if m.Direct != nil && !*m.Direct && c.cannotInherit(m.Role) {
+		c.problems.add(m.Role, m.problem(Blocked, fmt.Sprintf("role %s is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role, which direct false asks for", m.Role),
+			"ALTER ROLE "+catalog.Quote(m.Role)+" INHERIT"))
+		return
+	}
+	if !c.goesDirect(m) {
+		c.throughIntermediate(m)
+		return
+	}
+	borrow, ok := c.mayGrant(m)
+	if !ok {
+		return
+	}
+	c.countEntry(m)
+	c.touched[m.Role] = true
+	c.give = append(c.give, cell{object: m.object(), column: m.ColumnName, privilege: m.Privilege, role: m.Role, withOption: m.Grantable, borrow: borrow})
+}
+
+// goesDirect applies the rule of encodings: patterns through an intermediate role, exact names on the object until its ACL
+// is long, and through an intermediate role that is there already.
+func (c *decision) goesDirect(m Missing) bool {
+	switch {
+	case m.GrantID == 0, m.Grantable, m.Role == catalog.Public:
+		return true
+	case m.Direct != nil:
+		return *m.Direct
+	case c.cannotInherit(m.Role):
+		return true
+	case m.NameMatch != "exact" || m.IntermediateOID != 0:
+		return false
+	default:
+		added := c.entries[m.OID]
+		return added[m.Role] || m.ACLLength+len(added) < c.policy.MaxDirectGrantees
+	}
+}
+
+func (c *decision) cannotInherit(role string) bool {
+	r := c.drift.Roles[role]
+	return !c.drift.Server.MembershipOptions() && r.OID != 0 && !r.Inherit
+}
+
+func (c *decision) countEntry(m Missing) {
+	if c.entries[m.OID] == nil {
+		c.entries[m.OID] = map[string]bool{}
+	}
+	c.entries[m.OID][m.Role] = true
+}
+
+// mayGrant says as whom a grant can be made, or reports what is missing for it.
+func (c *decision) mayGrant(m Missing) (borrow string, ok bool) {
+	if m.MayGrant || c.drift.Server.Superuser {
+		return "", true
+	}
+	owner := c.drift.Rights[m.Owner]
+	if owner.Admin && !owner.Superuser {
+		return owner.Name, true
+	}
+	c.problems.add(m.Role, m.problem(Blocked,
+		fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", m.object(), owner.Name),
+		ownerFix(m.Privilege, m.object(), owner, c.drift.Server)))
+	return "", false
+}
+
+// surplusGrant decides who can take a privilege away: only its grantor can.
+func (c *decision) surplusGrant(s SurplusGrant) {
+	if c.protected(s.Role) {
+		return
+	}
+	taken := cell{object: s.object(), column: s.ColumnName, privilege: s.Privilege, role: s.Role}
+	owner, grantor := c.drift.Rights[s.Owner], c.drift.Rights[s.Grantor]
+	server := c.drift.Server
+	switch {
+	case s.Grantor == s.Owner && (server.Superuser || owner.Usage):
+	case s.Grantor == s.Owner && owner.Admin && !owner.Superuser:
+		taken.borrow = owner.Name
+	case s.Grantor == s.Owner:
+		c.problems.add(s.Role, Problem{Kind: Blocked, Taking: true, Privilege: s.Privilege, Object: s.object().String(),
+			Reason: fmt.Sprintf("cannot take it away: %s belongs to role %s, whose privileges the daemon does not have", s.object(), owner.Name),
+			Fix:    ownerFix(s.Privilege, s.object(), owner, server)})
+		return
+	case s.Grantor == server.RoleOID && !owner.Usage:
+		// Our own, made with a grant option.
+	case server.Superuser || grantor.Set:
+		taken.as = grantor.Name
+	case grantor.Admin && !grantor.Superuser:
+		taken.as, taken.borrow = grantor.Name, grantor.Name
+	default:
+		keywords, _ := s.ObjectType.Keywords()
+		c.problems.add(s.Role, Problem{Kind: Blocked, Taking: true, Privilege: s.Privilege, Object: s.object().String(),
+			Reason: fmt.Sprintf("cannot take it away: it was granted by role %s, and only that role can revoke it", grantor.Name),
+			Fix: fmt.Sprintf("SET ROLE %s; REVOKE %s ON %s %s FROM %s; RESET ROLE",
+				catalog.Quote(grantor.Name), s.Privilege, keywords.Grant, s.object().SQL(), catalog.Grantee(s.Role))})
+		return
+	}
+	c.touched[s.Role] = true
+	c.take = append(c.take, taken)
+}

@@ -1,0 +1,350 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/desired"
+)
+
+// Report is what one call did, over as many passes as it took.
+type Report struct {
+	Rows       []AuditRow // what was written to the audit
+	Statements []string   // everything that ran, in order, secrets redacted
+	Roles      int        // how many were looked at
+}
+
+func (r *Report) add(p *Pass) {
+	r.Rows = append(r.Rows, p.Rows...)
+	r.Statements = append(r.Statements, p.Statements...)
+	r.Roles += len(p.roles)
+}
+
+// Pending serves the queue until it is empty. Progress is called after each pass, and may be nil.
+func (e *Engine) Pending(ctx context.Context, cause Cause) (*Report, error) {
+	report := &Report{}
+	if err := e.expand(ctx); err != nil {
+		return report, err
+	}
+	for {
+		before := report.Roles
+		if err := e.serve(ctx, work{cause: cause}, report); err != nil {
+			return report, err
+		}
+		if report.Roles == before {
+			return report, nil
+		}
+	}
+}
+
+// expand turns requests for every role into requests for each.
+func (e *Engine) expand(ctx context.Context) error {
+	var any bool
+	if err := e.conn.QueryRow(ctx, "select exists (select from sync_roles.pending where role_name is null)").Scan(&any); err != nil {
+		return fmt.Errorf("look at the queue: %w", err)
+	}
+	if !any {
+		return nil
+	}
+	return pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
+		_, err := desired.Expand(ctx, tx)
+		return err
+	})
+}
+
+// maxAttempts is how often a pass is begun anew at once when somebody was in the way.
+const maxAttempts = 8
+
+// serve does one pass's work. When it fails it is tried again, then split until the role that cannot be served stands alone, whose
+// failure is recorded. An error means that nothing more can be done now: the connection, or the context, or the lock.
+func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
+	var p *Pass
+	var err error
+	for attempt := 1; ; attempt++ {
+		p, err = e.pass(ctx, w)
+		if err == nil {
+			report.add(p)
+			e.logPass(w, p)
+			return nil
+		}
+		if ctx.Err() != nil || e.conn.IsClosed() {
+			return err
+		}
+		if errors.As(err, new(*lockError)) {
+			return e.recordLockFailure(ctx, w, err, report)
+		}
+		if !worthRetrying(err) || attempt == maxAttempts || len(p.roles) > 1 && attempt == 2 {
+			break
+		}
+		w.patient = true
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+	}
+	if len(p.roles) == 0 {
+		return err
+	}
+	if len(p.roles) == 1 {
+		return e.recordFailure(ctx, w, p.roles[0], err, report)
+	}
+	half := len(p.roles) / 2
+	for _, part := range [][]string{p.roles[:half], p.roles[half:]} {
+		w.roles = slices.Clone(part)
+		if err := e.serve(ctx, w, report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pause waits for a moment that grows with the attempt: about 10 ms, 20 ms, 40 ms, …
+func pause(ctx context.Context, attempt int) error {
+	d := time.Duration(1<<min(attempt, 6)) * 5 * time.Millisecond
+	d += rand.N(d) //nolint:gosec // jitter is no secret
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// Rescan looks at every managed role and every intermediate role, without taking the lock, and does a pass for those that are not as
+// desired.
+func (e *Engine) Rescan(ctx context.Context, cause Cause) (*Report, error) {
+	started := time.Now()
+	report := &Report{}
+	managed, err := desired.Managed(ctx, e.conn)
+	if err != nil {
+		return report, err
+	}
+	drifted, err := e.lookAtAll(ctx, managed, work{cause: cause, renamed: true}, report)
+	if err != nil {
+		return report, err
+	}
+	report.Roles = len(managed)
+	_, err = e.conn.Exec(ctx, "insert into sync_roles.rescans (roles, drifted, duration, instance) values ($1, $2, $3, $4)",
+		len(managed), drifted, time.Since(started), e.instance)
+	if err != nil {
+		return report, fmt.Errorf("record the rescan: %w", err)
+	}
+	return report, nil
+}
+
+// lookAtAll looks at these roles and at all intermediate roles, and does a pass where there is something to do.
+func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *Report) (drifted int, err error) {
+	renamed, err := e.renamed(ctx)
+	if err != nil {
+		return 0, err
+	}
+	w.renamed = len(renamed) > 0
+	stuck := false
+	for _, list := range []func(context.Context) ([]string, error){
+		func(context.Context) ([]string, error) { return roles, nil },
+		func(ctx context.Context) ([]string, error) { return e.intermediates(ctx) },
+	} {
+		units, err := list(ctx)
+		if err != nil {
+			return drifted, err
+		}
+		looked := 0
+		for chunk := range slices.Chunk(units, batchSize) {
+			if e.OnPass != nil && len(units) > batchSize {
+				e.OnPass(looked, len(units))
+			}
+			looked += len(chunk)
+			seen, err := e.glance(ctx, chunk, w.renamed)
+			if err != nil {
+				return drifted, err
+			}
+			stuck = stuck || seen.stuck
+			drifted += len(seen.due)
+			if len(seen.due) == 0 {
+				continue
+			}
+			w.roles = seen.due
+			if err := e.serve(ctx, w, report); err != nil {
+				return drifted, err
+			}
+		}
+	}
+	attention, err := names(ctx, e.conn, attentionSQL, e.policy.PruneEmptyAfterSecs)
+	if err != nil {
+		return drifted, fmt.Errorf("look for intermediate roles without use: %w", err)
+	}
+	for chunk := range slices.Chunk(attention, batchSize) {
+		w.roles = chunk
+		if err := e.serve(ctx, w, report); err != nil {
+			return drifted, err
+		}
+	}
+	if stuck || len(report.Rows) > 0 && slices.ContainsFunc(report.Rows, AuditRow.keepsSomething) {
+		return drifted, nil
+	}
+	return drifted, e.forgetRenamed(ctx, renamed)
+}
+
+func (e *Engine) intermediates(ctx context.Context) ([]string, error) {
+	list, err := names(ctx, e.conn, "select role_name from sync_roles.intermediate_roles order by role_name")
+	if err != nil {
+		return nil, fmt.Errorf("read intermediate roles: %w", err)
+	}
+	return list, nil
+}
+
+// glance is what a look without the lock saw.
+type glance struct {
+	due   []string // the roles that a pass has something to do for, or to say about
+	stuck bool     // something should be taken away and cannot
+}
+
+// glance looks at roles. It takes no lock and changes nothing.
+func (e *Engine) glance(ctx context.Context, roles []string, renamed bool) (seen glance, err error) {
+	tx, err := e.conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return seen, fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	later, err := names(ctx, tx, "select role_name from sync_roles.retries where next_retry_at > now()")
+	if err != nil {
+		return seen, fmt.Errorf("read retries: %w", err)
+	}
+	waits := asSet(later)
+	s := &state{remember: map[Remembered]bool{}}
+	if err := e.look(ctx, tx, slices.Clone(roles), renamed, s); err != nil {
+		return seen, err
+	}
+	for _, name := range roles {
+		list := s.problems[name]
+		sortProblems(list)
+		seen.stuck = seen.stuck || slices.ContainsFunc(list, func(p Problem) bool { return p.Taking })
+		differs := s.plan.Touched[name] || endsOtherwise(s.roles[name], outcomeOf(false, list), list)
+		if differs && !waits[name] && !s.knownInVain(name) {
+			seen.due = append(seen.due, name)
+		}
+	}
+	return seen, nil
+}
+
+// knownInVain reports whether all there is to do for a role was done before and had no effect. It is tried again when somebody asks
+// for the role, not at every rescan.
+func (s *state) knownInVain(role string) bool {
+	known := map[string]bool{}
+	for _, p := range s.roles[role].LastProblems {
+		if p.Reason == noEffect {
+			known[p.Object] = true
+		}
+	}
+	if len(known) == 0 {
+		return false
+	}
+	for _, steps := range [][]Step{s.plan.Found, s.plan.Grants, s.plan.Revokes} {
+		for _, step := range steps {
+			for _, effect := range step.Effects {
+				if effect.Unit == role && !known[effect.SQL] {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// Sync looks at these roles, or at all that are managed or pending, and does what there is to do. With prune, intermediate roles that
+// hold nothing go at once.
+func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report, error) {
+	if len(roles) > 0 {
+		report := &Report{}
+		for chunk := range slices.Chunk(roles, batchSize) {
+			if err := e.serve(ctx, work{cause: Manual, roles: chunk, renamed: true, prune: prune}, report); err != nil {
+				return report, err
+			}
+		}
+		return report, nil
+	}
+	report, err := e.Expired(ctx)
+	if err != nil {
+		return report, err
+	}
+	pending, err := e.Pending(ctx, Manual)
+	report.merge(pending)
+	if err != nil {
+		return report, err
+	}
+	managed, err := desired.Managed(ctx, e.conn)
+	if err != nil {
+		return report, err
+	}
+	_, err = e.lookAtAll(ctx, managed, work{cause: Manual, prune: prune}, report)
+	if err != nil || !prune {
+		return report, err
+	}
+	intermediates, err := e.intermediates(ctx)
+	if err != nil {
+		return report, err
+	}
+	for chunk := range slices.Chunk(intermediates, batchSize) {
+		if err := e.serve(ctx, work{cause: Manual, roles: chunk, prune: true}, report); err != nil {
+			return report, err
+		}
+	}
+	return report, nil
+}
+
+func (r *Report) merge(other *Report) {
+	r.Rows = append(r.Rows, other.Rows...)
+	r.Statements = append(r.Statements, other.Statements...)
+	r.Roles += other.Roles
+}
+
+// Expired deletes desired grants that have expired, each in the same transaction that takes away what it gave.
+func (e *Engine) Expired(ctx context.Context) (*Report, error) {
+	report := &Report{}
+	for {
+		before := report.Roles
+		if err := e.serve(ctx, work{cause: Expiry, roles: nil}, report); err != nil {
+			return report, err
+		}
+		if report.Roles == before {
+			return report, nil
+		}
+	}
+}
+
+// Retries serves the roles whose next try is due.
+func (e *Engine) Retries(ctx context.Context) (*Report, error) {
+	report := &Report{}
+	due, err := names(ctx, e.conn, "select role_name from sync_roles.retries where next_retry_at <= now() order by role_name")
+	if err != nil {
+		return report, fmt.Errorf("read retries: %w", err)
+	}
+	for chunk := range slices.Chunk(due, batchSize) {
+		if err := e.serve(ctx, work{cause: Retry, roles: chunk}, report); err != nil {
+			return report, err
+		}
+	}
+	return report, nil
+}
+
+// NextDue returns when something is to be done without anybody asking: a retry, or a grant that expires. ok is false if nothing is.
+func (e *Engine) NextDue(ctx context.Context) (at time.Time, ok bool, err error) {
+	var next *time.Time
+	err = e.conn.QueryRow(ctx, `
+		select least(
+			(select min(next_retry_at) from sync_roles.retries),
+			(select min(expires_at) from sync_roles.desired_grants where expires_at is not null and isfinite(expires_at))
+		)`).Scan(&next)
+	if err != nil {
+		return at, false, fmt.Errorf("read what is due next: %w", err)
+	}
+	if next == nil {
+		return at, false, nil
+	}
+	return *next, true, nil
+}

@@ -1,0 +1,46 @@
+-- The roles of a batch: what they are, what they should be, and how they were left last time.
+-- $1 text[]: names of roles, intermediate roles among them
+SELECT
+    n.role_name,
+    coalesce(r.oid, 0) AS oid,
+    coalesce(r.rolsuper, false) AS superuser,
+    coalesce(r.rolinherit, true) AS inherit,
+    coalesce(r.rolcanlogin, false) AS login,
+    coalesce(r.rolcreatedb, false) AS createdb,
+    coalesce(r.rolcreaterole, false) AS createrole,
+    coalesce(r.rolreplication, false) AS replication,
+    coalesce(r.rolbypassrls, false) AS bypassrls,
+    coalesce(r.rolconnlimit, -1) AS connection_limit,
+    coalesce(r.rolvaliduntil, 'infinity') AS valid_until,
+    i.role_name IS NOT NULL AS intermediate,
+    coalesce(i.role_oid, 0) AS intermediate_oid,
+    d.login AS desired_login,
+    d.createdb AS desired_createdb,
+    d.createrole AS desired_createrole,
+    d.inherit AS desired_inherit,
+    d.replication AS desired_replication,
+    d.bypassrls AS desired_bypassrls,
+    d.connection_limit AS desired_connection_limit,
+    d.valid_until AS desired_valid_until,
+    CASE
+        WHEN encode(sha256(convert_to(d.password_verifier, 'UTF8')), 'hex') IS DISTINCT FROM p.fingerprint
+            THEN d.password_verifier
+    END AS desired_password_verifier,
+    d.settings IS NOT NULL AS desired_settings,
+    d.role_name IS NOT NULL OR EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = n.role_name) AS managed,
+    coalesce(t.attempt, 0) AS failed_attempts,
+    coalesce(a.outcome, '') AS last_outcome,
+    coalesce(a.problems, '[]') AS last_problems
+FROM unnest($1::text[]) AS n (role_name)
+LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = n.role_name
+LEFT JOIN sync_roles.intermediate_roles AS i ON i.role_name = n.role_name
+LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = n.role_name
+LEFT JOIN sync_roles.applied_passwords AS p ON p.role_oid = r.oid
+LEFT JOIN sync_roles.retries AS t ON t.role_name = n.role_name
+LEFT JOIN LATERAL (
+    SELECT a.outcome, a.problems
+    FROM sync_roles.audit AS a
+    WHERE a.role_name = n.role_name
+    ORDER BY a.id DESC
+    LIMIT 1
+) AS a ON true;

@@ -1,0 +1,177 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// Names and objects in one statement at most: on PostgreSQL 18 a GRANT locks every object it names.
+const maxNames = 1000
+
+// cell is one privilege on one object for one role: what GRANT and REVOKE are made of.
+type cell struct {
+	object     catalog.Object
+	column     string
+	privilege  string
+	role       string
+	withOption bool
+	as         string // act as this role
+	borrow     string // borrow this role's privileges
+}
+
+// verb is GRANT or REVOKE.
+type verb struct {
+	word, preposition string
+}
+
+var (
+	grant  = verb{"GRANT", "TO"}
+	revoke = verb{"REVOKE", "FROM"}
+)
+
+// target is what the grants of one statement must have in common.
+type target struct {
+	objectType catalog.ObjectType
+	column     string
+	privileges string
+	roles      string
+	withOption bool
+	as         string
+	borrow     string
+}
+
+// aclSteps turns cells into the fewest statements that rewrite each object's ACL once: first an object's grantees are put
+// together by what they get, then the objects that get the same.
+func aclSteps(v verb, cells []cell) []Step {
+	type entry struct {
+		object     catalog.Object
+		column     string
+		role       string
+		withOption bool
+		as, borrow string
+	}
+	privileges := map[entry][]string{}
+	for _, c := range cells {
+		e := entry{c.object, c.column, c.role, c.withOption, c.as, c.borrow}
+		if !slices.Contains(privileges[e], c.privilege) {
+			privileges[e] = append(privileges[e], c.privilege)
+		}
+	}
+
+	type list struct {
+		entry
+		privileges string
+	}
+	grantees := map[list][]string{}
+	for e, p := range privileges {
+		slices.Sort(p)
+		l := list{e, strings.Join(p, ", ")}
+		l.role = ""
+		grantees[l] = append(grantees[l], e.role)
+	}
+
+	objects := map[target][]catalog.Object{}
+	for l, roles := range grantees {
+		slices.Sort(roles)
+		for chunk := range slices.Chunk(roles, maxNames) {
+			t := target{l.object.Type, l.column, l.privileges, strings.Join(chunk, "\x00"), l.withOption, l.as, l.borrow}
+			objects[t] = append(objects[t], l.object)
+		}
+	}
+
+	var steps []Step
+	for t, list := range objects {
+		slices.SortFunc(list, func(a, b catalog.Object) int { return cmp.Compare(a.SQL(), b.SQL()) })
+		for chunk := range slices.Chunk(list, maxNames) {
+			steps = append(steps, aclStep(v, t, chunk))
+		}
+	}
+	slices.SortFunc(steps, func(a, b Step) int { return cmp.Or(cmp.Compare(a.As, b.As), cmp.Compare(a.SQL, b.SQL)) })
+	return steps
+}
+
+func aclStep(v verb, t target, objects []catalog.Object) Step {
+	keywords, _ := t.objectType.Keywords()
+	what := t.privileges
+	if t.column != "" {
+		what = strings.ReplaceAll(what, ", ", " ("+catalog.Quote(t.column)+"), ") + " (" + catalog.Quote(t.column) + ")"
+	}
+	names := make([]string, len(objects))
+	for i, o := range objects {
+		names[i] = o.SQL()
+	}
+	head := fmt.Sprintf("%s %s ON %s %s %s ", v.word, what, keywords.Grant, strings.Join(names, ", "), v.preposition)
+	tail := ""
+	if v == grant && t.withOption {
+		tail = " WITH GRANT OPTION"
+	}
+
+	count := len(objects) * (strings.Count(t.privileges, ", ") + 1)
+	roles := strings.Split(t.roles, "\x00")
+	quoted := make([]string, len(roles))
+	effects := make([]Effect, len(roles))
+	for i, role := range roles {
+		quoted[i] = catalog.Grantee(role)
+		effects[i] = Effect{Unit: role, SQL: head + quoted[i] + tail}
+		if v == grant {
+			effects[i].Granted = count
+		} else {
+			effects[i].Revoked = count
+		}
+	}
+	step := Step{SQL: head + strings.Join(quoted, ", ") + tail, As: t.as, Effects: effects}
+	if t.borrow != "" {
+		step.Borrow = []string{t.borrow}
+	}
+	return step
+}
+
+// link is one membership to be given or taken.
+type link struct {
+	role   string // the role whose member somebody is
+	member string
+	unit   string // whose audit row it belongs to
+	tail   string // WITH …, GRANTED BY …
+	as     string
+	borrow string
+}
+
+// membershipSteps turns links into one statement for each granted role: since PostgreSQL 16 its cost is by granted role,
+// not by member.
+func membershipSteps(v verb, links []link) []Step {
+	type target struct{ role, tail, as, borrow string }
+	members := map[target][]link{}
+	for _, l := range links {
+		t := target{l.role, l.tail, l.as, l.borrow}
+		members[t] = append(members[t], l)
+	}
+	var steps []Step
+	for t, list := range members {
+		slices.SortFunc(list, func(a, b link) int { return cmp.Compare(a.member, b.member) })
+		list = slices.CompactFunc(list, func(a, b link) bool { return a.member == b.member })
+		for chunk := range slices.Chunk(list, maxNames) {
+			head := fmt.Sprintf("%s %s %s ", v.word, catalog.Quote(t.role), v.preposition)
+			step := Step{As: t.as}
+			if t.borrow != "" {
+				step.Borrow = []string{t.borrow}
+			}
+			quoted := make([]string, len(chunk))
+			for i, l := range chunk {
+				quoted[i] = catalog.Quote(l.member)
+				effect := Effect{Unit: l.unit, SQL: head + quoted[i] + t.tail, Granted: 1}
+				if v == revoke {
+					effect.Granted, effect.Revoked = 0, 1
+				}
+				step.Effects = append(step.Effects, effect)
+			}
+			step.SQL = head + strings.Join(quoted, ", ") + t.tail
+			steps = append(steps, step)
+		}
+	}
+	slices.SortFunc(steps, func(a, b Step) int { return cmp.Or(cmp.Compare(a.As, b.As), cmp.Compare(a.SQL, b.SQL)) })
+	return steps
+}

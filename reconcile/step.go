@@ -1,0 +1,19 @@
+package reconcile
+
+// Step is one statement of a plan.
+type Step struct {
+	SQL     string   // as sent
+	As      string   // the role to act as; empty: the connected one
+	Borrow  []string // roles of which the connected one must be a member for the moment
+	Effects []Effect
+	then    string // bookkeeping in sync_roles that goes with it
+	args    []any
+}
+
+// Effect is what a step does for one role.
+type Effect struct {
+	Unit    string // the role, as audit.role_name
+	SQL     string // the statement with this role alone, secrets redacted
+	Granted int
+	Revoked int
+}
