@@ -1,15 +1,16 @@
 -- The tables: what people ask for, what is left to do, what was done.
+-- Names are compared with those in the catalogs, whose type name has the collation "C": with another, no index would serve.
 -- The schema itself is created by the installer, because golang-migrate's version table lives in it too.
 
 CREATE TABLE sync_roles.desired_grants (
     id                   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    role_name            text NOT NULL,
-    privilege            text NOT NULL,
-    object_type          text NOT NULL,
-    schema_name          text,
-    object_name          text NOT NULL,
-    name_match           text NOT NULL DEFAULT 'exact',
-    column_name          text,
+    role_name            text COLLATE "C" NOT NULL,
+    privilege            text COLLATE "C" NOT NULL,
+    object_type          text COLLATE "C" NOT NULL,
+    schema_name          text COLLATE "C",
+    object_name          text COLLATE "C" NOT NULL,
+    name_match           text COLLATE "C" NOT NULL DEFAULT 'exact',
+    column_name          text COLLATE "C",
     direct               boolean,
     grantable            boolean NOT NULL DEFAULT false,
     create_if_not_exists boolean NOT NULL DEFAULT false,
@@ -44,7 +45,7 @@ COMMENT ON COLUMN sync_roles.desired_grants.created_by IS 'Who wrote the row: se
 COMMENT ON COLUMN sync_roles.desired_grants.created_at IS 'When the row was written: now().';
 
 CREATE TABLE sync_roles.desired_roles (
-    role_name                             text PRIMARY KEY,
+    role_name                             text COLLATE "C" PRIMARY KEY,
     login                                 boolean,
     createdb                              boolean,
     createrole                            boolean,
@@ -82,9 +83,9 @@ COMMENT ON COLUMN sync_roles.desired_roles.created_at IS 'When the row was writt
 
 CREATE TABLE sync_roles.writers (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    writer_role  text NOT NULL,
+    writer_role  text COLLATE "C" NOT NULL,
     grantee_like text,
-    object_type  text,
+    object_type  text COLLATE "C",
     privileges   text[],
     schema_like  text,
     object_like  text,
@@ -103,9 +104,10 @@ COMMENT ON COLUMN sync_roles.writers.grantable IS 'Whether rows with grantable t
 
 CREATE TABLE sync_roles.pending (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    role_name    text,
+    role_name    text COLLATE "C",
     queued_at    timestamptz NOT NULL DEFAULT now(),
-    requested_by text NOT NULL DEFAULT session_user
+    requested_by text NOT NULL DEFAULT session_user,
+    transaction  xid8 NOT NULL DEFAULT pg_current_xact_id()
 )
 -- A queue is mostly dead rows: vacuum by count, not by share.
 WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
@@ -115,17 +117,18 @@ COMMENT ON COLUMN sync_roles.pending.id IS 'Order of arrival.';
 COMMENT ON COLUMN sync_roles.pending.role_name IS 'The role; NULL: every role.';
 COMMENT ON COLUMN sync_roles.pending.queued_at IS 'When the writing transaction began.';
 COMMENT ON COLUMN sync_roles.pending.requested_by IS 'session_user of the writer.';
+COMMENT ON COLUMN sync_roles.pending.transaction IS 'The writing transaction, by which wait_for_sync knows its own.';
 
 CREATE TABLE sync_roles.withdrawn (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     grant_id     bigint NOT NULL,
-    role_name    text NOT NULL,
-    privilege    text NOT NULL,
-    object_type  text NOT NULL,
-    schema_name  text,
-    object_name  text NOT NULL,
-    name_match   text NOT NULL,
-    column_name  text,
+    role_name    text COLLATE "C" NOT NULL,
+    privilege    text COLLATE "C" NOT NULL,
+    object_type  text COLLATE "C" NOT NULL,
+    schema_name  text COLLATE "C",
+    object_name  text COLLATE "C" NOT NULL,
+    name_match   text COLLATE "C" NOT NULL,
+    column_name  text COLLATE "C",
     direct       boolean,
     grantable    boolean NOT NULL
 )
@@ -149,9 +152,9 @@ COMMENT ON COLUMN sync_roles.withdrawn.grantable IS 'desired_grants.grantable';
 CREATE TABLE sync_roles.resolved_objects (
     class_oid   oid NOT NULL,
     object_oid  oid NOT NULL,
-    object_type text NOT NULL,
-    schema_name text NOT NULL,
-    object_name text NOT NULL,
+    object_type text COLLATE "C" NOT NULL,
+    schema_name text COLLATE "C" NOT NULL,
+    object_name text COLLATE "C" NOT NULL,
     PRIMARY KEY (class_oid, object_oid, schema_name, object_name)
 );
 
@@ -165,14 +168,14 @@ COMMENT ON COLUMN sync_roles.resolved_objects.schema_name IS 'The schema at that
 COMMENT ON COLUMN sync_roles.resolved_objects.object_name IS 'The name at that time.';
 
 CREATE TABLE sync_roles.intermediate_roles (
-    role_name   text PRIMARY KEY,
+    role_name   text COLLATE "C" PRIMARY KEY,
     role_oid    oid NOT NULL,
-    privilege   text NOT NULL,
-    object_type text NOT NULL,
-    schema_name text,
-    object_name text NOT NULL,
-    name_match  text NOT NULL,
-    column_name text,
+    privilege   text COLLATE "C" NOT NULL,
+    object_type text COLLATE "C" NOT NULL,
+    schema_name text COLLATE "C",
+    object_name text COLLATE "C" NOT NULL,
+    name_match  text COLLATE "C" NOT NULL,
+    column_name text COLLATE "C",
     empty_since timestamptz,
     created_at  timestamptz NOT NULL DEFAULT now()
 );
@@ -195,7 +198,7 @@ COMMENT ON COLUMN sync_roles.intermediate_roles.created_at IS 'When it was creat
 
 CREATE TABLE sync_roles.keepers (
     role_oid  oid PRIMARY KEY,
-    role_name text NOT NULL UNIQUE
+    role_name text COLLATE "C" NOT NULL UNIQUE
 );
 
 COMMENT ON TABLE sync_roles.keepers IS 'Roles that hold ADMIN on intermediate roles, and as which their memberships are written. Since PostgreSQL 16 a membership costs time for every role that the acting role has ADMIN on, and the daemon has it on all that it created.';
@@ -214,7 +217,7 @@ COMMENT ON COLUMN sync_roles.applied_passwords.fingerprint IS 'SHA-256 of the ve
 CREATE TABLE sync_roles.audit (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at           timestamptz NOT NULL DEFAULT clock_timestamp(),
-    role_name    text,
+    role_name    text COLLATE "C",
     cause        text NOT NULL CHECK (cause IN ('notify', 'rescan', 'startup', 'retry', 'expiry', 'ddl', 'manual')),
     outcome      text NOT NULL CHECK (outcome IN ('applied', 'unchanged', 'waiting', 'refused', 'blocked', 'failed', 'held')),
     granted      integer NOT NULL DEFAULT 0,
@@ -267,7 +270,7 @@ COMMENT ON COLUMN sync_roles.rescans.duration IS 'How long it took.';
 COMMENT ON COLUMN sync_roles.rescans.instance IS 'Which daemon or command did it.';
 
 CREATE TABLE sync_roles.retries (
-    role_name     text PRIMARY KEY,
+    role_name     text COLLATE "C" PRIMARY KEY,
     attempt       integer NOT NULL,
     next_retry_at timestamptz NOT NULL
 );
@@ -291,6 +294,10 @@ COMMENT ON COLUMN sync_roles.installation.schema_version IS 'The newest migratio
 COMMENT ON COLUMN sync_roles.installation.server_version IS 'The major version of PostgreSQL for which the views over its catalogs were made.';
 COMMENT ON COLUMN sync_roles.installation.system_identifier IS 'pg_control_system().system_identifier';
 COMMENT ON COLUMN sync_roles.installation.database_oid IS 'pg_database.oid of this database.';
+
+COMMENT ON TABLE sync_roles.schema_migrations IS 'golang-migrate''s record of the installed version; installation.schema_version is what counts.';
+COMMENT ON COLUMN sync_roles.schema_migrations.version IS 'The newest migration that was begun.';
+COMMENT ON COLUMN sync_roles.schema_migrations.dirty IS 'It has not been reported as done. The installer clears this by itself.';
 
 INSERT INTO sync_roles.installation (schema_version, server_version, system_identifier, database_oid)
 SELECT 1, 0, s.system_identifier, d.oid

@@ -41,23 +41,25 @@ DECLARE
     version constant integer := current_setting('server_version_num')::integer / 10000;
 BEGIN
     -- Since 16 each membership has its own options; before, a member inherits from all of its roles or from none.
-    -- Rows whose role or member was dropped concurrently can be left behind (pg_auth_members has no locks against it): the joins pass them by.
     IF version >= 16 THEN
         CREATE OR REPLACE VIEW sync_roles.memberships AS
         SELECT m.roleid AS role_oid, m.member AS member_oid, m.grantor AS grantor_oid,
             m.admin_option, m.inherit_option, m.set_option
-        FROM pg_catalog.pg_auth_members AS m
-        JOIN pg_catalog.pg_roles AS r ON r.oid = m.roleid
-        JOIN pg_catalog.pg_roles AS u ON u.oid = m.member;
+        FROM pg_catalog.pg_auth_members AS m;
     ELSE
         CREATE OR REPLACE VIEW sync_roles.memberships AS
         SELECT m.roleid AS role_oid, m.member AS member_oid, m.grantor AS grantor_oid,
             m.admin_option, u.rolinherit AS inherit_option, true AS set_option
         FROM pg_catalog.pg_auth_members AS m
-        JOIN pg_catalog.pg_roles AS r ON r.oid = m.roleid
         JOIN pg_catalog.pg_roles AS u ON u.oid = m.member;
     END IF;
-    COMMENT ON VIEW sync_roles.memberships IS 'pg_auth_members with the options that each membership has on this server.';
+    COMMENT ON VIEW sync_roles.memberships IS 'pg_auth_members with the options that each membership has on this server. A row can be left of a role that was dropped at the same time: join pg_roles on both ends.';
+    COMMENT ON COLUMN sync_roles.memberships.role_oid IS 'The granted role.';
+    COMMENT ON COLUMN sync_roles.memberships.member_oid IS 'The member.';
+    COMMENT ON COLUMN sync_roles.memberships.grantor_oid IS 'Who granted it.';
+    COMMENT ON COLUMN sync_roles.memberships.admin_option IS 'The member may grant the role to others.';
+    COMMENT ON COLUMN sync_roles.memberships.inherit_option IS 'The member has the role''s privileges without SET ROLE.';
+    COMMENT ON COLUMN sync_roles.memberships.set_option IS 'The member may SET ROLE to the role.';
 
     IF version >= 15 THEN
         CREATE OR REPLACE VIEW sync_roles.parameters AS
@@ -69,6 +71,9 @@ BEGIN
         WHERE false;
     END IF;
     COMMENT ON VIEW sync_roles.parameters IS 'Configuration parameters on which privileges were granted (PostgreSQL 15 and later).';
+    COMMENT ON COLUMN sync_roles.parameters.oid IS 'pg_parameter_acl.oid';
+    COMMENT ON COLUMN sync_roles.parameters.name IS 'The parameter.';
+    COMMENT ON COLUMN sync_roles.parameters.acl IS 'pg_parameter_acl.paracl';
 
     UPDATE sync_roles.installation SET server_version = version;
 END
@@ -79,7 +84,7 @@ COMMENT ON FUNCTION sync_roles.adapt_to_server() IS 'Makes the views over catalo
 
 SELECT sync_roles.adapt_to_server();
 
--- acl is never NULL here: a NULL ACL in a catalog means the default, which acldefault gives.
+-- A NULL ACL in a catalog means the default, which acldefault gives. (Only roles have none.)
 -- Schemas that are PostgreSQL's or this project's are left out, so that nothing in them can be granted through rows or revoked as "other".
 -- Names stay of type name, so that comparing them can use the catalogs' indexes.
 CREATE VIEW sync_roles.objects AS
@@ -167,7 +172,7 @@ FROM pg_catalog.pg_largeobject_metadata AS l
 UNION ALL
 SELECT 'role', 'pg_catalog.pg_authid'::regclass::oid, r.oid,
     ''::name, r.rolname, NULL,
-    NULL, '{}'
+    NULL, NULL
 FROM pg_catalog.pg_roles AS r;
 
 COMMENT ON VIEW sync_roles.objects IS 'Everything that can be named in desired_grants, with its owner and its effective ACL.';
@@ -178,7 +183,7 @@ COMMENT ON COLUMN sync_roles.objects.schema_name IS 'The schema; empty for types
 COMMENT ON COLUMN sync_roles.objects.object_name IS 'The object''s own name.';
 COMMENT ON COLUMN sync_roles.objects.signature IS 'A routine''s name with its argument types.';
 COMMENT ON COLUMN sync_roles.objects.owner IS 'OID of the owner; NULL for roles.';
-COMMENT ON COLUMN sync_roles.objects.acl IS 'The ACL in force: the default one where none is stored.';
+COMMENT ON COLUMN sync_roles.objects.acl IS 'The ACL in force: the default one where none is stored; NULL for roles.';
 
 CREATE FUNCTION sync_roles.name_matches(name text, pattern text, name_match text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -202,6 +207,16 @@ SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, ''
 FROM sync_roles.intermediate_roles AS i;
 
 COMMENT ON VIEW sync_roles.desired_holdings IS 'desired_grants, and what each intermediate role should hold.';
+COMMENT ON COLUMN sync_roles.desired_holdings.id IS 'desired_grants.id; NULL for an intermediate role.';
+COMMENT ON COLUMN sync_roles.desired_holdings.role_name IS 'The role that should hold it.';
+COMMENT ON COLUMN sync_roles.desired_holdings.privilege IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.desired_holdings.object_type IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.desired_holdings.schema_name IS 'As in desired_grants; empty instead of NULL.';
+COMMENT ON COLUMN sync_roles.desired_holdings.object_name IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.desired_holdings.name_match IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.desired_holdings.column_name IS 'As in desired_grants; empty instead of NULL.';
+COMMENT ON COLUMN sync_roles.desired_holdings.direct IS 'As in desired_grants; true for an intermediate role.';
+COMMENT ON COLUMN sync_roles.desired_holdings.grantable IS 'As in desired_grants.';
 
 -- The Python library pg-sync-roles makes one role for each privilege on one object. Those that hold exactly that satisfy a
 -- row for it, so that taking over a database changes nobody's access.
@@ -218,7 +233,7 @@ CROSS JOIN LATERAL (
     HAVING count(DISTINCT a.privilege_type) = 1 AND NOT bool_or(a.is_grantable)
 ) AS held
 WHERE (r.rolname LIKE '\_pgsr\_local\_%' OR r.rolname LIKE '\_pgsr\_global\_%')
-    AND NOT r.rolcanlogin
+    AND NOT (r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls)
     AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_shdepend AS other
         WHERE other.refclassid = 'pg_catalog.pg_authid'::regclass AND other.refobjid = r.oid
@@ -227,5 +242,9 @@ WHERE (r.rolname LIKE '\_pgsr\_local\_%' OR r.rolname LIKE '\_pgsr\_global\_%')
     AND NOT EXISTS (SELECT FROM sync_roles.memberships AS m WHERE m.member_oid = r.oid);
 
 COMMENT ON VIEW sync_roles.python_intermediate_roles IS 'Roles made by the Python library pg-sync-roles that hold exactly one privilege on one object.';
+COMMENT ON COLUMN sync_roles.python_intermediate_roles.role_oid IS 'The role.';
+COMMENT ON COLUMN sync_roles.python_intermediate_roles.class_oid IS 'The catalog that the object is in.';
+COMMENT ON COLUMN sync_roles.python_intermediate_roles.object_oid IS 'The object.';
+COMMENT ON COLUMN sync_roles.python_intermediate_roles.privilege IS 'The one privilege.';
 
 UPDATE sync_roles.installation SET schema_version = 2;

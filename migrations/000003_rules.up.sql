@@ -55,8 +55,10 @@ AS $$
             sync_roles.name_problem('role_name', role_name)
         WHEN sync_roles.privileges_of(object_type) IS NULL THEN
             format('object_type %s is unknown: allowed are role, database, schema, table, sequence, routine, type, language, foreign_data_wrapper, foreign_server, tablespace, parameter, large_object', quote_literal(object_type))
+        WHEN sync_roles.privileges_of(object_type) = '{}' THEN
+            format('privilege %s does not exist for object_type %s on this server, which is too old for it', quote_literal(privilege), quote_literal(object_type))
         WHEN privilege <> ALL (sync_roles.privileges_of(object_type))
-            AND NOT (privilege = 'ALL' AND object_type <> 'role' AND sync_roles.privileges_of(object_type) <> '{}')
+            AND NOT (privilege = 'ALL' AND object_type <> 'role')
             AND NOT (privilege = 'OWNER' AND object_type NOT IN ('role', 'parameter')) THEN
             format('privilege %s does not exist for object_type %s on this server: allowed are %s', quote_literal(privilege), quote_literal(object_type),
                 array_to_string(
@@ -81,14 +83,13 @@ AS $$
             format('object_name %s is not a role: PUBLIC has no members, and "none" is reserved', quote_literal(object_name))
         WHEN name_match = 'exact' AND object_type = 'role' AND object_name = role_name THEN
             format('object_name %s is the role itself: a role cannot be a member of itself', quote_literal(object_name))
-        WHEN name_match = 'exact' AND object_type = 'large_object' AND object_name !~ '^[0-9]+$' THEN
-            format('object_name %s is not the OID of a large object: digits are allowed', quote_literal(object_name))
+        WHEN name_match = 'exact' AND object_type = 'large_object'
+            AND CASE WHEN object_name ~ '^[1-9][0-9]{0,9}$' THEN object_name::bigint > 4294967295 ELSE true END THEN
+            format('object_name %s is not the OID of a large object: a number from 1 to 4294967295 is allowed', quote_literal(object_name))
         WHEN name_match = 'exact' AND object_type = 'routine' AND sync_roles.name_problem('object_name', split_part(object_name, '(', 1)) IS NOT NULL THEN
             sync_roles.name_problem('object_name', split_part(object_name, '(', 1))
         WHEN name_match = 'exact' AND object_type <> 'routine' AND sync_roles.name_problem('object_name', object_name) IS NOT NULL THEN
             sync_roles.name_problem('object_name', object_name)
-        WHEN name_match <> 'exact' AND sync_roles.pattern_problem(object_name, name_match) IS NOT NULL THEN
-            sync_roles.pattern_problem(object_name, name_match)
         WHEN column_name IS NOT NULL AND (object_type <> 'table' OR privilege NOT IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')) THEN
             format('column_name %s is not allowed for %s of object_type %s: columns have SELECT, INSERT, UPDATE and REFERENCES of a table', quote_literal(column_name), privilege, quote_literal(object_type))
         WHEN sync_roles.name_problem('column_name', column_name) IS NOT NULL THEN
@@ -153,6 +154,28 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.role_problem(text, integer, text, jsonb, text[], boolean) IS 'Why a row of desired_roles can never be obeyed, or NULL.';
 
+-- A pattern that is none would make every query fail that uses it. So this is a constraint: it also holds where triggers do not fire (a restore,
+-- logical replication). It raises by itself, because a constraint's own message would not say what is wrong.
+CREATE FUNCTION sync_roles.is_pattern(pattern text, name_match text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    problem constant text := CASE WHEN name_match IN ('like', 'regex') THEN sync_roles.pattern_problem(pattern, name_match)
+        ELSE format('name_match %s is unknown: allowed are exact, like, regex', quote_literal(name_match)) END;
+BEGIN
+    IF problem IS NULL THEN
+        RETURN true;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = problem, SCHEMA = 'sync_roles', TABLE = 'desired_grants', COLUMN = split_part(problem, ' ', 1);
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.is_pattern(text, text) IS 'True for a pattern; an error that says why for anything else.';
+
+ALTER TABLE sync_roles.desired_grants
+    ADD CONSTRAINT pattern CHECK (name_match = 'exact' OR sync_roles.is_pattern(object_name, name_match));
+
 CREATE FUNCTION sync_roles.desired_grants_validate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -169,6 +192,13 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = wrong.problem, SCHEMA = 'sync_roles', TABLE = 'desired_grants',
             COLUMN = split_part(wrong.problem, ' ', 1);
+    END IF;
+
+    -- A scoped writer cannot choose an id that the sequence has yet to give (OVERRIDING SYSTEM VALUE): it would collide with others' rows.
+    IF TG_OP = 'INSERT' AND NOT pg_has_role(session_user, (SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = TG_RELID), 'USAGE')
+        AND (SELECT min(n.id) < 1 OR max(n.id) > pg_sequence_last_value(pg_get_serial_sequence('sync_roles.desired_grants', 'id')::regclass) FROM new_rows AS n) THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation', SCHEMA = 'sync_roles', TABLE = 'desired_grants', COLUMN = 'id',
+            MESSAGE = 'id is generated: leave it out';
     END IF;
 
     IF EXISTS (SELECT FROM new_rows AS n WHERE n.privilege = 'OWNER' AND n.name_match = 'exact') THEN
@@ -339,6 +369,31 @@ CREATE TRIGGER withdraw_delete AFTER DELETE ON sync_roles.desired_grants
 CREATE TRIGGER withdraw_truncate BEFORE TRUNCATE ON sync_roles.desired_grants
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.withdraw_all();
 
+-- A verifier that was changed or taken out is applied again when it comes back: the password may have been changed by other means in between.
+CREATE FUNCTION sync_roles.forget_password() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM sync_roles.applied_passwords AS p
+    USING old_rows AS o, pg_catalog.pg_roles AS r
+    WHERE r.rolname = o.role_name AND p.role_oid = r.oid
+        AND NOT EXISTS (
+            SELECT FROM sync_roles.desired_roles AS d
+            WHERE d.role_name = o.role_name AND d.password_verifier = o.password_verifier
+        );
+    RETURN NULL;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION sync_roles.forget_password() FROM PUBLIC;
+COMMENT ON FUNCTION sync_roles.forget_password() IS 'Trigger: forgets which verifier was applied, when the row no longer asks for it.';
+
+CREATE TRIGGER forget_password_update AFTER UPDATE ON sync_roles.desired_roles
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.forget_password();
+CREATE TRIGGER forget_password_delete AFTER DELETE ON sync_roles.desired_roles
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.forget_password();
+
 CREATE TRIGGER validate_insert AFTER INSERT ON sync_roles.desired_roles
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.desired_roles_validate();
 CREATE TRIGGER validate_update AFTER UPDATE ON sync_roles.desired_roles
@@ -363,7 +418,7 @@ BEGIN
     END IF;
     RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
         MESSAGE = format('%s of sync_roles.%s is not allowed: what happened stays on record', TG_OP, TG_TABLE_NAME),
-        HINT = 'Old rows are deleted by the daemon, after --audit-retention.';
+        HINT = 'Deleting old rows is left to pg-sync-roles.';
 END
 $$;
 
@@ -375,6 +430,27 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON sync_roles.res
 -- Whoever writes desired rows commands the daemon's rights. The owner of the schema is not bound by these policies.
 ALTER TABLE sync_roles.desired_grants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE sync_roles.desired_roles ENABLE ROW LEVEL SECURITY;
+
+-- Row-level security does not cover TRUNCATE. This function is the caller's: it must see who that is.
+CREATE FUNCTION sync_roles.only_owners_truncate() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF row_security_active(TG_RELID) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('TRUNCATE of sync_roles.%s is for the owner of the schema: delete the rows that you may delete', TG_TABLE_NAME);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.only_owners_truncate() IS 'Trigger: keeps scoped writers from TRUNCATE, which row-level security does not cover.';
+
+CREATE TRIGGER a_only_owners_truncate BEFORE TRUNCATE ON sync_roles.desired_grants
+    FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.only_owners_truncate();
+CREATE TRIGGER a_only_owners_truncate BEFORE TRUNCATE ON sync_roles.desired_roles
+    FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.only_owners_truncate();
 
 CREATE FUNCTION sync_roles.may_write(
     writer name, role_name text, privilege text, object_type text, schema_name text, object_name text, name_match text, grantable boolean

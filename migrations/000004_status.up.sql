@@ -13,6 +13,11 @@ managed AS (
     SELECT n.role_name FROM granted AS n WHERE n.role_name IS NOT NULL
     UNION
     SELECT r.role_name FROM sync_roles.desired_roles AS r
+    -- Roles of which the last row has gone, until what it gave is taken away.
+    UNION
+    SELECT w.role_name FROM sync_roles.withdrawn AS w
+    UNION
+    SELECT p.role_name FROM sync_roles.pending AS p WHERE p.role_name IS NOT NULL
 )
 SELECT m.role_name,
     CASE
@@ -47,7 +52,7 @@ CROSS JOIN LATERAL (
     SELECT least(one.since, (SELECT min(p.queued_at) FROM sync_roles.pending AS p WHERE p.role_name IS NULL)) AS since
 ) AS p;
 
-COMMENT ON VIEW sync_roles.role_status IS 'Each managed role, and how it is.';
+COMMENT ON VIEW sync_roles.role_status IS 'Each managed role, and how it is; also roles of which the last row has gone, until what it gave is taken away.';
 COMMENT ON COLUMN sync_roles.role_status.role_name IS 'The role.';
 COMMENT ON COLUMN sync_roles.role_status.status IS 'in_sync, pending, waiting (some objects do not exist yet), refused, blocked, failed or held.';
 COMMENT ON COLUMN sync_roles.role_status.outcome IS 'How its last audited pass ended.';
@@ -106,9 +111,10 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS a ON true
 LEFT JOIN LATERAL (
+    -- A problem without a privilege is about the role as a whole.
     SELECT p.kind, string_agg(DISTINCT p.reason, '; ') AS reason
-    FROM jsonb_to_recordset(a.problems) AS p (grant_id bigint, kind text, reason text, object text, taking boolean)
-    WHERE p.grant_id = g.id OR p.grant_id IS NULL AND p.object = 'role ' || g.role_name AND p.kind IN ('refused', 'blocked')
+    FROM jsonb_to_recordset(a.problems) AS p (grant_id bigint, kind text, reason text, object text, privilege text)
+    WHERE p.grant_id = g.id OR p.grant_id IS NULL AND p.privilege IS NULL AND p.object = 'role ' || g.role_name AND p.kind IN ('refused', 'blocked')
     GROUP BY p.kind
     ORDER BY array_position('{blocked,refused,waiting}', p.kind)
     LIMIT 1
@@ -117,7 +123,18 @@ CROSS JOIN LATERAL (
     SELECT count(DISTINCT o.object_oid) AS matches,
         count(*) FILTER (WHERE NOT h.direct AND through.role_name IS NULL AND h.python_role IS NULL) AS missing,
         min(h.python_role) FILTER (WHERE NOT h.direct) AS python_role
-    FROM sync_roles.objects AS o
+    FROM (
+        SELECT o.*
+        FROM sync_roles.objects AS o
+        WHERE g.name_match = 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
+            AND o.object_name = CASE WHEN g.object_type = 'routine' THEN split_part(g.object_name, '(', 1) ELSE g.object_name END
+            AND (g.object_type <> 'routine' OR g.object_name IN (o.object_name, o.signature))
+        UNION ALL
+        SELECT o.*
+        FROM sync_roles.objects AS o
+        WHERE g.name_match <> 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
+            AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
+    ) AS o
     LEFT JOIN pg_catalog.pg_attribute AS c
         ON g.column_name IS NOT NULL AND c.attrelid = o.object_oid AND c.attname = g.column_name AND NOT c.attisdropped
     CROSS JOIN LATERAL unnest(
@@ -134,21 +151,16 @@ CROSS JOIN LATERAL (
                     WHERE a.grantee = CASE WHEN g.role_name = 'public' THEN 0 ELSE r.oid END AND a.privilege_type = p.privilege AND (a.is_grantable OR NOT g.grantable)
                 )
             END AS direct,
-            (
+            CASE WHEN (SELECT EXISTS (SELECT FROM pg_catalog.pg_roles AS l WHERE l.rolname LIKE '\_pgsr\_local\_%' OR l.rolname LIKE '\_pgsr\_global\_%')) THEN (
                 SELECT min(l.rolname)::text
                 FROM sync_roles.python_intermediate_roles AS i
                 JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.inherit_option
                 JOIN pg_catalog.pg_roles AS l ON l.oid = i.role_oid
                 WHERE g.direct IS NOT TRUE AND m.member_oid = r.oid
                     AND i.class_oid = o.class_oid AND i.object_oid = o.object_oid AND i.privilege = p.privilege
-            ) AS python_role
+            ) END AS python_role
     ) AS h
-    WHERE o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
-        AND (g.column_name IS NULL OR c.attnum IS NOT NULL)
-        AND (
-            sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
-            OR g.object_type = 'routine' AND g.name_match = 'exact' AND o.signature = g.object_name
-        )
+    WHERE g.column_name IS NULL OR c.attnum IS NOT NULL
 ) AS found;
 
 COMMENT ON VIEW sync_roles.grant_status IS 'Each desired grant, and what became of it.';
@@ -235,7 +247,6 @@ DECLARE
     wanted constant text := wait_for_sync.role_name;
     deadline constant timestamptz := clock_timestamp() + wait_for_sync.timeout;
     waited_for bigint[];
-    roles text[];
     bad record;
     pause double precision := 0.002;
 BEGIN
@@ -247,20 +258,16 @@ BEGIN
     IF EXISTS (
         SELECT FROM sync_roles.pending AS p
         WHERE (wanted IS NULL OR p.role_name = wanted OR p.role_name IS NULL)
-            AND pg_current_xact_id_if_assigned() IS NOT NULL
-            AND p.xmin = pg_current_xact_id_if_assigned()::xid
+            AND p.transaction = pg_current_xact_id_if_assigned()
     ) THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
             MESSAGE = 'wait_for_sync would wait for rows of this very transaction, which nobody sees before it commits',
             HINT = 'COMMIT first.';
     END IF;
 
-    SELECT array_agg(p.id), array_agg(DISTINCT p.role_name) INTO waited_for, roles
+    SELECT array_agg(p.id) INTO waited_for
     FROM sync_roles.pending AS p
     WHERE wanted IS NULL OR p.role_name = wanted OR p.role_name IS NULL;
-    IF wanted IS NOT NULL THEN
-        roles := ARRAY[wanted];
-    END IF;
 
     LOOP
         IF NOT EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.id = ANY (waited_for)) THEN
@@ -268,12 +275,9 @@ BEGIN
                 (SELECT string_agg(p ->> 'reason', '; ') FROM jsonb_array_elements(s.problems) AS p) AS reasons
             INTO bad
             FROM sync_roles.role_status AS s
-            WHERE (s.role_name = ANY (roles) OR wanted IS NULL AND array_position(roles, NULL) IS NOT NULL)
-                AND s.status IN ('refused', 'blocked', 'held', 'failed')
-            -- What failed is tried again: that is worth waiting for.
-            ORDER BY s.status = 'failed', s.role_name
-            LIMIT 1;
+            WHERE s.role_name = wanted AND s.status IN ('refused', 'blocked', 'held', 'failed');
             EXIT WHEN NOT FOUND;
+            -- What failed is tried again: that is worth waiting for.
             IF bad.status <> 'failed' OR clock_timestamp() >= deadline THEN
                 RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
                     MESSAGE = format('role %s is %s: %s', quote_literal(bad.role_name), bad.status, coalesce(bad.error, bad.reasons, 'no reason recorded')),
@@ -291,6 +295,6 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.wait_for_sync(text, interval) IS 'Returns when all that was committed before has been dealt with, for one role or for all. An error if that takes too long, or if the role did not come in sync.';
+COMMENT ON FUNCTION sync_roles.wait_for_sync(text, interval) IS 'Returns when all that was committed before has been dealt with, for one role or for all. An error if that takes too long; for one role, also if it did not come in sync.';
 
 UPDATE sync_roles.installation SET schema_version = 4;

@@ -75,14 +75,25 @@ func dropSchema(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// dependentsSQL finds the views outside the schema that DROP … CASCADE would take along.
+// dependentsSQL finds what is outside the schema, depends on something in it, and would be dropped with it.
 const dependentsSQL = `
-	select distinct format('view %s', v.oid::regclass)
+	with ours as (
+		select 'pg_class'::regclass as class, oid from pg_catalog.pg_class where relnamespace = 'sync_roles'::regnamespace
+		union all
+		select 'pg_type'::regclass, oid from pg_catalog.pg_type where typnamespace = 'sync_roles'::regnamespace
+		union all
+		select 'pg_proc'::regclass, oid from pg_catalog.pg_proc where pronamespace = 'sync_roles'::regnamespace
+	)
+	select distinct pg_describe_object(
+		case when r.oid is null then d.classid else 'pg_class'::regclass end, coalesce(r.ev_class, d.objid), 0)
 	from pg_catalog.pg_depend as d
-	join pg_catalog.pg_class as c on c.oid = d.refobjid and c.relnamespace = 'sync_roles'::regnamespace
-	join pg_catalog.pg_rewrite as r on r.oid = d.objid
-	join pg_catalog.pg_class as v on v.oid = r.ev_class and v.relnamespace <> c.relnamespace
-	where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+	join ours as o on o.class = d.refclassid and o.oid = d.refobjid
+	left join pg_catalog.pg_rewrite as r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
+	where d.deptype = 'n'
+		and not exists (select from ours as i where i.class = case when r.oid is null then d.classid else 'pg_class'::regclass end and i.oid = coalesce(r.ev_class, d.objid))
+		and not exists (select from pg_catalog.pg_constraint as c join ours as i on i.class = 'pg_class'::regclass and i.oid = c.conrelid where d.classid = 'pg_constraint'::regclass and c.oid = d.objid)
+		and not exists (select from pg_catalog.pg_trigger as t join ours as i on i.class = 'pg_class'::regclass and i.oid = t.tgrelid where d.classid = 'pg_trigger'::regclass and t.oid = d.objid)
+		and d.classid not in ('pg_policy'::regclass, 'pg_attrdef'::regclass)
 	order by 1`
 
 func names(ctx context.Context, tx pgx.Tx, sql string) ([]string, error) {

@@ -2,9 +2,11 @@ package migrations
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const oldestServer = 140000
@@ -58,7 +60,13 @@ func ensureLockRole(ctx context.Context, conn *pgx.Conn) error {
 	case there:
 		return nil
 	}
-	if _, err := conn.Exec(ctx, "create role _pgsr_lock nologin"); err != nil {
+	_, err = conn.Exec(ctx, "create role _pgsr_lock nologin")
+	var e *pgconn.PgError
+	if errors.As(err, &e) && (e.Code == "42710" || e.Code == "23505") {
+		// An installer of another database of the cluster was quicker: is its role one that we may lock?
+		return ensureLockRole(ctx, conn)
+	}
+	if err != nil {
 		return fmt.Errorf("create role _pgsr_lock: %w", err)
 	}
 	return nil
@@ -82,8 +90,8 @@ func ensureSchema(ctx context.Context, conn *pgx.Conn) error {
 		return nil
 	}
 	if _, err := conn.Exec(ctx, "create schema sync_roles"); err != nil {
-		return fmt.Errorf("create schema %s (the role needs it granted: GRANT CREATE ON DATABASE %s TO …): %w",
-			Schema, pgx.Identifier{conn.Config().Database}.Sanitize(), err)
+		return fmt.Errorf("create schema %s (the role needs it granted: GRANT CREATE ON DATABASE %s TO %s): %w",
+			Schema, pgx.Identifier{conn.Config().Database}.Sanitize(), pgx.Identifier{conn.Config().User}.Sanitize(), err)
 	}
 	return nil
 }
@@ -117,12 +125,15 @@ func adapt(ctx context.Context, conn *pgx.Conn) error {
 	})
 }
 
-// Intermediate roles that came along with the cluster (pg_upgrade, a physical copy, pg_dumpall) are found again by name.
+// Intermediate roles that came along with the cluster (pg_upgrade, a physical copy, pg_dumpall) are found again by name. Those of the database
+// that this one was copied from, which the OID in their names tells, are its own.
 const forgetSQL = `
 	truncate sync_roles.resolved_objects, sync_roles.applied_passwords;
-	delete from sync_roles.intermediate_roles where role_name not in (select rolname from pg_catalog.pg_roles);
+	delete from sync_roles.intermediate_roles where role_name not in (select rolname from pg_catalog.pg_roles)
+		or substring(role_name from '^_pgsr_([0-9]+)_') in (select oid::text from pg_catalog.pg_database where datname <> current_database());
 	update sync_roles.intermediate_roles as i set role_oid = r.oid from pg_catalog.pg_roles as r where r.rolname = i.role_name;
-	delete from sync_roles.keepers where role_name not in (select rolname from pg_catalog.pg_roles);
+	delete from sync_roles.keepers where role_name not in (select rolname from pg_catalog.pg_roles)
+		or substring(role_name from '^_pgsr_([0-9]+)_') in (select oid::text from pg_catalog.pg_database where datname <> current_database());
 	update sync_roles.keepers as k set role_oid = r.oid from pg_catalog.pg_roles as r where r.rolname = k.role_name;
 	update sync_roles.installation set system_identifier = s.system_identifier, database_oid = d.oid
 	from pg_catalog.pg_control_system() as s, pg_catalog.pg_database as d

@@ -96,7 +96,7 @@ func recoverVersion(ctx context.Context, conn *pgx.Conn, m *migrate.Migrate) err
 	if err != nil {
 		return err
 	}
-	if !dirty && int(recorded) == actual { //nolint:gosec // a migration's number
+	if !dirty && int(recorded) == actual {
 		return nil
 	}
 	if actual == 0 {

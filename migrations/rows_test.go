@@ -1,0 +1,525 @@
+package migrations_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
+)
+
+type badRow struct {
+	name   string
+	row    row
+	column string   // which the message begins with, and which the error names
+	words  []string // what else the message says: the value, what is allowed
+}
+
+// refuse checks that the rows are refused on INSERT, and that the message names column, value and what is allowed.
+func refuse(t *testing.T, conn *pgx.Conn, table string, rows []badRow) {
+	t.Helper()
+	for _, bad := range rows {
+		err := bad.row.try(t, conn, table)
+		var pgErr *pgconn.PgError
+		if !errors.As(err, &pgErr) || pgErr.Code != "23514" {
+			t.Errorf("%s: got %v, want a check_violation", bad.name, err)
+			continue
+		}
+		if !strings.HasPrefix(pgErr.Message, bad.column+" ") || pgErr.ColumnName != bad.column || pgErr.TableName != table {
+			t.Errorf("%s: the error is about column %q of %q, want %q: %s", bad.name, pgErr.ColumnName, pgErr.TableName, bad.column, pgErr.Message)
+		}
+		for _, word := range bad.words {
+			if !strings.Contains(pgErr.Message, word) {
+				t.Errorf("%s: the message has no %q: %s", bad.name, word, pgErr.Message)
+			}
+		}
+	}
+}
+
+var (
+	long      = strings.Repeat("x", 64)
+	longBytes = strings.Repeat("é", 32) // 32 characters, 64 bytes
+	schemaRow = row{"role_name": "alice", "privilege": "USAGE", "object_type": "schema", "object_name": "s"}
+	memberRow = row{"role_name": "alice", "privilege": "MEMBER", "object_type": "role", "object_name": "staff"}
+)
+
+// A grant that can never be obeyed is refused at once, and who wrote it learns why.
+func TestBadGrants(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	table := grantRow("alice")
+	pattern := func(match, pattern string) row {
+		return table.with(row{"name_match": match, "object_name": pattern})
+	}
+
+	bad := []badRow{
+		{"an unknown privilege", table.with(row{"privilege": "READ"}), "privilege", []string{"'READ'", "SELECT", "INSERT", "ALL", "OWNER"}},
+		{"a privilege in lower case", table.with(row{"privilege": "select"}), "privilege", []string{"'select'", "SELECT"}},
+		{"an empty privilege", table.with(row{"privilege": ""}), "privilege", []string{"''", "SELECT"}},
+		{"an unknown type", table.with(row{"object_type": "view"}), "object_type", []string{"'view'", "table", "large_object"}},
+		{"a privilege of another type", table.with(row{"privilege": "USAGE"}), "privilege", []string{"'USAGE'", "'table'", "SELECT"}},
+		{"EXECUTE on a schema", schemaRow.with(row{"privilege": "EXECUTE"}), "privilege", []string{"'EXECUTE'", "USAGE, CREATE, ALL, OWNER"}},
+		{"MEMBER of a table", table.with(row{"privilege": "MEMBER"}), "privilege", []string{"'MEMBER'"}},
+		{"ALL on a role", memberRow.with(row{"privilege": "ALL"}), "privilege", []string{"'ALL'", "MEMBER"}},
+		{"OWNER of a role", memberRow.with(row{"privilege": "OWNER"}), "privilege", []string{"'OWNER'", "MEMBER"}},
+		{"OWNER of a parameter", row{"role_name": "alice", "privilege": "OWNER", "object_type": "parameter", "object_name": "work_mem"}, "privilege", []string{"'OWNER'"}},
+
+		{"a table without schema", table.without("schema_name"), "schema_name", []string{"NULL", "'table'"}},
+		{"a routine without schema", row{"role_name": "alice", "privilege": "EXECUTE", "object_type": "routine", "object_name": "f"}, "schema_name", []string{"'routine'"}},
+		{"a database with a schema", row{"role_name": "alice", "privilege": "CONNECT", "object_type": "database", "schema_name": "s", "object_name": "d"}, "schema_name", []string{"'s'", "'database'", "NULL"}},
+		{"a schema with a schema", schemaRow.with(row{"schema_name": "s"}), "schema_name", []string{"'s'", "'schema'"}},
+		{"a role with a schema", memberRow.with(row{"schema_name": "s"}), "schema_name", []string{"'s'", "'role'"}},
+
+		{"a role_name of 64 bytes", table.with(row{"role_name": long}), "role_name", []string{long, "64 bytes", "63"}},
+		{"a role_name of 64 bytes in 32 characters", table.with(row{"role_name": longBytes}), "role_name", []string{longBytes, "64 bytes"}},
+		{"a schema_name of 64 bytes", table.with(row{"schema_name": long}), "schema_name", []string{long, "64 bytes"}},
+		{"a schema_name of 64 bytes in 32 characters", table.with(row{"schema_name": longBytes}), "schema_name", []string{"64 bytes"}},
+		{"an object_name of 64 bytes", table.with(row{"object_name": long}), "object_name", []string{long, "64 bytes"}},
+		{"an object_name of 64 bytes in 32 characters", table.with(row{"object_name": longBytes}), "object_name", []string{"64 bytes"}},
+		{"a routine's name of 64 bytes", row{"role_name": "alice", "privilege": "EXECUTE", "object_type": "routine", "schema_name": "s", "object_name": long + "(integer)"}, "object_name", []string{"64 bytes"}},
+		{"a column_name of 64 bytes", table.with(row{"column_name": long}), "column_name", []string{long, "64 bytes"}},
+		{"a column_name of 64 bytes in 32 characters", table.with(row{"column_name": longBytes}), "column_name", []string{"64 bytes"}},
+		{"an empty role_name", table.with(row{"role_name": ""}), "role_name", []string{"empty", "1 to 63"}},
+		{"an empty schema_name", table.with(row{"schema_name": ""}), "schema_name", []string{"empty"}},
+		{"an empty object_name", table.with(row{"object_name": ""}), "object_name", []string{"empty"}},
+		{"an empty column_name", table.with(row{"column_name": ""}), "column_name", []string{"empty"}},
+		{"an empty like pattern", pattern("like", ""), "object_name", []string{"empty", "1000"}},
+		{"an empty regex", pattern("regex", ""), "object_name", []string{"empty"}},
+
+		{"an unknown name_match", pattern("glob", "t*"), "name_match", []string{"'glob'", "exact, like, regex"}},
+		{"a regex with an open bracket", pattern("regex", "t[a"), "object_name", []string{"'t[a'", "regex"}},
+		{"a regex that only closes what surrounds it", pattern("regex", "a)|(b"), "object_name", []string{"'a)|(b'"}},
+		{"a regex that only closes", pattern("regex", "a)"), "object_name", []string{"'a)'"}},
+		{"a regex that ends in a backslash", pattern("regex", `a\`), "object_name", nil},
+		{"a regex that ends in an open comment", pattern("regex", "a(?#"), "object_name", nil},
+		{"a regex with embedded options", pattern("regex", "(?i)x"), "object_name", []string{"'(?i)x'"}},
+		{"a regex with two embedded options", pattern("regex", "(?xn)x"), "object_name", []string{"'(?xn)x'"}},
+		{"a regex that says it is a literal", pattern("regex", "***=x"), "object_name", []string{"'***=x'"}},
+		{"a regex that says it is a regex", pattern("regex", "***:x"), "object_name", []string{"'***:x'"}},
+		{"a like pattern that ends in a lone backslash", pattern("like", `a\`), "object_name", []string{`a\`, "backslash"}},
+		{"a like pattern that ends in three backslashes", pattern("like", `a\\\`), "object_name", []string{"backslash"}},
+		{"a like pattern of 1,001 bytes", pattern("like", strings.Repeat("x", 1001)), "object_name", []string{"1001 bytes", "1000"}},
+		{"a regex of 1,002 bytes in 501 characters", pattern("regex", strings.Repeat("é", 501)), "object_name", []string{"1002 bytes", "1000"}},
+
+		{"the grantee none", table.with(row{"role_name": "none"}), "role_name", []string{"'none'", "reserved"}},
+		{"the grantee pg_x", table.with(row{"role_name": "pg_x"}), "role_name", []string{"'pg_x'", "reserved"}},
+		{"the grantee pg_monitor", table.with(row{"role_name": "pg_monitor"}), "role_name", []string{"'pg_monitor'"}},
+		{"the grantee _pgsr_x", table.with(row{"role_name": "_pgsr_x"}), "role_name", []string{"'_pgsr_x'", "reserved"}},
+
+		{"a table in sync_roles", table.with(row{"schema_name": "sync_roles"}), "schema_name", []string{"'sync_roles'", "protected"}},
+		{"a table in pg_catalog", table.with(row{"schema_name": "pg_catalog"}), "schema_name", []string{"'pg_catalog'"}},
+		{"a pattern in information_schema", pattern("like", "%").with(row{"schema_name": "information_schema"}), "schema_name", []string{"'information_schema'"}},
+		{"a table in pg_toast", table.with(row{"schema_name": "pg_toast"}), "schema_name", []string{"'pg_toast'"}},
+		{"a table in pg_temp", table.with(row{"schema_name": "pg_temp_3"}), "schema_name", []string{"'pg_temp_3'"}},
+		{"the schema sync_roles", schemaRow.with(row{"object_name": "sync_roles"}), "object_name", []string{"'sync_roles'", "protected"}},
+		{"the schema pg_catalog", schemaRow.with(row{"object_name": "pg_catalog"}), "object_name", []string{"'pg_catalog'"}},
+		{"OWNER of information_schema", schemaRow.with(row{"privilege": "OWNER", "object_name": "information_schema"}), "object_name", []string{"'information_schema'"}},
+
+		{"a column of a schema", schemaRow.with(row{"column_name": "c"}), "column_name", []string{"'c'", "SELECT, INSERT, UPDATE and REFERENCES"}},
+		{"a column of a sequence", table.with(row{"object_type": "sequence", "column_name": "c"}), "column_name", []string{"'c'"}},
+		{"DELETE on a column", table.with(row{"privilege": "DELETE", "column_name": "c"}), "column_name", []string{"'c'", "DELETE", "SELECT, INSERT, UPDATE and REFERENCES"}},
+		{"ALL on a column", table.with(row{"privilege": "ALL", "column_name": "c"}), "column_name", []string{"'c'"}},
+		{"OWNER of a column", table.with(row{"privilege": "OWNER", "column_name": "c"}), "column_name", []string{"'c'"}},
+
+		{"create_if_not_exists for USAGE", schemaRow.with(row{"create_if_not_exists": true}), "create_if_not_exists", []string{"true", "OWNER"}},
+		{"create_if_not_exists for a table", table.with(row{"privilege": "OWNER", "create_if_not_exists": true}), "create_if_not_exists", []string{"true"}},
+		{"create_if_not_exists for a pattern", schemaRow.with(row{"privilege": "OWNER", "name_match": "like", "object_name": "s%", "create_if_not_exists": true}), "create_if_not_exists", []string{"true"}},
+
+		{"membership in oneself", memberRow.with(row{"object_name": "alice"}), "object_name", []string{"'alice'"}},
+		{"membership in an intermediate role", memberRow.with(row{"object_name": "_pgsr_lock"}), "object_name", []string{"'_pgsr_lock'"}},
+		{"membership in public", memberRow.with(row{"object_name": "public"}), "object_name", []string{"'public'"}},
+		{"membership of public", memberRow.with(row{"role_name": "public"}), "role_name", []string{"'public'", "MEMBER"}},
+		{"a grantable row for public", table.with(row{"role_name": "public", "grantable": true}), "role_name", []string{"'public'", "grantable"}},
+		{"a grantable OWNER", table.with(row{"privilege": "OWNER", "grantable": true}), "grantable", []string{"true", "OWNER"}},
+		{"a large object that is no number", row{"role_name": "alice", "privilege": "SELECT", "object_type": "large_object", "object_name": "x"}, "object_name", []string{"'x'"}},
+		{"a large object that is no OID", row{"role_name": "alice", "privilege": "SELECT", "object_type": "large_object", "object_name": "4294967296"}, "object_name", []string{"'4294967296'"}},
+	}
+	if env.Version < 17 {
+		bad = append(bad, badRow{"MAINTAIN before 17", table.with(row{"privilege": "MAINTAIN"}), "privilege", []string{"'MAINTAIN'", "on this server", "SELECT"}})
+	}
+	if env.Version < 15 {
+		parameter := row{"role_name": "alice", "privilege": "SET", "object_type": "parameter", "object_name": "work_mem"}
+		bad = append(bad,
+			badRow{"SET on a parameter before 15", parameter, "privilege", []string{"'SET'", "on this server"}},
+			badRow{"ALL on a parameter before 15", parameter.with(row{"privilege": "ALL"}), "privilege", []string{"'ALL'", "on this server"}})
+	}
+	refuse(t, conn, "desired_grants", bad)
+
+	if env.Version < 15 {
+		// What is named as allowed must be.
+		err := row{"role_name": "alice", "privilege": "SET", "object_type": "parameter", "object_name": "work_mem"}.try(t, conn, "desired_grants")
+		if err != nil && strings.Contains(err.Error(), "allowed are ALL") {
+			t.Errorf("the message names ALL as allowed, which is refused too: %v", err)
+		}
+	}
+	if n := pgtest.One[int](t, conn, "select count(*) from sync_roles.pending"); n != 0 {
+		t.Errorf("refused rows queued %d requests", n)
+	}
+}
+
+// A column that must not be NULL is PostgreSQL's to refuse, and the message names it.
+func TestMissingColumns(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	for _, column := range []string{"role_name", "privilege", "object_type", "object_name"} {
+		err := grantRow("alice").without(column).try(t, conn, "desired_grants")
+		if sqlState(err) != "23502" || !strings.Contains(err.Error(), column) {
+			t.Errorf("without %s: %v", column, err)
+		}
+	}
+}
+
+// Odd names are names, objects need not exist, and every type has its privileges.
+func TestGoodGrants(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	table := grantRow("alice")
+	pattern := func(match, pattern string) row {
+		return table.with(row{"name_match": match, "object_name": pattern})
+	}
+	good := map[string]row{
+		"the least":                                    table,
+		"PUBLIC in upper case is a name":               table.with(row{"role_name": "PUBLIC"}),
+		"Public is a name":                             table.with(row{"role_name": "Public"}),
+		"public is PUBLIC":                             table.with(row{"role_name": "public"}),
+		"None is a name":                               table.with(row{"role_name": "None"}),
+		"PG_x is a name":                               table.with(row{"role_name": "PG_x"}),
+		"pgx is a name":                                table.with(row{"role_name": "pgx"}),
+		"quotes":                                       table.with(row{"role_name": `a"b'c`, "schema_name": `s"'`, "object_name": `t"';--`, "column_name": `c"'`}),
+		"newlines":                                     table.with(row{"role_name": "a\nb", "object_name": "t\r\nt"}),
+		"spaces, dots, backslashes":                    table.with(row{"role_name": " ", "schema_name": "a.b", "object_name": `a\b.c`}),
+		"63 bytes":                                     table.with(row{"role_name": strings.Repeat("é", 31) + "x", "schema_name": strings.Repeat("x", 63), "object_name": strings.Repeat("x", 63), "column_name": strings.Repeat("x", 63)}),
+		"a routine with long arguments":                {"role_name": "alice", "privilege": "EXECUTE", "object_type": "routine", "schema_name": "s", "object_name": strings.Repeat("f", 63) + "(timestamp without time zone, character varying)"},
+		"a regex of alternatives":                      pattern("regex", "a|b"),
+		"a regex of a group":                           pattern("regex", "(?:a)"),
+		"a regex that looks ahead":                     pattern("regex", "(?=a).*"),
+		"a regex that captures":                        pattern("regex", "(a)(b)?"),
+		"a regex of three stars":                       pattern("regex", `\*\*\*`),
+		"a regex of a newline":                         pattern("regex", "a\nb"),
+		"a regex of 1,000 bytes":                       pattern("regex", strings.Repeat("x", 1000)),
+		"a like pattern":                               pattern("like", `orders\_%`),
+		"a like pattern, two backslashes at the end":   pattern("like", `a\\`),
+		"a like pattern longer than a name":            pattern("like", strings.Repeat("x", 1000)),
+		"a column":                                     table.with(row{"privilege": "REFERENCES", "column_name": "c"}),
+		"a pattern with a column":                      pattern("like", "t%").with(row{"column_name": "c"}),
+		"ALL":                                          table.with(row{"privilege": "ALL"}),
+		"direct":                                       table.with(row{"direct": true, "grantable": true}),
+		"through an intermediate role":                 table.with(row{"direct": false}),
+		"membership with the admin option":             memberRow.with(row{"grantable": true}),
+		"membership in a predefined role":              memberRow.with(row{"object_name": "pg_monitor"}), // the engine decides
+		"a schema to be made":                          schemaRow.with(row{"privilege": "OWNER", "create_if_not_exists": true}),
+		"all schemas, of which protected are left out": schemaRow.with(row{"name_match": "like", "object_name": "%"}),
+		"expired already":                              table.with(row{"expires_at": "2001-01-01", "note": "JIRA-17"}),
+		"a large object":                               {"role_name": "alice", "privilege": "UPDATE", "object_type": "large_object", "object_name": "4294967295"},
+	}
+	for object, privileges := range map[string][]string{
+		"table":                {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"},
+		"sequence":             {"USAGE", "SELECT", "UPDATE"},
+		"routine":              {"EXECUTE"},
+		"type":                 {"USAGE"},
+		"database":             {"CONNECT", "CREATE", "TEMPORARY"},
+		"schema":               {"USAGE", "CREATE"},
+		"language":             {"USAGE"},
+		"foreign_data_wrapper": {"USAGE"},
+		"foreign_server":       {"USAGE"},
+		"tablespace":           {"CREATE"},
+	} {
+		for _, privilege := range append(privileges, "ALL", "OWNER") {
+			r := row{"role_name": "alice", "privilege": privilege, "object_type": object, "object_name": "x"}
+			switch object {
+			case "table", "sequence", "routine", "type":
+				r["schema_name"] = "s"
+			}
+			good[privilege+" on "+object] = r
+		}
+	}
+	if env.Version >= 17 {
+		good["MAINTAIN"] = table.with(row{"privilege": "MAINTAIN"})
+	}
+	if env.Version >= 15 {
+		for _, privilege := range []string{"SET", "ALTER SYSTEM", "ALL"} {
+			good[privilege+" on parameter"] = row{"role_name": "alice", "privilege": privilege, "object_type": "parameter", "object_name": "work_mem"}
+		}
+	}
+	for name, r := range good {
+		if err := r.try(t, conn, "desired_grants"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What is not said has the default that design.md gives.
+func TestCreatedByAndDefaults(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	grantRow("alice").mustInsert(t, conn, "desired_grants")
+	got := pgtest.One[string](t, conn, `select concat_ws(',', name_match, grantable, create_if_not_exists, direct is null, expires_at is null, created_by, created_at > now() - interval '1 min')
+		from sync_roles.desired_grants`)
+	if want := "exact,f,f,t,t," + env.Daemon + ",t"; got != want {
+		t.Errorf("defaults are %s, want %s", got, want)
+	}
+}
+
+// The same grant cannot be written twice, and ON CONFLICT DO NOTHING makes an INSERT that can be run again.
+func TestDuplicates(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	first := grantRow("alice")
+	first.mustInsert(t, conn, "desired_grants")
+	for name, other := range map[string]row{
+		"the same":       first,
+		"another note":   first.with(row{"note": "x"}),
+		"another direct": first.with(row{"direct": true}),
+		"grantable":      first.with(row{"grantable": true}),
+		"expiring":       first.with(row{"expires_at": "2030-01-01"}),
+	} {
+		if err := other.try(t, conn, "desired_grants"); sqlState(err) != "23505" {
+			t.Errorf("%s: %v, want a unique_violation", name, err)
+		}
+	}
+	for name, other := range map[string]row{
+		"another role":       first.with(row{"role_name": "Alice"}),
+		"another privilege":  first.with(row{"privilege": "INSERT"}),
+		"another type":       first.with(row{"object_type": "sequence"}),
+		"another schema":     first.with(row{"schema_name": "s2"}),
+		"another name":       first.with(row{"object_name": "T"}),
+		"another name_match": first.with(row{"name_match": "like"}),
+		"a column":           first.with(row{"column_name": "c"}),
+	} {
+		if err := other.try(t, conn, "desired_grants"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	// Also where schema and column are NULL, which a unique constraint would take for different.
+	schemaRow.mustInsert(t, conn, "desired_grants")
+	if err := schemaRow.try(t, conn, "desired_grants"); sqlState(err) != "23505" {
+		t.Errorf("a second row without schema: %v", err)
+	}
+	execute(t, conn, "delete from sync_roles.pending")
+	for range 2 {
+		sql, args := schemaRow.insert("desired_grants")
+		execute(t, conn, sql+" on conflict do nothing", args...)
+	}
+	if n := pgtest.One[int](t, conn, "select count(*) from sync_roles.desired_grants where object_type = 'schema'"); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+	if n := pgtest.One[int](t, conn, "select count(*) from sync_roles.pending"); n != 0 {
+		t.Errorf("an INSERT that did nothing queued %d requests", n)
+	}
+}
+
+// An object has one owner: a second OWNER row for the same name is refused, however it comes.
+func TestSecondOwner(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	first := grantRow("alice").with(row{"privilege": "OWNER"})
+	first.mustInsert(t, conn, "desired_grants")
+	second := first.with(row{"role_name": "bob"})
+
+	wantRefused := func(name string, err error) {
+		t.Helper()
+		if sqlState(err) != "23505" || !strings.Contains(err.Error(), "'alice'") || !strings.Contains(err.Error(), "one owner") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	wantRefused("INSERT", second.try(t, conn, "desired_grants"))
+	sql, args := second.insert("desired_grants")
+	wantRefused("INSERT … ON CONFLICT DO NOTHING", tryExec(t, conn, sql+" on conflict do nothing", args...))
+	wantRefused("INSERT … SELECT of both", tryExec(t, conn, `insert into sync_roles.desired_grants (role_name, privilege, object_type, object_name)
+		select r, 'OWNER', 'schema', 'one owner only: ''alice''' from unnest('{alice,bob}'::text[]) as r`))
+	second.with(row{"object_name": "t2"}).mustInsert(t, conn, "desired_grants")
+	wantRefused("UPDATE", tryExec(t, conn, "update sync_roles.desired_grants set object_name = 't' where role_name = 'bob'"))
+
+	// The same again is no second owner; nor is another object of that name, or a pattern.
+	sql, args = first.insert("desired_grants")
+	execute(t, conn, sql+" on conflict do nothing", args...)
+	for name, other := range map[string]row{
+		"another schema": second.with(row{"schema_name": "s2"}),
+		"another type":   second.with(row{"object_type": "sequence"}),
+		"a pattern":      second.with(row{"name_match": "like"}),
+	} {
+		if err := other.try(t, conn, "desired_grants"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Handed over in one statement, or in one transaction.
+	if err := tryExec(t, conn, "update sync_roles.desired_grants set role_name = 'carol' where role_name = 'alice'"); err != nil {
+		t.Errorf("a new owner by UPDATE: %v", err)
+	}
+}
+
+// Two sessions that name different owners at the same time do not get past each other.
+func TestSecondOwnerAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	first := env.Connect(t, env.Daemon)
+	tx, err := first.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	grantRow("alice").with(row{"privilege": "OWNER"}).mustInsert(t, tx, "desired_grants")
+
+	second := env.Connect(t, env.Daemon)
+	pid := pgtest.One[int](t, second, "select pg_backend_pid()")
+	sql, args := grantRow("bob").with(row{"privilege": "OWNER"}).insert("desired_grants")
+	done := make(chan error, 1)
+	go func() {
+		_, err := second.Exec(t.Context(), sql, args...)
+		done <- err
+	}()
+	until(t, env.Superuser(t), "select cardinality(pg_blocking_pids($1)) > 0", pid)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; sqlState(err) != "23505" {
+		t.Errorf("the second owner was let in: %v", err)
+	}
+}
+
+// What is refused on INSERT is refused on UPDATE.
+func TestUpdatesAreChecked(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	grantRow("alice").mustInsert(t, conn, "desired_grants")
+	row{"role_name": "alice"}.mustInsert(t, conn, "desired_roles")
+	for _, set := range []string{
+		"privilege = 'USAGE'", "role_name = 'pg_x'", "schema_name = null", "schema_name = 'sync_roles'",
+		"name_match = 'regex', object_name = '(?i)x'", "object_name = repeat('x', 64)", "column_name = ''",
+	} {
+		if err := tryExec(t, conn, "update sync_roles.desired_grants set "+set); sqlState(err) != "23514" {
+			t.Errorf("%s: %v, want a check_violation", set, err)
+		}
+	}
+	for _, set := range []string{"role_name = '_pgsr_x'", "password_verifier = 'hunter2'", "revoke_other = '{everything}'", "connection_limit = -2"} {
+		if err := tryExec(t, conn, "update sync_roles.desired_roles set "+set); sqlState(err) != "23514" {
+			t.Errorf("%s: %v, want a check_violation", set, err)
+		}
+	}
+	err := tryExec(t, conn, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('alice', 'SELECT', 'table', 's', 't')
+		on conflict (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, '')) do update set privilege = 'USAGE'`)
+	if sqlState(err) != "23514" {
+		t.Errorf("ON CONFLICT DO UPDATE: %v, want a check_violation", err)
+	}
+}
+
+// One bad row among a thousand keeps out all of them.
+func TestCopyIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	copyRows := func(badAt int) (int64, error) {
+		return conn.CopyFrom(t.Context(), pgx.Identifier{"sync_roles", "desired_grants"},
+			[]string{"role_name", "privilege", "object_type", "schema_name", "object_name"},
+			pgx.CopyFromSlice(1000, func(i int) ([]any, error) {
+				privilege := "SELECT"
+				if i == badAt {
+					privilege = "SELEKT"
+				}
+				return []any{fmt.Sprintf("role%d", i%10), privilege, "table", "s", fmt.Sprintf("t%d", i)}, nil
+			}))
+	}
+	_, err := copyRows(777)
+	wantError(t, err, "privilege", "'SELEKT'", "SELECT")
+	if n := pgtest.One[int](t, conn, "select count(*) from sync_roles.desired_grants"); n != 0 {
+		t.Errorf("%d rows of a refused COPY are there", n)
+	}
+	if _, err := copyRows(-1); err != nil {
+		t.Error(err)
+	}
+	got := pgtest.One[string](t, conn, "select (select count(*) from sync_roles.desired_grants) || ' ' || (select count(*) from sync_roles.pending)")
+	if got != "1000 10" {
+		t.Errorf("rows and requests after a COPY for 10 roles: %s, want 1000 10", got)
+	}
+}
+
+const verifier = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=:YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI="
+
+// A role's row that can never be obeyed is refused; a secret in it stays out of every part of the error.
+func TestBadRoles(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	alice := row{"role_name": "alice"}
+	public := row{"role_name": "public"}
+	refuse(t, conn, "desired_roles", []badRow{
+		{"the role none", row{"role_name": "none"}, "role_name", []string{"'none'"}},
+		{"the role pg_x", row{"role_name": "pg_x"}, "role_name", []string{"'pg_x'"}},
+		{"the role _pgsr_lock", row{"role_name": "_pgsr_lock"}, "role_name", []string{"'_pgsr_lock'"}},
+		{"64 bytes", row{"role_name": longBytes}, "role_name", []string{"64 bytes"}},
+		{"no name", row{"role_name": ""}, "role_name", []string{"empty"}},
+		{"an unknown kind", alice.with(row{"revoke_other": []string{"tables", "views"}}), "revoke_other", []string{"views", "table_selects", "all"}},
+		{"a kind that is NULL", alice.with(row{"revoke_other": []*string{nil}}), "revoke_other", []string{"table_selects"}},
+		{"a connection limit below none", alice.with(row{"connection_limit": -2}), "connection_limit", []string{"-2", "-1"}},
+		{"settings that are no object", alice.with(row{"settings": "[1]"}), "settings", []string{"array", "object"}},
+		{"a login for PUBLIC", public.with(row{"login": false}), "role_name", []string{"'public'", "revoke_other"}},
+		{"a connection limit for PUBLIC", public.with(row{"connection_limit": 1}), "role_name", []string{"'public'"}},
+		{"settings for PUBLIC", public.with(row{"settings": "{}"}), "role_name", []string{"'public'"}},
+		{"an end for PUBLIC", public.with(row{"valid_until": "infinity"}), "role_name", []string{"'public'"}},
+		{"no password for PUBLIC", public.with(row{"password_verifier": ""}), "role_name", []string{"'public'"}},
+		{"memberships of PUBLIC", public.with(row{"revoke_other": []string{"role_memberships"}}), "revoke_other", []string{"'public'"}},
+	})
+
+	for name, secret := range map[string]string{
+		"a plaintext":                "hunter2",
+		"an MD5 hash":                "md5a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6",
+		"a space":                    " ",
+		"a verifier in lower case":   strings.ToLower(verifier),
+		"a truncated verifier":       strings.TrimSuffix(verifier, "="),
+		"a verifier and more":        verifier + "x",
+		"a verifier on two lines":    verifier + "\n",
+		"a verifier after a newline": "\n" + verifier,
+		"no iterations":              strings.Replace(verifier, "4096", "0", 1),
+		"another hash":               strings.Replace(verifier, "256", "512", 1),
+		"a short key":                strings.Replace(verifier, "YWFhYWFh", "", 1),
+	} {
+		err := alice.with(row{"password_verifier": secret}).try(t, conn, "desired_roles")
+		if sqlState(err) != "23514" || !strings.Contains(err.Error(), "password_verifier") || !strings.Contains(err.Error(), "SCRAM-SHA-256$<iterations>") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(secret) > 1 && strings.Contains(everything(err), secret) {
+			t.Errorf("%s: the error shows it: %s", name, everything(err))
+		}
+	}
+}
+
+// What PostgreSQL takes, is taken.
+func TestGoodRoles(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	kinds := pgtest.One[[]string](t, conn, "select sync_roles.revocable_kinds()")
+	for name, r := range map[string]row{
+		"a name alone":       {"role_name": "alice"},
+		"a verifier":         {"role_name": "alice", "password_verifier": verifier},
+		"no password":        {"role_name": "alice", "password_verifier": ""},
+		"all kinds":          {"role_name": "alice", "revoke_other": kinds},
+		"public's schemas":   {"role_name": "public", "revoke_other": []string{"databases", "schemas"}, "preserve_existing_grants_in_schemas": []string{"s"}, "note": "x"},
+		"public, of all":     {"role_name": "public", "revoke_other": []string{"all"}},
+		"all attributes":     {"role_name": "alice", "login": true, "createdb": true, "createrole": true, "inherit": false, "replication": true, "bypassrls": true, "connection_limit": -1, "valid_until": "infinity"},
+		"settings":           {"role_name": "alice", "settings": `{"work_mem": "64MB"}`},
+		"PUBLIC, a name":     {"role_name": "PUBLIC", "login": true},
+		"an end in the past": {"role_name": "alice", "valid_until": "2001-01-01"},
+	} {
+		if err := r.try(t, conn, "desired_roles"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The check agrees with PostgreSQL's own about what a real verifier is.
+	env.Exec(t, "create role "+env.Role("real")+" login password 'hunter2'")
+	made := pgtest.One[string](t, env.Superuser(t), "select rolpassword from pg_authid where rolname = $1", env.Role("real"))
+	if err := (row{"role_name": "alice", "password_verifier": made}).try(t, conn, "desired_roles"); err != nil {
+		t.Errorf("a verifier that PostgreSQL made: %v", err)
+	}
+}
