@@ -15,6 +15,9 @@ type Server struct {
 	Role        string // the connected role
 	RoleOID     OID
 	Superuser   bool
+	CreateDB    bool
+	Replication bool
+	BypassRLS   bool
 	Inherit     bool // the role inherits what it is a member of; on PostgreSQL 14 and 15 all or nothing
 }
 
@@ -30,10 +33,10 @@ type Querier interface {
 // ReadServer asks the server what it is.
 func ReadServer(ctx context.Context, q Querier) (s Server, err error) {
 	err = q.QueryRow(ctx, `
-		select current_setting('server_version_num')::integer / 10000, d.oid, d.datname, r.rolname, r.oid, r.rolsuper, r.rolinherit
+		select current_setting('server_version_num')::integer / 10000, d.oid, d.datname, r.rolname, r.oid, r.rolsuper, r.rolcreatedb, r.rolreplication, r.rolbypassrls, r.rolinherit
 		from pg_catalog.pg_database as d, pg_catalog.pg_roles as r
 		where d.datname = current_database() and r.rolname = current_user`).
-		Scan(&s.Version, &s.DatabaseOID, &s.Database, &s.Role, &s.RoleOID, &s.Superuser, &s.Inherit)
+		Scan(&s.Version, &s.DatabaseOID, &s.Database, &s.Role, &s.RoleOID, &s.Superuser, &s.CreateDB, &s.Replication, &s.BypassRLS, &s.Inherit)
 	if err != nil {
 		return s, fmt.Errorf("ask the server what it is: %w", err)
 	}

@@ -11,6 +11,8 @@ expanded AS (
         SELECT g.role_name FROM sync_roles.desired_grants AS g
         UNION
         SELECT r.role_name FROM sync_roles.desired_roles AS r
+        UNION
+        SELECT w.role_name FROM sync_roles.withdrawn AS w
     ) AS m
 )
 SELECT EXISTS (SELECT FROM everybody);

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -46,10 +48,12 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 		return err
 	}
 	for _, s := range steps {
-		if s.As != "" {
+		switch {
+		case s.SQL == "": // bookkeeping alone
+		case s.As != "":
 			message = append(message, "SET LOCAL ROLE "+catalog.Quote(s.As), s.SQL, "RESET ROLE")
 			a.statements = append(a.statements, "SET LOCAL ROLE "+catalog.Quote(s.As), s.shown(), "RESET ROLE")
-		} else {
+		default:
 			message = append(message, s.SQL)
 			a.statements = append(a.statements, s.shown())
 		}
@@ -61,6 +65,7 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 			}
 		}
 		if s.then != "" {
+			a.statements = append(a.statements, s.bookkeeping())
 			if _, err := a.tx.Exec(ctx, s.then, s.args...); err != nil {
 				return fmt.Errorf("record %s: %w", s.shown(), err)
 			}
@@ -69,9 +74,27 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 	return flush()
 }
 
+// untried returns the steps that have not run in this pass.
+func (a *applier) untried(steps []Step) []Step {
+	tried := make(map[string]bool, len(a.done))
+	for _, s := range a.done {
+		tried[s.SQL] = true
+	}
+	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return tried[s.SQL] })
+}
+
+// bookkeeping is the step's record in sync_roles with its arguments in place, for a plan that can be run by hand.
+func (s Step) bookkeeping() string {
+	text := strings.Join(strings.Fields(s.then), " ")
+	for i := len(s.args); i > 0; i-- {
+		text = strings.ReplaceAll(text, "$"+strconv.Itoa(i), literal(fmt.Sprint(s.args[i-1])))
+	}
+	return text
+}
+
 // shown is the step without secrets.
 func (s Step) shown() string {
-	if len(s.Effects) == 1 { // a statement with a secret is about one role
+	if len(s.Effects) == 1 && s.Effects[0].SQL != "" { // a statement with a secret is about one role
 		return s.Effects[0].SQL
 	}
 	return s.SQL

@@ -91,12 +91,14 @@ func refusedAttributes(r Role, policy Policy) []Problem {
 		desired *bool
 	}{{"createrole", r.DesiredCreateRole}, {"replication", r.DesiredReplication}, {"bypassrls", r.DesiredBypassRLS}} {
 		if a.desired != nil && *a.desired && !policy.allowsAttribute(a.name) {
-			list = append(list, Problem{Kind: Refused, Object: "role " + r.Name,
-				Reason: fmt.Sprintf("%s true is given to no role, unless the daemon runs with --allow-attribute %[1]s", a.name)})
+			list = append(list, Problem{
+				Kind: Refused, Privilege: strings.ToUpper(a.name), Object: "role " + r.Name,
+				Reason: fmt.Sprintf("%s true is given to no role, unless the daemon runs with --allow-attribute %[1]s", a.name),
+			})
 		}
 	}
 	if r.DesiredSettings {
-		list = append(list, Problem{Kind: Refused, Object: "role " + r.Name, Reason: "settings are not applied by this version of pg-sync-roles"})
+		list = append(list, Problem{Kind: Refused, Privilege: "SETTINGS", Object: "role " + r.Name, Reason: "settings are not applied by this version of pg-sync-roles"})
 	}
 	return list
 }
@@ -112,6 +114,8 @@ func protection(r Role, server catalog.Server, policy Policy) string {
 		return "superusers are never managed"
 	case strings.HasPrefix(r.Name, "pg_") || r.OID != 0 && r.OID < firstNormalOID:
 		return "PostgreSQL's own roles are never managed"
+	case r.Name == "none" || r.Name == "" || len(r.Name) > maxNameBytes:
+		return "there can be no role of this name"
 	case strings.HasPrefix(r.Name, "_pgsr_") && !r.Intermediate:
 		return "roles named _pgsr_… are never managed through rows"
 	case policy.protects(r.Name):
@@ -123,12 +127,15 @@ func protection(r Role, server catalog.Server, policy Policy) string {
 // firstNormalOID is FirstNormalObjectId of src/include/access/transam.h: below are the objects of initdb.
 const firstNormalOID = 16384
 
-// roleSteps decides about the roles themselves: which to create, and which attributes to change.
-func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, server catalog.Server, policy Policy, found problems) []Step {
-	var steps []Step
+// maxNameBytes is NAMEDATALEN - 1. PostgreSQL cuts longer names, with a NOTICE, and so would name another role.
+const maxNameBytes = 63
+
+// roleSteps decides about the roles themselves: which to create, and which attributes to change. An intermediate role with an attribute that the
+// daemon cannot take away is rebuilt.
+func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, server catalog.Server, policy Policy, found problems) (steps []Step, rebuilds []rebuild) {
 	for _, name := range keys(roles) {
 		r := roles[name]
-		if name == catalog.Public || protection(r, server, policy) != "" {
+		if name == catalog.Public || protection(r, server, policy) != "" && !r.Intermediate {
 			continue
 		}
 		if !r.Intermediate {
@@ -136,19 +143,72 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 				found.add(name, p)
 			}
 		}
+		if r.Intermediate && r.OID != 0 && r.OID != r.IntermediateOID {
+			steps = append(steps, replacedStep(r, server.Superuser || rights[r.OID].Admin))
+			continue
+		}
 		changes := alterations(r, policy)
+		if possible := allowed(changes, r, server, found); len(possible) < len(changes) {
+			if r.Intermediate && rights[r.OID].Admin {
+				rebuilds = append(rebuilds, rebuild{role: name, unit: name})
+				continue
+			}
+			changes = possible
+		}
 		switch {
+		case r.RenamedTo != "":
+			sql := fmt.Sprintf("ALTER ROLE %s RENAME TO %s", catalog.Quote(r.RenamedTo), catalog.Quote(name))
+			steps = append(steps, Step{SQL: sql, Effects: []Effect{{Unit: name, SQL: sql}}})
 		case r.OID == 0 && (r.Managed || r.Intermediate):
 			steps = append(steps, roleStep("CREATE ROLE", r, changes))
 		case r.OID == 0 || len(changes) == 0:
-		case !server.Superuser && !rights[r.OID].Admin:
-			found.add(name, Problem{Kind: Blocked, Object: "role " + name, Reason: "the daemon has no ADMIN option on the role, and so cannot alter it",
-				Fix: adminFix(name, server)})
+		// Before 16, CREATEROLE does not cover REPLICATION roles.
+		case !server.Superuser && (!rights[r.OID].Admin || r.Replication && !server.MembershipOptions()):
+			found.add(name, Problem{
+				Kind: Blocked, Privilege: "ALTER ROLE", Object: "role " + name, Reason: "the daemon has no ADMIN option on the role, and so cannot alter it",
+				Fix: adminFix(name, server),
+			})
 		default:
 			steps = append(steps, roleStep("ALTER ROLE", r, changes))
 		}
 	}
-	return steps
+	return steps, rebuilds
+}
+
+// replacedStep is for an intermediate role that was dropped, and of whose name there is another. It takes its place where we may put it right;
+// otherwise it is none of ours.
+func replacedStep(r Role, ours bool) Step {
+	if ours && !r.Superuser {
+		sql := "ALTER ROLE " + catalog.Quote(r.Name) + " NOLOGIN"
+		return Step{SQL: sql, Effects: []Effect{{Unit: r.Name, SQL: sql}}, then: rememberIntermediateSQL, args: []any{r.Name}}
+	}
+	return Step{Effects: []Effect{{Unit: r.Name}}, then: "delete from sync_roles.intermediate_roles where role_name = $1", args: []any{r.Name}}
+}
+
+// allowed drops the attributes that the daemon cannot change, with a problem for each: what only a superuser can give, or, since PostgreSQL 16,
+// who has it.
+func allowed(changes []alteration, r Role, server catalog.Server, found problems) []alteration {
+	if server.Superuser {
+		return changes
+	}
+	has := map[string]bool{"CREATEDB": server.CreateDB || !server.MembershipOptions(), "REPLICATION": server.Replication && server.MembershipOptions(), "BYPASSRLS": server.BypassRLS && server.MembershipOptions()}
+	var possible []alteration
+	for _, c := range changes {
+		attribute := strings.TrimPrefix(c.clause, "NO")
+		if can, guarded := has[attribute]; !guarded || can {
+			possible = append(possible, c)
+			continue
+		}
+		if r.Intermediate {
+			continue
+		}
+		found.add(r.Name, Problem{
+			Kind: Blocked, Privilege: c.clause, Object: "role " + r.Name, Taking: !c.grants,
+			Reason: fmt.Sprintf("the daemon cannot change %s: it lacks the attribute itself", attribute),
+			Fix:    fmt.Sprintf("ALTER ROLE %s %s", catalog.Quote(server.Role), attribute),
+		})
+	}
+	return possible
 }
 
 func roleStep(verb string, r Role, changes []alteration) Step {
@@ -180,6 +240,7 @@ const rememberIntermediateSQL = `
 	from pg_catalog.pg_roles as r
 	where i.role_name = $1 and r.rolname = i.role_name`
 
+//nolint:gosec // SQL with a password's fingerprint, not a password
 const rememberPasswordSQL = `
 	insert into sync_roles.applied_passwords (role_oid, fingerprint)
 	select oid, $2 from pg_catalog.pg_roles where rolname = $1
@@ -189,7 +250,7 @@ const rememberPasswordSQL = `
 func toAlter(roles map[string]Role, policy Policy) []catalog.OID {
 	var list []catalog.OID
 	for _, r := range roles {
-		if r.OID != 0 && len(alterations(r, policy)) > 0 {
+		if r.OID != 0 && (len(alterations(r, policy)) > 0 || r.Intermediate && r.OID != r.IntermediateOID) {
 			list = append(list, r.OID)
 		}
 	}

@@ -50,7 +50,9 @@ func auditRows(w work, s *state, done []Step, requests []desired.Request, instan
 			r := row(effect.Unit)
 			r.Granted += effect.Granted
 			r.Revoked += effect.Revoked
-			r.Statements = append(r.Statements, effect.SQL)
+			if effect.SQL != "" {
+				r.Statements = append(r.Statements, effect.SQL)
+			}
 		}
 	}
 	for _, request := range requests {
@@ -60,7 +62,7 @@ func auditRows(w work, s *state, done []Step, requests []desired.Request, instan
 		list := slices.Clone(s.problems[unit])
 		sortProblems(list)
 		_, there := rows[unit]
-		if there || endsOtherwise(role, outcomeOf(false, list), list) {
+		if there || endsOtherwise(role, outcomeOf(false, list), list) || w.dry && len(list) > 0 {
 			row(unit).Problems = list
 		}
 	}

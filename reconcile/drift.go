@@ -24,6 +24,7 @@ type Role struct {
 
 	Intermediate    bool        // the registry has it
 	IntermediateOID catalog.OID // with this OID
+	RenamedTo       string      // which somebody gave this name
 
 	DesiredLogin            *bool
 	DesiredCreateDB         *bool
@@ -36,6 +37,10 @@ type Role struct {
 	DesiredPasswordVerifier *string // only where it is not the one that was applied last
 	DesiredSettings         bool
 	Managed                 bool
+
+	Exclusive          bool // it has revoke_other
+	Withdrawn          bool // rows of it have gone that were not dealt with yet
+	IntermediateMember bool // it is a member of an intermediate role
 
 	FailedAttempts int
 	LastOutcome    Outcome
@@ -65,10 +70,10 @@ type Missing struct {
 	Owner           catalog.OID
 	ACLLength       int
 	Winner          int64
-	Invalid         string
 	CreateSchema    bool
 	ColumnMissing   bool
 	MayGrant        bool
+	NoUsage         bool // the daemon cannot even name it: no USAGE on its schema
 }
 
 func (m Missing) object() catalog.Object {
@@ -105,6 +110,9 @@ type SurplusGrant struct {
 	Signature  string
 	Owner      catalog.OID
 	Other      bool // no row ever spoke of it: an exclusive role keeps nothing else
+	Rival      bool // PostgreSQL may take us for another grantor than the owner
+	Dependents string
+	NoUsage    bool
 }
 
 func (s SurplusGrant) object() catalog.Object {
@@ -119,6 +127,7 @@ type SurplusMembership struct {
 	MemberOID  catalog.OID
 	MemberName string
 	Grantor    catalog.OID
+	Dependents string
 }
 
 // SurplusOwnership is an object that a role owns and should not. (sql/surplus_ownerships.sql)
@@ -155,6 +164,7 @@ type Drift struct {
 	Ownerships   []SurplusOwnership
 	Rights       map[catalog.OID]catalog.Rights
 	Reach        map[catalog.OID][]Reached
+	Invalid      map[shape]string       // why rows of this shape can never be obeyed
 	Keepers      map[catalog.OID]string // intermediate roles, and the keeper that has ADMIN on each
 	KnownKeepers map[string]bool
 	Server       catalog.Server

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -44,18 +45,39 @@ func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Rep
 		roles = append(roles, intermediates...)
 	}
 	for chunk := range slices.Chunk(roles, batchSize) {
-		p := &Pass{roles: slices.Clone(chunk)}
-		w := work{cause: Manual, roles: chunk, renamed: true}
-		requests, err := take(ctx, tx, w)
-		if err != nil {
+		if err := e.rehearse(ctx, tx, chunk, report); err != nil {
 			return report, err
 		}
-		if err := e.reconcile(ctx, tx, w, p, requests, time.Now()); err != nil {
-			return report, err
-		}
-		report.add(p)
 	}
 	return report, nil
+}
+
+// rehearse does one batch of a dry run. As in earnest, a batch that fails is split until the role that cannot be served stands alone.
+func (e *Engine) rehearse(ctx context.Context, tx pgx.Tx, roles []string, report *Report) error {
+	p := &Pass{roles: slices.Clone(roles)}
+	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
+		w := work{cause: Manual, roles: roles, renamed: true, members: true, dry: true}
+		requests, err := take(ctx, tx, w)
+		if err != nil {
+			return err
+		}
+		return e.reconcile(ctx, tx, w, p, requests, time.Now())
+	})
+	switch {
+	case err == nil:
+		report.add(p)
+		return nil
+	case ctx.Err() != nil || SQLState(err) == "":
+		return err
+	case len(roles) == 1:
+		report.Rows = append(report.Rows, AuditRow{
+			Role: roles[0], Cause: Manual, Outcome: Failed, SQLState: SQLState(err), Error: err.Error(),
+			Problems: []Problem{{Kind: Failed, Object: "role " + roles[0], Reason: err.Error()}},
+		})
+		return nil
+	}
+	half := len(roles) / 2
+	return errors.Join(e.rehearse(ctx, tx, roles[:half], report), e.rehearse(ctx, tx, roles[half:], report))
 }
 
 // runFirst runs the user's statements inside a function, where PostgreSQL itself refuses COMMIT and its like.

@@ -31,6 +31,8 @@ type Engine struct {
 	log      zerolog.Logger
 	instance string
 
+	lockMissed bool // the last pass did not get the lock, and the audit says so
+
 	// OnPass is called during Sync with how many roles were looked at, of how many. It may be nil.
 	OnPass func(done, total int)
 }
@@ -48,8 +50,12 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	// The same few statements, over and over: planning them costs more than running them, and compiling them more still.
 	params["plan_cache_mode"] = "force_generic_plan"
 	params["jit"] = "off"
-	// A pass that has to sort much should not do it on disk.
+	// Everything is reached by index. Catalogs are seldom analyzed, and without statistics the planner takes them for small.
+	params["enable_seqscan"] = "off"
+	// Large batches are joined on several texts, which are much quicker to hash than to sort.
+	params["enable_mergejoin"] = "off"
 	params["work_mem"] = "64MB"
+	params["max_parallel_workers_per_gather"] = "0"
 
 	conn, err := pgx.ConnectConfig(ctx, connConfig)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"regexp"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -45,14 +44,6 @@ func needsRights(err error) bool {
 	return false
 }
 
-// tooManyLocks reports whether a smaller batch may succeed.
-func tooManyLocks(err error) bool { return SQLState(err) == "53200" }
-
-// connectionLost reports whether the connection is of no more use.
-func connectionLost(err error, conn *pgx.Conn) bool {
-	return err != nil && conn.IsClosed()
-}
-
 // SQLState returns PostgreSQL's code for an error, or nothing if it is none of PostgreSQL's.
 func SQLState(err error) string {
 	var e *pgconn.PgError
@@ -61,3 +52,12 @@ func SQLState(err error) string {
 	}
 	return ""
 }
+
+// lockError is an error from before a pass came to any role: somebody holds the lock, or the right to it is missing. Nothing is lost, and
+// the connection is good.
+type lockError struct{ error }
+
+func (e *lockError) Unwrap() error { return e.error }
+
+// Busy reports whether the same call is worth another try in a moment.
+func (e *lockError) Busy() bool { return true }

@@ -64,13 +64,17 @@ func backoff(attempt int, final bool) time.Duration {
 	return d - d/10 + rand.N(d/5) //nolint:gosec // jitter is no secret
 }
 
-// recordLockFailure writes down that a pass did not come to any role. The requests stay in the queue.
+// recordLockFailure writes down that a pass did not come to any role: once, however often it is tried. The requests stay in the queue.
 func (e *Engine) recordLockFailure(ctx context.Context, w work, cause error, report *Report) error {
+	if e.lockMissed {
+		return cause
+	}
 	row := AuditRow{Cause: w.cause, Outcome: Failed, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, SQLState: SQLState(cause), Error: cause.Error(), Attempt: 1, Instance: e.instance}
 	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error { return writeAudit(ctx, tx, []AuditRow{row}, nil) })
 	if err != nil {
 		return fmt.Errorf("record that no role could be served (%w): %w", cause, err)
 	}
+	e.lockMissed = true
 	report.Rows = append(report.Rows, row)
 	return cause
 }

@@ -14,6 +14,20 @@ func adminFix(role string, server catalog.Server) string {
 	return fmt.Sprintf("ALTER ROLE %s CREATEROLE", catalog.Quote(server.Role))
 }
 
+// revokeFix is the statement that takes away what the daemon cannot; as another role, where that is the grantor.
+func revokeFix(grantor string, s SurplusGrant) string {
+	keywords, _ := s.ObjectType.Keywords()
+	what := s.Privilege
+	if s.ColumnName != "" {
+		what += " (" + catalog.Quote(s.ColumnName) + ")"
+	}
+	sql := fmt.Sprintf("REVOKE %s ON %s %s FROM %s", what, keywords.Grant, s.object().SQL(), catalog.Grantee(s.Role))
+	if grantor != "" {
+		sql = fmt.Sprintf("SET ROLE %s; %s; RESET ROLE", catalog.Quote(grantor), sql)
+	}
+	return sql
+}
+
 // ownerFix is the statement that lets the daemon grant on what a role owns. Membership in a superuser would make the daemon
 // one in disguise, so there it is a grant option on the one object.
 func ownerFix(privilege string, object catalog.Object, owner catalog.Rights, server catalog.Server) string {

@@ -1,10 +1,14 @@
 package reconcile
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
@@ -87,21 +91,22 @@ func (c *decision) found(name string, s selector, m Missing) {
 		return
 	}
 	c.touched[m.Role] = true
-	if _, ok := c.founding["2 "+name]; ok {
+	c.wantedBy[name] = append(c.wantedBy[name], m)
+	if _, ok := c.foundingRoles["2 "+name]; ok {
 		return
 	}
 	sql := "CREATE ROLE " + catalog.Quote(name) + " NOLOGIN"
 	if c.usesKeepers() {
 		sql += " ADMIN " + catalog.Quote(c.foundKeeper(name))
 	}
-	c.founding["2 "+name] = Step{
-		SQL: sql, Effects: []Effect{{Unit: name, SQL: sql}},
+	c.foundingRoles["2 "+name] = Step{
+		creates: name, about: name, SQL: sql, Effects: []Effect{{Unit: name, SQL: sql}},
 		then: registerIntermediateSQL,
 		args: []any{name, s.Privilege, string(s.ObjectType), s.SchemaName, s.ObjectName, s.NameMatch, s.ColumnName},
 	}
 	c.foundingIntermed = append(c.foundingIntermed, name)
 	comment := fmt.Sprintf("COMMENT ON ROLE %s IS %s", catalog.Quote(name), literal("intermediate role of sync_roles in database "+c.drift.Server.Database+": "+s.String()))
-	c.founding["3 "+name] = Step{SQL: comment}
+	c.foundingRoles["3 "+name] = Step{about: name, SQL: comment}
 }
 
 // rebuild is an intermediate role with a member that only its superuser grantor could remove: a new role takes its place.
@@ -121,4 +126,67 @@ func literal(s string) string {
 		quoted += string(r)
 	}
 	return quoted + "'"
+}
+
+// stranger is a role that has the name of an intermediate role or keeper to be created.
+type stranger struct {
+	Name string
+	Ours bool // we may put it right
+}
+
+const strangersSQL = `
+	select r.rolname, not r.rolsuper and (me.rolsuper
+		or case when current_setting('server_version_num')::integer >= 160000 then pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION') else me.rolcreaterole end)
+	from pg_catalog.pg_roles as r, pg_catalog.pg_roles as me
+	where r.rolname = any ($1) and me.rolname = current_user`
+
+// takeUp spares the creation of intermediate roles and keepers that are there already, unregistered: after the schema was removed and installed
+// again, or after a plan was run by hand. What they hold, and who is a member, is put right like that of any other. A role that merely has the name
+// is left alone, and in the way.
+func (p *Plan) takeUp(ctx context.Context, tx pgx.Tx) error {
+	var wanted []string
+	for _, s := range p.Intermediates {
+		if s.creates != "" {
+			wanted = append(wanted, s.creates)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	there, err := collect[stranger](ctx, tx, strangersSQL, wanted)
+	if err != nil {
+		return fmt.Errorf("look for intermediate roles without registration: %w", err)
+	}
+	for _, role := range there {
+		if role.Ours {
+			p.alterInstead(role.Name)
+		} else {
+			p.giveUp(role.Name)
+		}
+	}
+	return nil
+}
+
+func (p *Plan) alterInstead(name string) {
+	sql := "ALTER ROLE " + catalog.Quote(name) + " NOLOGIN"
+	for i, s := range p.Intermediates {
+		if s.creates != name {
+			continue
+		}
+		p.Intermediates[i].SQL = sql
+		for j := range s.Effects {
+			s.Effects[j].SQL = sql
+		}
+	}
+}
+
+// giveUp takes an intermediate role out of the plan, and says so to the roles that would have used it.
+func (p *Plan) giveUp(name string) {
+	p.Intermediates = slices.DeleteFunc(p.Intermediates, func(s Step) bool { return s.about == name })
+	p.foundIntermed = slices.DeleteFunc(p.foundIntermed, func(s string) bool { return s == name })
+	for _, m := range p.wantedBy[name] {
+		problems(p.Problems).add(m.Role, m.problem(Blocked, fmt.Sprintf("there is a role %s that is not the daemon's, and an intermediate role of that name is needed", name),
+			"DROP ROLE "+catalog.Quote(name)))
+		delete(p.Touched, m.Role)
+	}
 }

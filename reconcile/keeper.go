@@ -26,8 +26,8 @@ func (c *decision) foundKeeper(intermediate string) string {
 		return name
 	}
 	create := "CREATE ROLE " + catalog.Quote(name) + " NOLOGIN NOINHERIT"
-	c.founding["1 "+name] = Step{SQL: create, then: registerKeeperSQL, args: []any{name}}
-	c.founding["1 "+name+" member"] = Step{SQL: fmt.Sprintf("GRANT %s TO %s WITH INHERIT FALSE, SET TRUE", catalog.Quote(name), catalog.Quote(c.drift.Server.Role))}
+	c.foundingRoles["1 "+name] = Step{creates: name, SQL: create, then: registerKeeperSQL, args: []any{name}}
+	c.foundingRoles["1 "+name+" member"] = Step{SQL: fmt.Sprintf("GRANT %s TO %s WITH INHERIT FALSE, SET TRUE", catalog.Quote(name), catalog.Quote(c.drift.Server.Role))}
 	return name
 }
 

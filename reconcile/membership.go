@@ -81,9 +81,12 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 	grantor := c.drift.Rights[s.Grantor]
 	admin := c.drift.Rights[s.RoleOID].Admin
 	switch {
+	case s.Dependents != "":
+		c.blockedMembership(s, fmt.Sprintf("%s are members by its ADMIN option, and would lose that too", s.Dependents), "")
+		return
 	case !server.MembershipOptions() && (server.Superuser || admin):
 	case !server.MembershipOptions():
-		c.blockedMembership(s, "the daemon has no ADMIN option on the role", adminFix(s.RoleName, server))
+		c.blockedMembership(s, "the daemon has no ADMIN option on the role", fmt.Sprintf("REVOKE %s FROM %s", catalog.Quote(s.RoleName), catalog.Quote(s.MemberName)))
 		return
 	case s.Grantor == server.RoleOID || server.Superuser || grantor.Usage:
 		left.tail = " GRANTED BY " + catalog.Quote(grantor.Name)
@@ -95,6 +98,10 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		c.touched[s.Unit] = true
 		c.rebuilding[s.RoleName] = rebuild{role: s.RoleName, unwanted: s.MemberName, unit: s.Unit}
 		return
+	case c.isIntermediate(s.MemberOID) && c.drift.Rights[s.MemberOID].Admin:
+		c.touched[s.Unit] = true
+		c.rebuilding[s.MemberName] = rebuild{role: s.MemberName, unit: s.Unit}
+		return
 	default:
 		c.blockedMembership(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name),
 			fmt.Sprintf("REVOKE %s FROM %s GRANTED BY %s", catalog.Quote(s.RoleName), catalog.Quote(s.MemberName), catalog.Quote(grantor.Name)))
@@ -105,8 +112,10 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 }
 
 func (c *decision) blockedMembership(s SurplusMembership, why, fix string) {
-	c.problems.add(s.Unit, Problem{Kind: Blocked, Taking: true, Privilege: "MEMBER", Object: "role " + s.RoleName,
-		Reason: fmt.Sprintf("cannot take the membership of %s away: %s", s.MemberName, why), Fix: fix})
+	c.problems.add(s.Unit, Problem{
+		Kind: Blocked, Taking: true, Privilege: "MEMBER", Object: "role " + s.RoleName,
+		Reason: fmt.Sprintf("cannot take the membership of %s away: %s", s.MemberName, why), Fix: fix,
+	})
 }
 
 func (c *decision) isIntermediate(oid catalog.OID) bool {

@@ -72,17 +72,24 @@ func (c *decision) surplusOwnership(s SurplusOwnership) {
 
 // needs is what the server says about a change of owner.
 type needs struct {
+	CreateDB         bool
 	CreateInDatabase bool // we may create schemas
 	CreateInSchema   bool // the new owner may create objects in the object's schema
 	SchemaOwner      catalog.OID
+	FollowsTable     bool // a sequence of a column
 	To               catalog.OID
 }
 
 const needsSQL = `
 	select
+		(select rolcreatedb from pg_catalog.pg_roles where rolname = current_user),
 		has_database_privilege(current_database(), 'CREATE'),
 		coalesce((select has_schema_privilege(r.oid, n.oid, 'CREATE')), true),
 		coalesce(n.nspowner, 0),
+		exists (
+			select from pg_catalog.pg_depend as d
+			where d.classid = $3 and d.objid = $4 and d.deptype in ('a', 'i') and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjsubid > 0
+		),
 		coalesce(r.oid, 0)
 	from (values (1)) as one
 	left join pg_catalog.pg_roles as r on r.rolname = $1
@@ -112,13 +119,18 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 		effect.Granted, effect.Revoked = 0, 1
 	}
 	change := Step{SQL: o.sql(), Effects: []Effect{effect}}
+	var n needs
+	if err := tx.QueryRow(ctx, needsSQL, o.to, o.object.Schema, o.object.Class, o.object.OID).
+		Scan(&n.CreateDB, &n.CreateInDatabase, &n.CreateInSchema, &n.SchemaOwner, &n.FollowsTable, &n.To); err != nil {
+		return nil, nil, err
+	}
+	if n.FollowsTable {
+		p := o.problem("the sequence belongs to a column, and has the owner of its table", "")
+		p.Kind = Refused
+		return nil, &p, nil
+	}
 	if server.Superuser {
 		return []Step{change}, nil, nil
-	}
-
-	var n needs
-	if err := tx.QueryRow(ctx, needsSQL, o.to, o.object.Schema).Scan(&n.CreateInDatabase, &n.CreateInSchema, &n.SchemaOwner, &n.To); err != nil {
-		return nil, nil, err
 	}
 	rights, err := catalog.ReadRights(ctx, tx, []catalog.OID{o.from.OID, n.To, n.SchemaOwner})
 	if err != nil {
@@ -144,7 +156,10 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 		}
 		change.Borrow = append(change.Borrow, o.to)
 	}
-	if (o.object.Type == catalog.Schema) && !n.CreateInDatabase {
+	if o.object.Type == catalog.Database && !n.CreateDB {
+		return blocked("the daemon has no CREATEDB, which changing the owner of a database takes", fmt.Sprintf("ALTER ROLE %s CREATEDB", catalog.Quote(server.Role)))
+	}
+	if o.object.Type == catalog.Schema && !n.CreateInDatabase {
 		return blocked("the daemon has no CREATE on the database, which changing the owner of a schema takes",
 			fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", catalog.Quote(server.Database), catalog.Quote(server.Role)))
 	}

@@ -21,9 +21,10 @@ type work struct {
 	cause   Cause
 	roles   []string // nil: what the queue has
 	renamed bool     // look for objects that were renamed
+	members bool     // look at all members of intermediate roles
 	prune   bool     // drop intermediate roles that hold nothing, without waiting
+	dry     bool     // only to show: say all problems, also those that were said before
 	patient bool     // somebody was in the way before
-	attempt int
 }
 
 // Pass is what a pass did.
@@ -57,6 +58,7 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	if err := e.lock(ctx, tx); err != nil {
 		return p, &lockError{err}
 	}
+	e.lockMissed = false
 	requests, err := take(ctx, tx, w)
 	if err != nil {
 		return p, err
@@ -78,11 +80,6 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	}
 	return p, nil
 }
-
-// lockError is an error from before the pass came to any role.
-type lockError struct{ error }
-
-func (e *lockError) Unwrap() error { return e.error }
 
 func take(ctx context.Context, tx pgx.Tx, w work) ([]desired.Request, error) {
 	switch {
@@ -153,10 +150,14 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 	units = append(slices.Clone(units), involved...)
 	s := &state{remember: map[Remembered]bool{}}
 	for range maxRounds {
-		if err := e.look(ctx, a.tx, units, w.renamed, s); err != nil {
+		if err := e.look(ctx, a.tx, units, w, s); err != nil {
 			return nil, err
 		}
 		first := s.plan.Found
+		if len(first) == 0 {
+			first = s.plan.Intermediates
+			units = append(units, s.plan.foundIntermed...)
+		}
 		if len(first) == 0 && len(s.plan.Rebuild) == 0 {
 			break
 		}
@@ -164,11 +165,10 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 			return nil, err
 		}
 		for _, r := range s.plan.Rebuild {
-			if err := a.rebuild(ctx, r); err != nil {
+			if err := e.rebuild(ctx, a, r, s); err != nil {
 				return nil, err
 			}
 		}
-		units = append(units, s.plan.foundIntermed...)
 	}
 	if err := a.run(ctx, s.plan.Grants); err != nil {
 		return nil, err
@@ -178,27 +178,21 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 
 // look reads a batch and decides about it. Roles that do not exist, or are not what they should be, come before all else: until
 // they are right, the plan has only them.
-func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, renamed bool, s *state) error {
+func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, w work, s *state) error {
 	slices.Sort(units)
 	units = slices.Compact(units)
+	if _, err := tx.Exec(ctx, planFor(units)); err != nil {
+		return fmt.Errorf("choose how to plan: %w", err)
+	}
 	var err error
 	if s.roles, err = readRoles(ctx, tx, units); err != nil {
 		return err
 	}
 	s.problems = problems{}
-	rights, err := catalog.ReadRights(ctx, tx, toAlter(s.roles, e.policy))
-	if err != nil {
+	if s.plan, err = e.lookAtRoles(ctx, tx, s); err != nil || s.plan.preparing() {
 		return err
 	}
-	steps := roleSteps(s.roles, rights, e.server, e.policy, s.problems)
-	if len(steps) > 0 {
-		s.plan = &Plan{Found: steps, Touched: map[string]bool{}}
-		for _, step := range steps {
-			s.plan.Touched[step.Effects[0].Unit] = true
-		}
-		return nil
-	}
-	drift, err := readDrift(ctx, tx, e.server, s.roles, e.policy, renamed)
+	drift, err := readDrift(ctx, tx, e.server, s.roles, e.policy, w.renamed, w.members)
 	if err != nil {
 		return err
 	}
@@ -212,23 +206,78 @@ func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, renamed bo
 	if err := s.plan.prepareOwnerships(ctx, tx, e.server); err != nil {
 		return err
 	}
+	if err := s.plan.takeUp(ctx, tx); err != nil {
+		return err
+	}
 	for _, r := range s.plan.Remember {
 		s.remember[r] = true
 	}
 	return nil
 }
 
-// verify reads again. What still differs was reported as done and was not.
+// lookAtRoles decides about the roles themselves.
+func (e *Engine) lookAtRoles(ctx context.Context, tx pgx.Tx, s *state) (*Plan, error) {
+	var rights map[catalog.OID]catalog.Rights
+	if alter := toAlter(s.roles, e.policy); len(alter) > 0 {
+		var err error
+		if rights, err = catalog.ReadRights(ctx, tx, alter); err != nil {
+			return nil, err
+		}
+		// What the daemon's own role may have become since it connected.
+		if e.server, err = catalog.ReadServer(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	steps, rebuilds := roleSteps(s.roles, rights, e.server, e.policy, s.problems)
+	p := &Plan{Found: steps, Rebuild: rebuilds, Touched: map[string]bool{}}
+	for _, step := range steps {
+		p.Touched[step.Effects[0].Unit] = true
+	}
+	for _, r := range rebuilds {
+		p.Touched[r.unit] = true
+	}
+	return p, nil
+}
+
+// planFor lets PostgreSQL plan for the batch at hand where that is large. For a few roles the generic plan is right, and
+// planning anew would take longer than all the rest.
+func planFor(units []string) string {
+	if len(units) > 20 {
+		return "set local plan_cache_mode = force_custom_plan"
+	}
+	return "set local plan_cache_mode = force_generic_plan"
+}
+
+// verify reads again. A statement can have undone another (REVOKE on a table takes the privileges on its columns along), so what differs and was
+// not yet tried is done; what was reported as done and still differs is a problem.
 func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) (*state, error) {
 	after := &state{remember: maps.Clone(before.remember)}
-	if err := e.look(ctx, a.tx, keys(before.roles), w.renamed, after); err != nil {
-		return nil, fmt.Errorf("read again: %w", err)
+	for range maxRounds {
+		if err := e.look(ctx, a.tx, keys(before.roles), w, after); err != nil {
+			return nil, fmt.Errorf("read again: %w", err)
+		}
+		fresh := a.untried(after.plan.steps())
+		if len(fresh) == 0 {
+			break
+		}
+		if err := a.run(ctx, fresh); err != nil {
+			return nil, err
+		}
+		if err := a.giveBack(ctx); err != nil {
+			return nil, err
+		}
 	}
-	for _, steps := range [][]Step{after.plan.Found, after.plan.Grants, after.plan.Revokes} {
-		for _, step := range steps {
-			for _, effect := range step.Effects {
-				after.problems.add(effect.Unit, Problem{Kind: Blocked, Object: effect.SQL, Reason: noEffect, Taking: effect.Revoked > 0})
+	// Rows that were committed since the first reading have requests of their own, which the next pass takes.
+	changed, err := names(ctx, a.tx, "select distinct role_name from sync_roles.pending where role_name = any ($1)", keys(before.roles))
+	if err != nil {
+		return nil, fmt.Errorf("look for newer requests: %w", err)
+	}
+	for _, step := range after.plan.steps() {
+		for _, effect := range step.Effects {
+			if slices.Contains(changed, effect.Unit) {
+				continue
 			}
+			after.problems.add(effect.Unit, Problem{Kind: Blocked, Object: effect.SQL, Reason: noEffect, Taking: effect.Revoked > 0})
 		}
 	}
 	return after, nil
@@ -237,20 +286,17 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 const noEffect = "PostgreSQL reported success, and nothing changed: another role's grant, or a missing grant option, is in the way"
 
 func readWithdrawn(ctx context.Context, tx pgx.Tx, roles []string) (map[string][]int64, error) {
-	rows, err := tx.Query(ctx, "select role_name, array_agg(id) from sync_roles.withdrawn where role_name = any ($1) group by role_name", roles)
+	type row struct {
+		Role string
+		IDs  []int64
+	}
+	list, err := collect[row](ctx, tx, "select role_name, array_agg(id) from sync_roles.withdrawn where role_name = any ($1) group by role_name", roles)
 	if err != nil {
 		return nil, fmt.Errorf("read withdrawn rows: %w", err)
 	}
 	withdrawn := map[string][]int64{}
-	var role string
-	var ids []int64
-	_, err = pgx.ForEachRow(rows, []any{&role, &ids}, func() error {
-		withdrawn[role] = ids
-		ids = nil
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read withdrawn rows: %w", err)
+	for _, r := range list {
+		withdrawn[r.Role] = r.IDs
 	}
 	return withdrawn, nil
 }

@@ -12,6 +12,7 @@ import (
 // certain: what follows is decided after it was done and read again.
 type Plan struct {
 	Found         []Step // roles, schemas and intermediate roles that do not exist yet, and changes of owner
+	Intermediates []Step // intermediate roles that do not exist yet; after the changes of owner, which may make them needless
 	Ownerships    []ownershipChange
 	Touched       map[string]bool // the roles for which there is something to do
 	Grants        []Step
@@ -19,7 +20,8 @@ type Plan struct {
 	Rebuild       []rebuild // intermediate roles with members that only a new role gets rid of
 	Remember      []Remembered
 	Problems      map[string][]Problem
-	foundIntermed []string // the names of the intermediate roles in Found
+	wantedBy      map[string][]Missing // what each intermediate role in Intermediates is for
+	foundIntermed []string             // the names of the intermediate roles in Found
 }
 
 // Empty reports whether there is nothing to do.
@@ -27,14 +29,19 @@ func (p *Plan) Empty() bool {
 	return !p.preparing() && len(p.Grants) == 0 && len(p.Revokes) == 0
 }
 
+// steps are all that the plan does, but for rebuilding.
+func (p *Plan) steps() []Step {
+	return slices.Concat(p.Found, p.Intermediates, p.Grants, p.Revokes)
+}
+
 // preparing reports whether the rest must be decided again after the first steps.
 func (p *Plan) preparing() bool {
-	return len(p.Found) > 0 || len(p.Ownerships) > 0 || len(p.Rebuild) > 0
+	return len(p.Found) > 0 || len(p.Intermediates) > 0 || len(p.Ownerships) > 0 || len(p.Rebuild) > 0
 }
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, wantedBy: map[string][]Missing{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
@@ -67,16 +74,21 @@ type decision struct {
 	join, leave      []link
 	ownerships       []ownershipChange
 	founding         map[string]Step // by what is founded
+	foundingRoles    map[string]Step // intermediate roles, and what they take
 	foundingIntermed []string
 	rebuilding       map[string]rebuild
 	touched          map[string]bool
+	wantedBy         map[string][]Missing
 	entries          map[catalog.OID]map[string]bool // grantees that this plan adds to an object's ACL
 }
 
 func (c *decision) plan() *Plan {
-	p := &Plan{Ownerships: c.ownerships, Touched: c.touched, Problems: c.problems, Remember: c.drift.Remember, foundIntermed: c.foundingIntermed}
+	p := &Plan{Ownerships: c.ownerships, Touched: c.touched, wantedBy: c.wantedBy, Problems: c.problems, Remember: c.drift.Remember, foundIntermed: c.foundingIntermed}
 	for _, key := range keys(c.founding) {
 		p.Found = append(p.Found, c.founding[key])
+	}
+	for _, key := range keys(c.foundingRoles) {
+		p.Intermediates = append(p.Intermediates, c.foundingRoles[key])
 	}
 	for _, key := range keys(c.rebuilding) {
 		p.Rebuild = append(p.Rebuild, c.rebuilding[key])
@@ -107,8 +119,8 @@ func (c *decision) protected(role string) bool {
 func (c *decision) missing(m Missing) {
 	switch {
 	case c.protected(m.Role):
-	case m.Invalid != "":
-		c.problems.add(m.Role, m.problem(Refused, m.Invalid, ""))
+	case c.drift.Invalid[m.shape()] != "":
+		c.problems.add(m.Role, m.problem(Refused, c.drift.Invalid[m.shape()], ""))
 	case m.OID == 0:
 		c.absent(m)
 	case m.ColumnMissing:
@@ -134,7 +146,7 @@ func (c *decision) absent(m Missing) {
 		}
 		sql := "CREATE ROLE " + catalog.Quote(m.AskedName)
 		c.touched[m.Role] = true
-		c.founding["0 "+m.AskedName] = Step{SQL: sql, Effects: []Effect{{Unit: m.Role, SQL: sql}}}
+		c.founding[m.AskedName] = Step{SQL: sql, Effects: []Effect{{Unit: m.Role, SQL: sql}}}
 	case m.CreateSchema:
 		c.createSchema(m)
 	case m.NameMatch == "exact":
@@ -200,16 +212,21 @@ func (c *decision) countEntry(m Missing) {
 
 // mayGrant says as whom a grant can be made, or reports what is missing for it.
 func (c *decision) mayGrant(m Missing) (borrow string, ok bool) {
-	if m.MayGrant || c.drift.Server.Superuser {
+	if c.drift.Server.Superuser || m.MayGrant && !m.NoUsage {
 		return "", true
 	}
 	owner := c.drift.Rights[m.Owner]
-	if owner.Admin && !owner.Superuser {
+	switch {
+	case canBorrow(owner):
 		return owner.Name, true
+	case m.MayGrant:
+		c.problems.add(m.Role, m.problem(Blocked, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", m.SchemaName, m.object()),
+			fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(m.SchemaName), catalog.Quote(c.drift.Server.Role))))
+	default:
+		c.problems.add(m.Role, m.problem(Blocked,
+			fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", m.object(), owner.Name),
+			ownerFix(m.Privilege, m.object(), owner, c.drift.Server)))
 	}
-	c.problems.add(m.Role, m.problem(Blocked,
-		fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", m.object(), owner.Name),
-		ownerFix(m.Privilege, m.object(), owner, c.drift.Server)))
 	return "", false
 }
 
@@ -221,29 +238,42 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	taken := cell{object: s.object(), column: s.ColumnName, privilege: s.Privilege, role: s.Role}
 	owner, grantor := c.drift.Rights[s.Owner], c.drift.Rights[s.Grantor]
 	server := c.drift.Server
+	own := s.Grantor == s.Owner
 	switch {
-	case s.Grantor == s.Owner && (server.Superuser || owner.Usage):
-	case s.Grantor == s.Owner && owner.Admin && !owner.Superuser:
-		taken.borrow = owner.Name
-	case s.Grantor == s.Owner:
-		c.problems.add(s.Role, Problem{Kind: Blocked, Taking: true, Privilege: s.Privilege, Object: s.object().String(),
-			Reason: fmt.Sprintf("cannot take it away: %s belongs to role %s, whose privileges the daemon does not have", s.object(), owner.Name),
-			Fix:    ownerFix(s.Privilege, s.object(), owner, server)})
+	case s.Dependents != "":
+		c.cannotTake(s, fmt.Sprintf("%s hold it by this role's grant option, and would lose it too", s.Dependents), "")
 		return
-	case s.Grantor == server.RoleOID && !owner.Usage:
+	case s.NoUsage && !server.Superuser && !canBorrow(owner):
+		c.cannotTake(s, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.object()),
+			fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(s.SchemaName), catalog.Quote(server.Role)))
+		return
+	case own && server.Superuser, own && owner.Usage && !s.Rival && !s.NoUsage:
+	case s.Grantor == server.RoleOID:
 		// Our own, made with a grant option.
+	case grantor.Superuser && !own:
+		// Made before it was a superuser: now it acts as the owner, and only the owner can take all away that it granted.
+		keywords, _ := s.ObjectType.Keywords()
+		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, which is a superuser now", grantor.Name),
+			fmt.Sprintf("REVOKE %s ON %s %s FROM %s CASCADE", s.Privilege, keywords.Grant, s.object().SQL(), catalog.Quote(grantor.Name)))
+		return
 	case server.Superuser || grantor.Set:
 		taken.as = grantor.Name
-	case grantor.Admin && !grantor.Superuser:
+	case canBorrow(grantor):
 		taken.as, taken.borrow = grantor.Name, grantor.Name
+	case own && grantor.Superuser:
+		c.cannotTake(s, fmt.Sprintf("%s belongs to role %s, a superuser", s.object(), owner.Name), revokeFix("", s))
+		return
+	case own:
+		c.cannotTake(s, fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", s.object(), owner.Name), memberFix(owner.Name, s.Rival, server))
+		return
 	default:
-		keywords, _ := s.ObjectType.Keywords()
-		c.problems.add(s.Role, Problem{Kind: Blocked, Taking: true, Privilege: s.Privilege, Object: s.object().String(),
-			Reason: fmt.Sprintf("cannot take it away: it was granted by role %s, and only that role can revoke it", grantor.Name),
-			Fix: fmt.Sprintf("SET ROLE %s; REVOKE %s ON %s %s FROM %s; RESET ROLE",
-				catalog.Quote(grantor.Name), s.Privilege, keywords.Grant, s.object().SQL(), catalog.Grantee(s.Role))})
+		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), revokeFix(grantor.Name, s))
 		return
 	}
 	c.touched[s.Role] = true
 	c.take = append(c.take, taken)
+}
+
+func (c *decision) cannotTake(s SurplusGrant, why, fix string) {
+	c.problems.add(s.Role, Problem{Kind: Blocked, Taking: true, Privilege: s.Privilege, Object: s.object().String(), Reason: "cannot take it away: " + why, Fix: fix})
 }

@@ -39,11 +39,8 @@ func (e *Engine) prune(ctx context.Context, a *applier, w work, s *state) error 
 	for _, u := range list {
 		switch {
 		case !u.Used || !u.Holds && (u.Overdue || w.prune):
-			if err := a.dropRole(ctx, u.Name); err != nil {
+			if err := e.dropUnused(ctx, a, u.Name, s); err != nil {
 				return err
-			}
-			if _, err := a.tx.Exec(ctx, "delete from sync_roles.intermediate_roles where role_name = $1", u.Name); err != nil {
-				return fmt.Errorf("forget intermediate role %q: %w", u.Name, err)
 			}
 		case u.Holds == u.Marked:
 			_, err := a.tx.Exec(ctx, "update sync_roles.intermediate_roles set empty_since = case when $2 then null else now() end where role_name = $1", u.Name, u.Holds)
@@ -55,23 +52,63 @@ func (e *Engine) prune(ctx context.Context, a *applier, w work, s *state) error 
 	return nil
 }
 
-// dropRole drops a role with all that it holds in this database. DROP OWNED takes its privileges, not ours.
-func (a *applier) dropRole(ctx context.Context, name string) error {
-	quoted := catalog.Quote(name)
-	err := a.run(ctx, []Step{
-		{SQL: "DROP OWNED BY " + quoted, Borrow: []string{name}},
-		{SQL: "DROP ROLE " + quoted, Effects: []Effect{{Unit: name, SQL: "DROP ROLE " + quoted, Revoked: 1}}},
-	})
-	delete(a.borrowed, name)
-	if err != nil {
-		return fmt.Errorf("drop intermediate role %q: %w", name, err)
+// dropUnused drops an intermediate role. Where that fails, because somebody hung something on it, the rest of the pass must not.
+func (e *Engine) dropUnused(ctx context.Context, a *applier, name string, s *state) error {
+	if err := a.exec(ctx, "SAVEPOINT prune"); err != nil {
+		return err
 	}
-	return nil
+	done, statements := len(a.done), len(a.statements)
+	found, err := e.dropRole(ctx, a, name, name)
+	if len(found) > 0 || SQLState(err) != "" && !worthRetrying(err) {
+		a.done, a.statements = a.done[:done], a.statements[:statements]
+		for _, problem := range found {
+			s.problems.add(name, problem)
+		}
+		if err != nil {
+			s.problems.add(name, Problem{Kind: Blocked, Object: "role " + name, Reason: err.Error()})
+		}
+		return a.exec(ctx, "ROLLBACK TO SAVEPOINT prune")
+	}
+	if err != nil {
+		return err
+	}
+	return a.exec(ctx, "RELEASE SAVEPOINT prune")
+}
+
+var heldSQL = query("held")
+
+// dropRole takes from a role all that it holds, and drops it. What stands in the way is returned, and then nothing is done.
+// (DROP OWNED BY would be shorter, and would drop what members have created as the role.)
+func (e *Engine) dropRole(ctx context.Context, a *applier, name, unit string) ([]Problem, error) {
+	held, err := collect[SurplusGrant](ctx, a.tx, heldSQL, name)
+	if err != nil {
+		return nil, fmt.Errorf("read what role %q holds: %w", name, err)
+	}
+	drift := &Drift{Server: e.server, Grants: held}
+	if drift.Rights, err = catalog.ReadRights(ctx, a.tx, drift.concerned(e.policy)); err != nil {
+		return nil, err
+	}
+	plan := Decide(drift, e.policy)
+	if found := plan.Problems[name]; len(found) > 0 {
+		return found, nil
+	}
+	steps := plan.Revokes
+	for i := range steps {
+		for j := range steps[i].Effects {
+			steps[i].Effects[j].Unit = unit
+		}
+	}
+	drop := "DROP ROLE " + catalog.Quote(name)
+	steps = append(steps, Step{SQL: drop, Effects: []Effect{{Unit: unit, SQL: drop}}, then: "delete from sync_roles.intermediate_roles where role_name = $1", args: []any{name}})
+	if err := a.run(ctx, steps); err != nil {
+		return nil, fmt.Errorf("drop intermediate role %q: %w", name, err)
+	}
+	return nil, nil
 }
 
 // rebuild puts a new role in an intermediate role's place, with all its members but those that nobody asked for: a membership
 // that a superuser granted can be taken away by no one else (PostgreSQL 16 and later), except by dropping the role.
-func (a *applier) rebuild(ctx context.Context, r rebuild) error {
+func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild, s *state) error {
 	members, err := names(ctx, a.tx, rebuildMembersSQL, r.role)
 	if err != nil {
 		return fmt.Errorf("read members of intermediate role %q: %w", r.role, err)
@@ -93,14 +130,12 @@ func (a *applier) rebuild(ctx context.Context, r rebuild) error {
 	if err := a.run(ctx, steps); err != nil {
 		return fmt.Errorf("rebuild intermediate role %q: %w", r.role, err)
 	}
-	drop := "DROP ROLE " + catalog.Quote(old)
-	err = a.run(ctx, []Step{
-		{SQL: "DROP OWNED BY " + catalog.Quote(old), Borrow: []string{old}},
-		{SQL: drop, Effects: []Effect{{Unit: r.unit, SQL: drop, Revoked: 1}}},
-	})
-	delete(a.borrowed, old)
+	found, err := e.dropRole(ctx, a, old, r.unit)
 	if err != nil {
-		return fmt.Errorf("drop the former intermediate role %q: %w", old, err)
+		return err
+	}
+	for _, problem := range found {
+		s.problems.add(r.unit, problem)
 	}
 	return nil
 }

@@ -46,16 +46,28 @@ func readRoles(ctx context.Context, tx pgx.Tx, names []string) (map[string]Role,
 	return roles, nil
 }
 
-// readDrift reads how the roles differ from what is desired. With renamed, it looks for objects that were renamed, too.
-func readDrift(ctx context.Context, tx pgx.Tx, server catalog.Server, roles map[string]Role, policy Policy, renamed bool) (*Drift, error) {
+// readDrift reads how the roles differ from what is desired. With renamed, it looks for objects that were renamed, too;
+// with members, at all members of intermediate roles, also those outside the batch.
+func readDrift(ctx context.Context, tx pgx.Tx, server catalog.Server, roles map[string]Role, policy Policy, renamed, members bool) (*Drift, error) {
 	drift := &Drift{Roles: roles, Server: server}
 	units := keys(roles)
 
 	batch := &pgx.Batch{}
 	queue(batch, missingSQL, &drift.Missing, units)
-	queue(batch, surplusGrantsSQL, &drift.Grants, units, renamed)
-	queue(batch, surplusMembershipsSQL, &drift.Memberships, units, renamed)
-	queue(batch, surplusOwnershipsSQL, &drift.Ownerships, units)
+	// Nothing can be surplus where no row has gone, no role is exclusive and nothing was renamed. What intermediate roles were given besides
+	// is found when all is looked at.
+	surplus, memberships := renamed, renamed || members
+	for _, r := range roles {
+		surplus = surplus || r.Exclusive || r.Withdrawn || r.Intermediate && members
+		memberships = memberships || surplus || r.IntermediateMember
+	}
+	if surplus {
+		queue(batch, surplusGrantsSQL, &drift.Grants, units, renamed)
+		queue(batch, surplusOwnershipsSQL, &drift.Ownerships, units, renamed)
+	}
+	if memberships {
+		queue(batch, surplusMembershipsSQL, &drift.Memberships, units, renamed, members)
+	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("read what differs: %w", err)
 	}
@@ -71,6 +83,9 @@ func readDrift(ctx context.Context, tx pgx.Tx, server catalog.Server, roles map[
 			return nil, fmt.Errorf("read keepers: %w", err)
 		}
 		drift.KnownKeepers = asSet(known)
+	}
+	if drift.Invalid, err = readInvalid(ctx, tx, drift.Missing); err != nil {
+		return nil, err
 	}
 	if drift.Keepers, err = readKeepers(ctx, tx, drift.intermediates()); err != nil {
 		return nil, err
@@ -113,7 +128,7 @@ func (d *Drift) concerned(policy Policy) []catalog.OID {
 		set[s.Owner], set[s.Grantor] = true, true
 	}
 	for _, s := range d.Memberships {
-		set[s.RoleOID], set[s.Grantor] = true, true
+		set[s.RoleOID], set[s.Grantor], set[s.MemberOID] = true, true, true
 	}
 	for _, s := range d.Ownerships {
 		set[s.Owner] = true
@@ -152,18 +167,16 @@ func readKeepers(ctx context.Context, tx pgx.Tx, intermediates []catalog.OID) (m
 	if len(intermediates) == 0 {
 		return keepers, nil
 	}
-	rows, err := tx.Query(ctx, keepersSQL, intermediates)
+	type row struct {
+		OID    catalog.OID
+		Keeper string
+	}
+	list, err := collect[row](ctx, tx, keepersSQL, intermediates)
 	if err != nil {
 		return nil, fmt.Errorf("read keepers of intermediate roles: %w", err)
 	}
-	var oid catalog.OID
-	var name string
-	_, err = pgx.ForEachRow(rows, []any{&oid, &name}, func() error {
-		keepers[oid] = name
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read keepers of intermediate roles: %w", err)
+	for _, r := range list {
+		keepers[r.OID] = r.Keeper
 	}
 	return keepers, nil
 }

@@ -45,11 +45,11 @@ func (e *Engine) Pending(ctx context.Context, cause Cause) (*Report, error) {
 
 // expand turns requests for every role into requests for each.
 func (e *Engine) expand(ctx context.Context) error {
-	var any bool
-	if err := e.conn.QueryRow(ctx, "select exists (select from sync_roles.pending where role_name is null)").Scan(&any); err != nil {
+	var everybody bool
+	if err := e.conn.QueryRow(ctx, "select exists (select from sync_roles.pending where role_name is null)").Scan(&everybody); err != nil {
 		return fmt.Errorf("look at the queue: %w", err)
 	}
-	if !any {
+	if !everybody {
 		return nil
 	}
 	return pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
@@ -145,21 +145,23 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 	}
 	w.renamed = len(renamed) > 0
 	stuck := false
-	for _, list := range []func(context.Context) ([]string, error){
+	for i, list := range []func(context.Context) ([]string, error){
+		// First, because what is found about one can concern the roles that use it.
+		e.intermediates,
 		func(context.Context) ([]string, error) { return roles, nil },
-		func(ctx context.Context) ([]string, error) { return e.intermediates(ctx) },
 	} {
 		units, err := list(ctx)
 		if err != nil {
 			return drifted, err
 		}
+		w.members = i == 0
 		looked := 0
 		for chunk := range slices.Chunk(units, batchSize) {
 			if e.OnPass != nil && len(units) > batchSize {
 				e.OnPass(looked, len(units))
 			}
 			looked += len(chunk)
-			seen, err := e.glance(ctx, chunk, w.renamed)
+			seen, err := e.glance(ctx, chunk, w)
 			if err != nil {
 				return drifted, err
 			}
@@ -205,7 +207,7 @@ type glance struct {
 }
 
 // glance looks at roles. It takes no lock and changes nothing.
-func (e *Engine) glance(ctx context.Context, roles []string, renamed bool) (seen glance, err error) {
+func (e *Engine) glance(ctx context.Context, roles []string, w work) (seen glance, err error) {
 	tx, err := e.conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return seen, fmt.Errorf("begin: %w", err)
@@ -217,7 +219,7 @@ func (e *Engine) glance(ctx context.Context, roles []string, renamed bool) (seen
 	}
 	waits := asSet(later)
 	s := &state{remember: map[Remembered]bool{}}
-	if err := e.look(ctx, tx, slices.Clone(roles), renamed, s); err != nil {
+	if err := e.look(ctx, tx, slices.Clone(roles), w, s); err != nil {
 		return seen, err
 	}
 	for _, name := range roles {
@@ -244,12 +246,10 @@ func (s *state) knownInVain(role string) bool {
 	if len(known) == 0 {
 		return false
 	}
-	for _, steps := range [][]Step{s.plan.Found, s.plan.Grants, s.plan.Revokes} {
-		for _, step := range steps {
-			for _, effect := range step.Effects {
-				if effect.Unit == role && !known[effect.SQL] {
-					return false
-				}
+	for _, step := range s.plan.steps() {
+		for _, effect := range step.Effects {
+			if effect.Unit == role && !known[effect.SQL] {
+				return false
 			}
 		}
 	}
@@ -262,7 +262,7 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 	if len(roles) > 0 {
 		report := &Report{}
 		for chunk := range slices.Chunk(roles, batchSize) {
-			if err := e.serve(ctx, work{cause: Manual, roles: chunk, renamed: true, prune: prune}, report); err != nil {
+			if err := e.serve(ctx, work{cause: Manual, roles: chunk, renamed: true, members: true, prune: prune}, report); err != nil {
 				return report, err
 			}
 		}

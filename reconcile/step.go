@@ -6,6 +6,8 @@ type Step struct {
 	As      string   // the role to act as; empty: the connected one
 	Borrow  []string // roles of which the connected one must be a member for the moment
 	Effects []Effect
+	creates string // the intermediate role or keeper that it creates
+	about   string // the intermediate role that it is a part of making
 	then    string // bookkeeping in sync_roles that goes with it
 	args    []any
 }

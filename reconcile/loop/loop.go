@@ -85,9 +85,9 @@ func Run(ctx context.Context, config Config) error {
 }
 
 // serve runs one connection until it fails or the context ends.
-func (c Config) serve(ctx context.Context, r Reconciler, wake <-chan struct{}) error {
+func (c Config) serve(ctx context.Context, r Reconciler, wake chan struct{}) error {
 	// What was written while nobody listened is in the queue; what was changed by hand, only a rescan finds.
-	if err := c.round(ctx, r, true); err != nil {
+	if err := c.later(c.round(ctx, r, true), wake); err != nil {
 		return err
 	}
 	rescan := time.NewTimer(jitter(c.RescanInterval))
@@ -112,9 +112,31 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake <-chan struct{}) e
 			err = c.round(ctx, r, false)
 			rescan.Reset(jitter(c.RescanInterval))
 		}
-		if err != nil {
+		if err = c.later(err, wake); err != nil {
 			return err
 		}
+	}
+}
+
+// busy is what an error is when nothing is wrong with the connection, and the same call is worth another try in a moment.
+type busy interface{ Busy() bool }
+
+// later waits out an error that passes. Others it returns.
+func (c Config) later(err error, wake chan<- struct{}) error {
+	var b busy
+	if err == nil || !errors.As(err, &b) || !b.Busy() {
+		return err
+	}
+	c.Log.Warn().Err(err).Msg("busy; trying again in a moment")
+	time.AfterFunc(jitter(time.Second), func() { signal(wake) })
+	return nil
+}
+
+// signal wakes the loop. If a wake is waiting already, that one will look at everything.
+func signal(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -171,22 +193,15 @@ type waker struct {
 	listening func()
 }
 
-func (w *waker) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default: // a wake is waiting already, and it will look at everything
-	}
-}
-
 // HandleNotification implements pgxlisten.Handler.
 func (w *waker) HandleNotification(context.Context, *pgconn.Notification, *pgx.Conn) error {
-	w.signal()
+	signal(w.wake)
 	return nil
 }
 
 // HandleBacklog implements pgxlisten.BacklogHandler: LISTEN is in effect, and what was notified before was missed.
 func (w *waker) HandleBacklog(context.Context, string, *pgx.Conn) error {
-	w.signal()
+	signal(w.wake)
 	if w.listening != nil {
 		w.listening()
 	}

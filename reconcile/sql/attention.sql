@@ -12,5 +12,10 @@ CROSS JOIN LATERAL (
 ) AS h
 WHERE h.holds = (i.empty_since IS NOT NULL)
     OR i.empty_since < now() - make_interval(secs => $1)
-    OR NOT EXISTS (SELECT FROM sync_roles.memberships AS m WHERE m.role_oid = i.role_oid AND m.inherit_option)
+    OR NOT EXISTS (
+        SELECT
+        FROM sync_roles.memberships AS m
+        JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
+        WHERE m.role_oid = i.role_oid AND m.inherit_option
+    )
 ORDER BY i.role_name;

@@ -11,9 +11,11 @@ WITH batch AS MATERIALIZED (
     LEFT JOIN sync_roles.intermediate_roles AS i ON i.role_oid = r.oid
     WHERE r.rolname = ANY ($1)
     UNION ALL
-    SELECT 0, d.role_name, d.revoke_other, d.preserve_existing_grants_in_schemas
-    FROM sync_roles.desired_roles AS d
-    WHERE d.role_name = 'public' AND d.role_name = ANY ($1)
+    -- PUBLIC
+    SELECT 0, 'public', coalesce(d.revoke_other, '{}'), coalesce(d.preserve_existing_grants_in_schemas, '{}')
+    FROM (VALUES (1)) AS one
+    LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = 'public'
+    WHERE 'public' = ANY ($1)
 ),
 withdrawn AS MATERIALIZED (
     SELECT b.role_name, b.grantee, p.privilege, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match,
@@ -147,7 +149,23 @@ held AS (
     WHERE c.privilege = '' OR e.privilege = c.privilege AND e.column_name = c.column_name
 )
 SELECT h.role_name, h.grantee AS grantee_oid, h.privilege, h.column_name, h.is_grantable AS grantable, h.grantor AS grantor_oid, h.object_type, h.class_oid, h.object_oid,
-    o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid, bool_and(h.other) AS other
+    o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid, bool_and(h.other) AS other,
+    -- Whoever has the grant option besides the owner: PostgreSQL may take us for that role when it looks for the grantor (select_best_grantor in acl.c).
+    EXISTS (
+        SELECT
+        FROM entries AS e
+        WHERE e.class_oid = h.class_oid AND e.object_oid = h.object_oid AND e.column_name = h.column_name AND e.privilege = h.privilege
+            AND e.is_grantable AND e.grantee NOT IN (0, o.owner) AND pg_has_role(e.grantee, 'USAGE')
+    ) AS rival_option,
+    -- Who holds it from this grantee: PostgreSQL does not revoke under them.
+    CASE WHEN h.is_grantable THEN coalesce((
+        SELECT string_agg(DISTINCT coalesce(r.rolname::text, 'PUBLIC'), ', ')
+        FROM entries AS e
+        LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.grantee
+        WHERE e.class_oid = h.class_oid AND e.object_oid = h.object_oid AND e.column_name = h.column_name AND e.privilege = h.privilege
+            AND e.grantor = h.grantee
+    ), '') ELSE '' END AS dependents,
+    o.schema_name <> '' AND NOT has_schema_privilege(o.schema_name::text, 'USAGE') AS no_usage
 FROM held AS h
 JOIN objects AS o USING (object_type, class_oid, object_oid)
 JOIN batch AS b ON b.grantee = h.grantee
@@ -178,4 +196,4 @@ WHERE
             AND g.schema_name = o.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
             AND g.column_name = h.column_name AND g.direct IS NOT FALSE
     )
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, o.schema_name;

@@ -1,6 +1,7 @@
 -- Memberships that the roles of a batch have and should not, and members that intermediate roles of the batch should not have.
 -- $1 text[]: names of roles, intermediate roles among them
 -- $2 boolean: look for roles that were renamed
+-- $3 boolean: look at all members of intermediate roles, also those outside the batch
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS member_oid, r.rolname::text AS role_name,
         CASE WHEN i.role_oid IS NOT NULL THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
@@ -20,11 +21,22 @@ withdrawn AS MATERIALIZED (
     FROM sync_roles.withdrawn AS w
     WHERE w.role_name = ANY ($1) AND w.privilege = 'MEMBER'
 ),
+-- Few, if any: so what each holds is looked up one by one.
+python_held AS MATERIALIZED (
+    SELECT h.*
+    FROM held AS h
+    JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
+    WHERE r.rolname LIKE '\_pgsr\_local\_%' OR r.rolname LIKE '\_pgsr\_global\_%'
+),
 python AS MATERIALIZED (
     SELECT h.role_oid, h.member_oid, h.role_name, h.revoke_other, p.privilege, o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text
-    FROM held AS h
-    JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid AND (r.rolname LIKE '\_pgsr\_local\_%' OR r.rolname LIKE '\_pgsr\_global\_%')
-    JOIN sync_roles.python_intermediate_roles AS p ON p.role_oid = h.role_oid
+    FROM python_held AS h
+    CROSS JOIN LATERAL (
+        SELECT p.*
+        FROM sync_roles.python_intermediate_roles AS p
+        WHERE p.role_oid = h.role_oid
+        OFFSET 0
+    ) AS p
     CROSS JOIN LATERAL (
         SELECT o.*
         FROM sync_roles.objects AS o
@@ -32,41 +44,48 @@ python AS MATERIALIZED (
         OFFSET 0
     ) AS o
 ),
-surplus AS (
+-- The members that rows give to intermediate roles. The registry is the small side of the join.
+rightful AS MATERIALIZED (
+    SELECT i.role_oid, r.oid AS member_oid
+    FROM sync_roles.desired_grants AS g
+    JOIN sync_roles.intermediate_roles AS i
+        ON i.object_type = g.object_type AND i.object_name = g.object_name AND i.privilege = g.privilege
+        AND coalesce(i.schema_name, '') = coalesce(g.schema_name, '') AND i.name_match = g.name_match
+        AND coalesce(i.column_name, '') = coalesce(g.column_name, '')
+    JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
+    WHERE g.role_name = ANY ($1) AND g.direct IS NOT TRUE AND NOT g.grantable
+    UNION ALL
+    SELECT i.role_oid, r.oid AS member_oid
+    FROM sync_roles.desired_grants AS g
+    JOIN sync_roles.intermediate_roles AS i
+        ON i.object_type = g.object_type AND i.object_name = g.object_name AND i.privilege = g.privilege
+        AND coalesce(i.schema_name, '') = coalesce(g.schema_name, '') AND i.name_match = g.name_match
+        AND coalesce(i.column_name, '') = coalesce(g.column_name, '')
+    JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
+    WHERE $3 AND g.direct IS NOT TRUE AND NOT g.grantable
+),
+surplus AS MATERIALIZED (
     -- An intermediate role of ours without a row for its selector, or with more options than it needs.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name AS unit
     FROM held AS h
     JOIN sync_roles.intermediate_roles AS i ON i.role_oid = h.role_oid
     WHERE NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = h.member_oid)
-        AND NOT EXISTS (
-            SELECT
-            FROM sync_roles.desired_grants AS g
-            WHERE g.role_name = h.role_name AND g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
-                AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
-                AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
-                AND g.direct IS NOT TRUE AND NOT g.grantable
-        )
+        AND NOT EXISTS (SELECT FROM rightful AS f WHERE f.role_oid = h.role_oid AND f.member_oid = h.member_oid)
     UNION
     -- Whoever else is a member of an intermediate role of the batch.
     SELECT m.role_oid, m.member_oid, m.grantor_oid,
         CASE
-            WHEN u.rolname = ANY ($1) OR EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = u.rolname) THEN u.rolname::text
+            WHEN EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = u.rolname) THEN u.rolname::text
             ELSE b.role_name
         END
     FROM batch AS b
     JOIN sync_roles.intermediate_roles AS i ON i.role_oid = b.member_oid
     JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid
     JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
-    WHERE u.rolname <> current_user
+    WHERE $3 AND u.rolname <> current_user
+        AND NOT EXISTS (SELECT FROM batch AS me WHERE me.member_oid = m.member_oid)
         AND NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = m.member_oid)
-        AND NOT EXISTS (
-            SELECT
-            FROM sync_roles.desired_grants AS g
-            WHERE g.role_name = u.rolname AND g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
-                AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
-                AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
-                AND g.direct IS NOT TRUE AND NOT g.grantable
-        )
+        AND NOT EXISTS (SELECT FROM rightful AS f WHERE f.role_oid = m.role_oid AND f.member_oid = m.member_oid)
     UNION
     -- What a MEMBER row gave that is gone.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name
@@ -92,7 +111,14 @@ surplus AS (
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     WHERE h.revoke_other && '{all,role_memberships}'
-        AND NOT starts_with(r.rolname, '_pgsr_global_')
+        -- Nor those of the Python library for CONNECT to another database.
+        AND NOT (starts_with(r.rolname, '_pgsr_global_') AND NOT EXISTS (
+            SELECT
+            FROM pg_catalog.pg_shdepend AS d
+            JOIN pg_catalog.pg_database AS b ON b.datname = current_database()
+            WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = h.role_oid
+                AND (d.dbid = b.oid OR d.dbid = 0 AND d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = b.oid)
+        ))
         AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS i WHERE i.role_oid = h.role_oid)
         AND NOT EXISTS (SELECT FROM python AS p WHERE p.role_oid = h.role_oid)
         AND NOT EXISTS (
@@ -120,6 +146,15 @@ surplus AS (
                         OR coalesce(w.schema_name, '') = o.schema_name AND sync_roles.name_matches(o.object_name, w.object_name, w.name_match)
                     )
             )
+            OR $2 AND EXISTS (
+                SELECT
+                FROM sync_roles.resolved_objects AS o
+                JOIN sync_roles.desired_grants AS g
+                    ON g.object_type = o.object_type AND coalesce(g.schema_name, '') = o.schema_name
+                    AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
+                WHERE o.class_oid = p.class_oid AND o.object_oid = p.object_oid AND (o.schema_name, o.object_name) <> (p.schema_name, p.object_name)
+                    AND g.role_name = p.role_name AND g.privilege IN (p.privilege, 'ALL')
+            )
         )
         AND (p.object_type <> 'database' OR p.object_name = current_database())
         AND NOT EXISTS (
@@ -130,10 +165,23 @@ surplus AS (
                 AND g.direct IS NOT TRUE
         )
 )
-SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.member_oid, u.rolname::text AS member_name, s.grantor_oid
+SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.member_oid, u.rolname::text AS member_name, s.grantor_oid,
+    -- Who is a member by this member's ADMIN option: since 16, PostgreSQL does not revoke under them.
+    CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN coalesce((
+        SELECT string_agg(DISTINCT d.rolname::text, ', ')
+        FROM sync_roles.memberships AS m
+        JOIN pg_catalog.pg_roles AS d ON d.oid = m.member_oid
+        WHERE m.role_oid = s.role_oid AND m.grantor_oid = s.member_oid
+            AND NOT EXISTS (
+                SELECT
+                FROM sync_roles.memberships AS a
+                WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option AND a.grantor_oid <> s.grantor_oid
+            )
+    ), '') ELSE '' END AS dependents
 FROM surplus AS s
-JOIN pg_catalog.pg_roles AS r ON r.oid = s.role_oid
-JOIN pg_catalog.pg_roles AS u ON u.oid = s.member_oid
+-- LATERAL with OFFSET 0: otherwise the planner may pair all roles with all roles first.
+CROSS JOIN LATERAL (SELECT r.rolname FROM pg_catalog.pg_roles AS r WHERE r.oid = s.role_oid OFFSET 0) AS r
+CROSS JOIN LATERAL (SELECT u.rolname FROM pg_catalog.pg_roles AS u WHERE u.oid = s.member_oid OFFSET 0) AS u
 WHERE NOT EXISTS (
     SELECT
     FROM sync_roles.desired_grants AS g

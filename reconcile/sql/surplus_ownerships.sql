@@ -1,17 +1,26 @@
 -- What the roles of a batch own and should not: what OWNER rows gave that are gone, and what exclusive roles own besides.
 -- An object that another role should own is left to that role's own row.
--- $1 text[]: names of roles
+-- $1 text[]: names of roles, intermediate roles among them
+-- $2 boolean: look for objects that were renamed
 WITH batch AS MATERIALIZED (
-    SELECT r.oid AS owner_oid, r.rolname::text AS role_name, coalesce(d.revoke_other, '{}') AS revoke_other,
+    SELECT r.oid AS owner_oid, r.rolname::text AS role_name,
+        -- Before 16 any member can SET ROLE to an intermediate role, and create objects as it.
+        CASE WHEN i.role_oid IS NOT NULL THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
         coalesce(d.preserve_existing_grants_in_schemas, '{}') AS preserved
     FROM pg_catalog.pg_roles AS r
     LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = r.rolname
+    LEFT JOIN sync_roles.intermediate_roles AS i ON i.role_oid = r.oid
     WHERE r.rolname = ANY ($1)
 ),
+-- What OWNER rows gave that are gone; and, looking for renamed objects, those that are not: an object that bears its name is safe below.
 withdrawn AS MATERIALIZED (
     SELECT w.role_name, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match
     FROM sync_roles.withdrawn AS w
     WHERE w.role_name = ANY ($1) AND w.privilege = 'OWNER'
+    UNION ALL
+    SELECT g.role_name, g.object_type, coalesce(g.schema_name, ''), g.object_name, g.name_match
+    FROM sync_roles.desired_grants AS g
+    WHERE $2 AND g.role_name = ANY ($1) AND g.privilege = 'OWNER'
 ),
 suspects AS (
     SELECT b.owner_oid, b.role_name, d.classid AS class_oid, d.objid AS object_oid, b.revoke_other, b.preserved

@@ -1,7 +1,12 @@
 -- Which intermediate roles are of use. Members are there only because rows ask for them: without, it is of none.
 -- $1 text[]: intermediate roles; $2 bigint: seconds for which one that holds nothing is kept
 SELECT i.role_name,
-    EXISTS (SELECT FROM sync_roles.memberships AS m WHERE m.role_oid = i.role_oid AND m.inherit_option) AS used,
+    EXISTS (
+        SELECT
+        FROM sync_roles.memberships AS m
+        JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
+        WHERE m.role_oid = i.role_oid AND m.inherit_option
+    ) AS used,
     EXISTS (
         SELECT
         FROM pg_catalog.pg_shdepend AS d
