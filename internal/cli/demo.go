@@ -46,8 +46,8 @@ func demo(ctx context.Context, stdout, stderr io.Writer) (err error) {
 
 	d := &demonstration{server: server, out: stdout}
 	d.say("A throw-away PostgreSQL from %s is running. A DBA sets up a database, and a role for the daemon that is no superuser.", bin)
-	d.as("postgres", "postgres", "CREATE DATABASE warehouse")
-	d.as("postgres", "warehouse", demoSetup)
+	d.as(ctx, "postgres", "CREATE DATABASE warehouse")
+	d.as(ctx, "warehouse", demoSetup)
 
 	daemonCtx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -59,7 +59,7 @@ func demo(ctx context.Context, stdout, stderr io.Writer) (err error) {
 		}
 	}()
 	d.waitForSchema(ctx)
-	d.play()
+	d.play(ctx)
 	return d.err
 }
 
@@ -110,28 +110,28 @@ func pauseFor(ctx context.Context, duration time.Duration) error {
 	}
 }
 
-func (d *demonstration) play() {
+func (d *demonstration) play(ctx context.Context) {
 	d.say("The daemon is running (pg-sync-roles run). Somebody says in SQL what alice should have:")
-	d.sql("etl", `INSERT INTO sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match, note) VALUES
+	d.sql(ctx, "etl", `INSERT INTO sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match, note) VALUES
   ('alice', 'CONNECT', 'database', NULL, 'warehouse', 'exact', 'JIRA-17'),
   ('alice', 'USAGE',   'schema',   NULL, 'sales',     'exact', 'JIRA-17'),
   ('alice', 'SELECT',  'table',    'sales', 'orders_%', 'like', 'JIRA-17');
 INSERT INTO sync_roles.desired_roles (role_name, login) VALUES ('alice', true);`)
-	d.sql("etl", "SELECT sync_roles.wait_for_sync('alice')")
-	d.sql("alice", "SELECT count(*) FROM sales.orders_2025")
+	d.sql(ctx, "etl", "SELECT sync_roles.wait_for_sync('alice')")
+	d.sql(ctx, "alice", "SELECT count(*) FROM sales.orders_2025")
 
 	d.say("dbt rebuilds the table; a rescan (here: pg-sync-roles sync) gives its readers back what they had.")
-	d.sql("etl", "SET ROLE sales_owner; CREATE TABLE sales.orders_new AS SELECT * FROM sales.orders_2025; DROP TABLE sales.orders_2025; ALTER TABLE sales.orders_new RENAME TO orders_2025")
-	d.sync()
-	d.sql("alice", "SELECT count(*) FROM sales.orders_2025")
+	d.sql(ctx, "etl", "SET ROLE sales_owner; CREATE TABLE sales.orders_new AS SELECT * FROM sales.orders_2025; DROP TABLE sales.orders_2025; ALTER TABLE sales.orders_new RENAME TO orders_2025")
+	d.sync(ctx)
+	d.sql(ctx, "alice", "SELECT count(*) FROM sales.orders_2025")
 
 	d.say("The rows are deleted: the access is gone.")
-	d.sql("etl", "DELETE FROM sync_roles.desired_grants WHERE role_name = 'alice'")
-	d.sql("etl", "SELECT sync_roles.wait_for_sync('alice')")
-	d.sql("alice", "SELECT count(*) FROM sales.orders_2025")
+	d.sql(ctx, "etl", "DELETE FROM sync_roles.desired_grants WHERE role_name = 'alice'")
+	d.sql(ctx, "etl", "SELECT sync_roles.wait_for_sync('alice')")
+	d.sql(ctx, "alice", "SELECT count(*) FROM sales.orders_2025")
 
 	d.say("What happened, and who asked for it:")
-	d.sql("etl", "SELECT role_name, cause, outcome, granted, revoked, requested_by, array_to_string(statements, E'\\n') AS statements FROM sync_roles.audit ORDER BY id")
+	d.sql(ctx, "etl", "SELECT role_name, cause, outcome, granted, revoked, requested_by, array_to_string(statements, E'\\n') AS statements FROM sync_roles.audit ORDER BY id")
 	d.say("That was it; the server and its files are removed. Next: README.md, \"Install\".")
 }
 
@@ -142,13 +142,13 @@ func (d *demonstration) say(format string, args ...any) {
 }
 
 // sql runs and shows statements as a role. That the role is refused is part of the show.
-func (d *demonstration) sql(role, sql string) {
+func (d *demonstration) sql(ctx context.Context, role, sql string) {
 	if d.err != nil {
 		return
 	}
 	_, _ = fmt.Fprintf(d.out, "%s=> %s\n", role, strings.ReplaceAll(sql, "\n", "\n       "))
-	d.err = d.with(context.Background(), role, func(conn *pgx.Conn) error {
-		results, err := conn.PgConn().Exec(context.Background(), sql).ReadAll()
+	d.err = d.with(ctx, role, func(conn *pgx.Conn) error {
+		results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
 		for _, r := range results {
 			d.print(r)
 		}
@@ -177,13 +177,13 @@ func (d *demonstration) print(r *pgconn.Result) {
 	}
 }
 
-// as runs statements without showing them.
-func (d *demonstration) as(role, database, sql string) {
+// as runs statements as the superuser without showing them.
+func (d *demonstration) as(ctx context.Context, database, sql string) {
 	if d.err != nil {
 		return
 	}
-	d.err = d.connect(context.Background(), role, database, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(context.Background(), sql)
+	d.err = d.connect(ctx, pgserver.Superuser, database, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, sql)
 		return err
 	})
 }
@@ -201,13 +201,13 @@ func (d *demonstration) connect(ctx context.Context, role, database string, do f
 	return do(conn)
 }
 
-func (d *demonstration) sync() {
+func (d *demonstration) sync(ctx context.Context) {
 	if d.err != nil {
 		return
 	}
 	_, _ = fmt.Fprintln(d.out, "$ pg-sync-roles sync")
 	var stderr strings.Builder
-	if code := Run(context.Background(), []string{"sync", "-d", d.server.URL("sync_daemon", "warehouse")}, strings.NewReader(""), d.out, &stderr); code != 0 {
+	if code := Run(ctx, []string{"sync", "-d", d.server.URL("sync_daemon", "warehouse")}, strings.NewReader(""), d.out, &stderr); code != 0 {
 		d.err = fmt.Errorf("sync: %s", stderr.String())
 	}
 }

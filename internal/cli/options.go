@@ -26,7 +26,7 @@ type engineOptions struct {
 	logLevel, logFormat           string
 }
 
-func (o *engineOptions) flags(cmd *cobra.Command) {
+func (o *engineOptions) flags(cmd *cobra.Command, logLevel string) {
 	f := cmd.Flags()
 	f.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Second, "how long to wait for any lock")
 	f.DurationVar(&o.statementTimeout, "statement-timeout", time.Minute, "how long any statement may take")
@@ -37,7 +37,7 @@ func (o *engineOptions) flags(cmd *cobra.Command) {
 	f.IntVar(&o.maxDirectGrantees, "max-direct-grantees", 500, "entries of an object's ACL from which on exact names go through an intermediate role")
 	f.StringVar(&o.fallbackOwner, "fallback-owner", "", "who gets an ownership that is taken away (default: the connected role)")
 	f.DurationVar(&o.pruneAfter, "prune-after", time.Hour, "how long an intermediate role that holds nothing is kept")
-	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&o.logLevel, "log-level", logLevel, "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "", "json or console (default: console on a terminal, else json)")
 }
 
@@ -55,6 +55,9 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 		if d < time.Millisecond {
 			return reconcile.Config{}, usageError{fmt.Errorf("--%s %s: must be at least 1ms", name, d)}
 		}
+	}
+	if o.pruneAfter < 0 {
+		return reconcile.Config{}, usageError{fmt.Errorf("--prune-after %s: must not be negative", o.pruneAfter)}
 	}
 	log, err := o.logger(cmd.ErrOrStderr())
 	if err != nil {
@@ -93,10 +96,11 @@ func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
 	default:
 		return zerolog.Logger{}, usageError{fmt.Errorf("--log-format %q: allowed are json and console", format)}
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
+	// The listener, and the loops of several databases, log at the same time.
+	return zerolog.New(zerolog.SyncWriter(w)).Level(level).With().Timestamp().Logger(), nil
 }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -45,6 +45,11 @@ Exit codes: 0 nothing to do, 2 there is something to do, 1 an error.`,
 			if err := printPlan(cmd.OutOrStdout(), out, report); err != nil {
 				return err
 			}
+			for _, row := range report.Rows {
+				if row.Outcome == reconcile.Failed {
+					return fmt.Errorf("the plan is not complete: role %q cannot be served: %s", row.Role, row.Error)
+				}
+			}
 			if len(report.Statements) > 0 {
 				return exitError{exitDiffers}
 			}
@@ -52,7 +57,7 @@ Exit codes: 0 nothing to do, 2 there is something to do, 1 an error.`,
 		},
 	}
 	c.flags(cmd)
-	o.flags(cmd)
+	o.flags(cmd, "error")
 	out.flags(cmd)
 	cmd.Flags().StringVar(&withSQL, "with-sql", "", "run the statements of this file (-: standard input) first, in the transaction that is rolled back")
 	return cmd
@@ -69,7 +74,7 @@ func readSQL(file string, stdin io.Reader) (string, error) {
 		}
 		return string(text), nil
 	default:
-		text, err := os.ReadFile(file) //nolint:gosec // the user names it
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return "", fmt.Errorf("read --with-sql: %w", err)
 		}
@@ -106,7 +111,7 @@ func printPlan(w io.Writer, out output, report *reconcile.Report) error {
 	return err
 }
 
-// comment makes SQL comments of a text, which may have a name with a newline in it.
+// comment makes an SQL comment of a text, which may have a name with a newline in it.
 func comment(text string) string {
-	return "-- " + strings.NewReplacer("\r\n", "\n-- ", "\n", "\n-- ", "\r", "\n-- ").Replace(text) + "\n"
+	return "-- " + printable(text) + "\n"
 }

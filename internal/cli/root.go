@@ -30,11 +30,8 @@ func (e usageError) Unwrap() error { return e.error }
 
 // Run runs one command and returns the exit code. Data goes to stdout, everything else to stderr.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot()
+	root := newRoot(stdin, stdout, stderr) //nolint:contextcheck // each command has the context that ExecuteContextC gives it
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	command, err := root.ExecuteContextC(ctx)
 
 	var exit exitError
@@ -58,7 +55,7 @@ func isUnknownCommand(err error) bool {
 	return strings.HasPrefix(err.Error(), "unknown command ")
 }
 
-func newRoot() *cobra.Command {
+func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pg-sync-roles",
 		Short: "Keeps PostgreSQL roles' privileges equal to rows in a table",
@@ -74,10 +71,23 @@ Every option can also be given by environment: --lock-timeout is PG_SYNC_ROLES_L
 			return fromEnvironment(cmd.Flags(), os.LookupEnv)
 		},
 	}
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(migrateCommand(), runCommand(), syncCommand(), planCommand(), statusCommand(), demoCommand(), versionCommand())
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		asUsageErrors(c)
+		if c.Name() == "completion" {
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return nil
+				}
+				return usageError{fmt.Errorf("unknown shell %q: allowed are bash, fish, powershell and zsh", args[0])}
+			}
+			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
 	}
 	return root
 }

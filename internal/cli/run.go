@@ -50,7 +50,7 @@ func runCommand() *cobra.Command {
 	cmd.Flags().StringArrayVarP(&urls, "database-url", "d", nil, "connection URL or keyword/value string; may be repeated, one loop for each database (default: libpq's environment)")
 	cmd.Flags().DurationVar(&interval, "rescan-interval", time.Minute, "how often every role is looked at")
 	cmd.Flags().BoolVar(&noMigrate, "no-migrate", false, "do not install or upgrade the schema first")
-	o.flags(cmd)
+	o.flags(cmd, "info")
 	return cmd
 }
 
@@ -76,11 +76,11 @@ func runOne(ctx context.Context, connection *pgx.ConnConfig, config reconcile.Co
 	config.Log = log
 	if migrate {
 		version, err := migrations.Up(ctx, connection)
-		if ctx.Err() != nil {
-			return nil
+		if err != nil && ctx.Err() == nil {
+			return explained(err)
 		}
 		if err != nil {
-			return explained(err)
+			return nil //nolint:nilerr // told to stop
 		}
 		log.Info().Int("version", version).Msg("schema sync_roles is installed")
 	}
@@ -103,7 +103,7 @@ func runOne(ctx context.Context, connection *pgx.ConnConfig, config reconcile.Co
 	})
 	if ctx.Err() != nil {
 		log.Info().Msg("stopped")
-		return nil
+		return nil //nolint:nilerr // told to stop
 	}
 	return explained(err)
 }

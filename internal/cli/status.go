@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -40,6 +41,11 @@ Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
 			list, err := reconcile.ReadStatuses(ctx, conn, args)
 			if err != nil {
 				return err
+			}
+			for _, role := range args {
+				if !slices.ContainsFunc(list, func(s reconcile.Status) bool { return s.Role == role }) {
+					return fmt.Errorf("not managed: %q; a role is managed when it has a row in sync_roles.desired_grants or sync_roles.desired_roles", role)
+				}
 			}
 			if err := printStatus(cmd.OutOrStdout(), out, list); err != nil {
 				return err

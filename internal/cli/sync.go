@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -38,20 +39,18 @@ func syncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			bad := 0
-			for _, s := range statuses {
-				if !s.InOrder() {
-					bad++
-				}
+			statuses = slices.DeleteFunc(statuses, reconcile.Status.InOrder)
+			if len(statuses) == 0 {
+				return nil
 			}
-			if bad > 0 {
-				return fmt.Errorf("%d roles are not as desired: see pg-sync-roles status", bad)
+			if err := printStatus(cmd.ErrOrStderr(), output{format: "text"}, statuses); err != nil {
+				return err
 			}
-			return nil
+			return fmt.Errorf("not as desired: %d of the roles looked at", len(statuses))
 		},
 	}
 	c.flags(cmd)
-	o.flags(cmd)
+	o.flags(cmd, "error")
 	out.flags(cmd)
 	cmd.Flags().BoolVar(&prune, "prune", false, "also drop intermediate roles that hold nothing at the moment")
 	return cmd
