@@ -1,0 +1,300 @@
+// Package bench measures the engine next to the floor: the same end state by the fewest hand-written statements, on the same
+// server, in the same run. Read the ratios; the machine's speed cancels out.
+//
+//	go test ./reconcile/bench -bench . -benchtime 1x
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
+	"github.com/pg-sync-roles/pg-sync-roles/migrations"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
+)
+
+// The fleet: so many roles, each with SELECT on so many of the tables, USAGE and CONNECT.
+const (
+	fleetRoles  = 1000
+	fleetTables = 1000
+	fleetGrants = 100
+)
+
+// fleet is a server with two databases of the same tables: one for the engine, one for the floor.
+type fleet struct {
+	server *pgserver.Server
+	engine *reconcile.Engine
+	tables [][]int // by role
+}
+
+func newFleet(b *testing.B) *fleet {
+	b.Helper()
+	ctx := b.Context()
+	bin, err := pgserver.Locate(ctx, io.Discard)
+	must(b, err)
+	server, err := pgserver.Start(ctx, pgserver.Config{BinDir: bin, Settings: map[string]string{"max_connections": "200"}})
+	must(b, err)
+	b.Cleanup(func() { must(b, server.Stop(context.WithoutCancel(ctx))) })
+	f := &fleet{server: server}
+	for role := range fleetRoles {
+		random := rand.New(rand.NewPCG(uint64(role), 0))
+		f.tables = append(f.tables, random.Perm(fleetTables)[:fleetGrants])
+	}
+
+	f.exec(b, "postgres", "create role daemon login createrole", "create role owner", "grant owner to daemon",
+		"create database ours owner daemon", "create database theirs")
+	for _, database := range []string{"ours", "theirs"} {
+		statements := []string{"create schema s authorization owner", "set role owner"}
+		for t := range fleetTables {
+			statements = append(statements, fmt.Sprintf("create table s.t_%d (id int)", t))
+		}
+		f.exec(b, database, statements...)
+	}
+	_, err = migrations.Up(ctx, f.config(b, "daemon", "ours"))
+	must(b, err)
+	f.engine, err = reconcile.Open(ctx, f.config(b, "daemon", "ours"), f.settings())
+	must(b, err)
+	b.Cleanup(func() { _ = f.engine.Close(context.WithoutCancel(ctx)) })
+	f.exec(b, "ours", "vacuum analyze")
+	f.exec(b, "theirs", "vacuum analyze")
+	return f
+}
+
+func (f *fleet) settings() reconcile.Config {
+	return reconcile.Config{Policy: reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600}, Log: zerolog.Nop()}
+}
+
+func (f *fleet) config(tb testing.TB, role, database string) *pgx.ConnConfig {
+	tb.Helper()
+	config, err := pgx.ParseConfig(f.server.URL(role, database))
+	must(tb, err)
+	return config
+}
+
+func (f *fleet) connect(tb testing.TB, role, database string) *pgx.Conn {
+	tb.Helper()
+	conn, err := pgx.ConnectConfig(tb.Context(), f.config(tb, role, database))
+	must(tb, err)
+	tb.Cleanup(func() { _ = conn.Close(context.WithoutCancel(tb.Context())) })
+	return conn
+}
+
+func (f *fleet) exec(tb testing.TB, database string, statements ...string) {
+	tb.Helper()
+	conn := f.connect(tb, "postgres", database)
+	for _, s := range statements {
+		_, err := conn.Exec(tb.Context(), s)
+		must(tb, err)
+	}
+}
+
+// load writes the fleet's desired rows by COPY and returns when they are committed.
+func (f *fleet) load(tb testing.TB, direct any) {
+	tb.Helper()
+	var rows [][]any
+	for role, tables := range f.tables {
+		name := fmt.Sprintf("ours_%d", role)
+		rows = append(rows, []any{name, "CONNECT", "database", nil, "ours", nil}, []any{name, "USAGE", "schema", nil, "s", nil})
+		for _, t := range tables {
+			rows = append(rows, []any{name, "SELECT", "table", "s", fmt.Sprintf("t_%d", t), direct})
+		}
+	}
+	_, err := f.connect(tb, "daemon", "ours").CopyFrom(tb.Context(), pgx.Identifier{"sync_roles", "desired_grants"},
+		[]string{"role_name", "privilege", "object_type", "schema_name", "object_name", "direct"}, pgx.CopyFromRows(rows))
+	must(tb, err)
+}
+
+// floor does the same by hand, as a superuser: one statement for each table's grantees, in one transaction.
+func (f *fleet) floor(tb testing.TB) {
+	tb.Helper()
+	var names []string
+	grantees := make([][]string, fleetTables)
+	var script []string
+	for role, tables := range f.tables {
+		name := fmt.Sprintf("theirs_%d", role)
+		names = append(names, name)
+		script = append(script, "create role "+name)
+		for _, t := range tables {
+			grantees[t] = append(grantees[t], name)
+		}
+	}
+	everybody := strings.Join(names, ", ")
+	script = append(script, "grant connect on database theirs to "+everybody, "grant usage on schema s to "+everybody)
+	for t, list := range grantees {
+		if len(list) > 0 {
+			script = append(script, fmt.Sprintf("grant select on s.t_%d to %s", t, strings.Join(list, ", ")))
+		}
+	}
+	_, err := f.connect(tb, "postgres", "theirs").PgConn().Exec(tb.Context(), "begin;"+strings.Join(script, ";")+";commit").ReadAll()
+	must(tb, err)
+}
+
+// floorThroughRoles does it with one intermediate role for each table.
+func (f *fleet) floorThroughRoles(tb testing.TB) {
+	tb.Helper()
+	members := make([][]string, fleetTables)
+	var names, script []string
+	for role, tables := range f.tables {
+		name := fmt.Sprintf("theirs_%d", role)
+		names = append(names, name)
+		script = append(script, "create role "+name)
+		for _, t := range tables {
+			members[t] = append(members[t], name)
+		}
+	}
+	everybody := strings.Join(names, ", ")
+	script = append(script, "grant connect on database theirs to "+everybody, "grant usage on schema s to "+everybody)
+	for t, list := range members {
+		if len(list) > 0 {
+			script = append(script, fmt.Sprintf("create role g_%d", t), fmt.Sprintf("grant select on s.t_%d to g_%[1]d", t), fmt.Sprintf("grant g_%d to %s", t, strings.Join(list, ", ")))
+		}
+	}
+	_, err := f.connect(tb, "postgres", "theirs").PgConn().Exec(tb.Context(), "begin;"+strings.Join(script, ";")+";commit").ReadAll()
+	must(tb, err)
+}
+
+func BenchmarkFleetCold(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		direct any
+		floor  func(*fleet, testing.TB)
+	}{{"direct", nil, (*fleet).floor}, {"intermediate", false, (*fleet).floorThroughRoles}} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				f := newFleet(b)
+				floor := elapsed(func() { c.floor(f, b) })
+				f.load(b, c.direct)
+				b.StartTimer()
+				ours := elapsed(func() {
+					_, err := f.engine.Pending(b.Context(), reconcile.Notify)
+					must(b, err)
+				})
+				b.StopTimer()
+				f.checkEffective(b)
+				again := elapsed(func() {
+					report, err := f.engine.Rescan(b.Context(), reconcile.Rescan)
+					must(b, err)
+					if len(report.Rows) > 0 {
+						b.Fatalf("a second pass wrote %d audit rows", len(report.Rows))
+					}
+				})
+				b.ReportMetric(floor.Seconds(), "floor-s")
+				b.ReportMetric(ours.Seconds(), "ours-s")
+				b.ReportMetric(ours.Seconds()/floor.Seconds(), "ours/floor")
+				b.ReportMetric(again.Seconds(), "nothing-s")
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// checkEffective counts with PostgreSQL's own eyes.
+func (f *fleet) checkEffective(b *testing.B) {
+	b.Helper()
+	var missing int
+	must(b, f.connect(b, "postgres", "ours").QueryRow(b.Context(), `
+		select count(*) from sync_roles.desired_grants
+		where privilege = 'SELECT' and not has_table_privilege(role_name, 's.' || object_name, 'SELECT')`).Scan(&missing))
+	if missing > 0 {
+		b.Fatalf("%d grants are not effective", missing)
+	}
+}
+
+// BenchmarkOneMore measures from the commit of one INSERT until the access works, with an idle daemon and the fleet in place.
+func BenchmarkOneMore(b *testing.B) {
+	f := newFleet(b)
+	f.load(b, nil)
+	_, err := f.engine.Pending(b.Context(), reconcile.Notify)
+	must(b, err)
+	f.exec(b, "ours", "vacuum analyze")
+
+	listening := make(chan struct{}, 1)
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- loop.Run(ctx, loop.Config{
+			Open:           func(context.Context) (loop.Reconciler, error) { return engineReconciler{f.engine}, nil },
+			Connection:     f.config(b, "daemon", "ours"),
+			RescanInterval: time.Hour,
+			Log:            zerolog.Nop(),
+			Listening:      func() { listening <- struct{}{} },
+		})
+	}()
+	<-listening
+	writer, watcher := f.connect(b, "daemon", "ours"), f.connect(b, "postgres", "ours")
+	var took []time.Duration
+	n := 0
+	insert := func() time.Duration {
+		role := n % fleetRoles
+		table := 0
+		for slices.Contains(f.tables[role], table) {
+			table++
+		}
+		f.tables[role] = append(f.tables[role], table)
+		n++
+		name := fmt.Sprintf("ours_%d", role)
+		_, err := writer.Exec(ctx, "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ($1, 'SELECT', 'table', 's', $2)", name, fmt.Sprintf("t_%d", table))
+		must(b, err)
+		started := time.Now()
+		for {
+			var works bool
+			must(b, watcher.QueryRow(ctx, "select has_table_privilege($1, $2, 'SELECT')", name, fmt.Sprintf("s.t_%d", table)).Scan(&works))
+			if works {
+				return time.Since(started)
+			}
+		}
+	}
+	for range 50 {
+		insert()
+	}
+	for b.Loop() {
+		for range 200 {
+			took = append(took, insert())
+		}
+	}
+	stop()
+	must(b, <-done)
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+}
+
+// engineReconciler is the engine as the loop wants it.
+type engineReconciler struct{ engine *reconcile.Engine }
+
+func (r engineReconciler) Pending(ctx context.Context) error {
+	_, err := r.engine.Pending(ctx, reconcile.Notify)
+	return err
+}
+func (r engineReconciler) Retries(context.Context) error      { return nil }
+func (r engineReconciler) Expired(context.Context) error      { return nil }
+func (r engineReconciler) Rescan(context.Context, bool) error { return nil }
+func (r engineReconciler) NextDue(context.Context) (time.Time, bool, error) {
+	return time.Time{}, false, nil
+}
+func (r engineReconciler) Ping(context.Context) error  { return nil }
+func (r engineReconciler) Close(context.Context) error { return nil }
+
+func elapsed(f func()) time.Duration {
+	started := time.Now()
+	f()
+	return time.Since(started)
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}

@@ -1,0 +1,93 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A counter counts looks at the queue, each of which takes a second.
+type counter struct{ pending int }
+
+func (c *counter) Pending(ctx context.Context) error {
+	c.pending++
+	return sleep(ctx, time.Second)
+}
+func (c *counter) Retries(context.Context) error                    { return nil }
+func (c *counter) Expired(context.Context) error                    { return nil }
+func (c *counter) Rescan(context.Context, bool) error               { return nil }
+func (c *counter) NextDue(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
+func (c *counter) Ping(context.Context) error                       { return nil }
+func (c *counter) Close(context.Context) error                      { return nil }
+
+// However many notifications come while the loop is at work, they are one more look at the queue; none that comes later is lost.
+// In this package because a test without a server has no other way to notify.
+func TestNotificationsAreFolded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		wake := make(chan struct{}, 1)
+		w := &waker{wake: wake}
+		c := &counter{}
+		done := make(chan error, 1)
+		go func() { done <- Config{RescanInterval: time.Hour}.serve(ctx, c, wake) }()
+		expect := func(when string, n int) {
+			t.Helper()
+			if c.pending != n {
+				t.Errorf("%s: %d looks at the queue, want %d", when, c.pending, n)
+			}
+		}
+		notify := func(n int) {
+			t.Helper()
+			for range n {
+				if err := w.HandleNotification(ctx, nil, nil); err != nil { // never blocks
+					t.Error(err)
+				}
+			}
+		}
+		pass := func(d time.Duration) {
+			_ = sleep(ctx, d)
+			synctest.Wait()
+		}
+
+		synctest.Wait()
+		expect("at the start", 1)
+		notify(100) // the first look is under way
+		pass(10 * time.Second)
+		expect("after a hundred while it worked", 2)
+		pass(time.Minute)
+		expect("after a silence", 2)
+		notify(1)
+		pass(500 * time.Millisecond)
+		expect("after one while it was idle", 3)
+		notify(50) // in the middle of that one
+		pass(10 * time.Second)
+		expect("after fifty in the middle of a look", 4)
+		if err := w.HandleBacklog(ctx, Channel, nil); err != nil {
+			t.Error(err)
+		}
+		pass(10 * time.Second)
+		expect("once LISTEN is in effect", 5)
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the context's error", err)
+		}
+	})
+}
+
+// Whoever waits for LISTEN to be in effect is told so, each time.
+func TestListening(t *testing.T) {
+	t.Parallel()
+	n := 0
+	w := &waker{wake: make(chan struct{}, 1), listening: func() { n++ }}
+	for range 2 {
+		if err := w.HandleBacklog(t.Context(), Channel, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	if n != 2 {
+		t.Errorf("told %d times, want 2", n)
+	}
+}

@@ -1,0 +1,163 @@
+package reconcile
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+const testOwner = 20000
+
+// randomDrift is a drift in which roles lack and hold at random.
+func randomDrift(r *rand.Rand) *Drift {
+	d := &Drift{
+		Roles:  map[string]Role{},
+		Rights: map[catalog.OID]catalog.Rights{testOwner: {OID: testOwner, Name: "owner", Usage: true}},
+		Server: catalog.Server{Version: 14 + r.IntN(5), Role: "daemon", RoleOID: 20001, DatabaseOID: 5, Inherit: true},
+	}
+	for i := range 10 {
+		name := fmt.Sprintf("role_%d", i)
+		d.Roles[name] = Role{Name: name, OID: catalog.OID(30000 + i), Inherit: r.IntN(4) > 0, Managed: true, Superuser: r.IntN(10) == 0}
+	}
+	direct := []*bool{nil, new(bool), new(bool)}
+	*direct[1] = true
+	for i := range r.IntN(60) {
+		table := r.IntN(5)
+		m := Missing{
+			GrantID: int64(i + 1), Role: fmt.Sprintf("role_%d", r.IntN(10)), Privilege: []string{"SELECT", "INSERT"}[r.IntN(2)],
+			ObjectType: "table", SchemaName: "s", AskedName: fmt.Sprintf("t_%d", table), ObjectName: fmt.Sprintf("t_%d", table), NameMatch: "exact",
+			Direct: direct[r.IntN(3)], Class: 1259, OID: catalog.OID(40000 + table), Owner: testOwner, ACLLength: r.IntN(4), MayGrant: true,
+		}
+		m.AskedPrivilege = m.Privilege
+		d.Missing = append(d.Missing, m)
+	}
+	for range r.IntN(30) {
+		role, table := r.IntN(10), r.IntN(5)
+		d.Grants = append(d.Grants, SurplusGrant{
+			Role: fmt.Sprintf("role_%d", role), RoleOID: catalog.OID(30000 + role), Privilege: "DELETE", Grantor: testOwner, Owner: testOwner,
+			ObjectType: "table", Class: 1259, OID: catalog.OID(40000 + table), SchemaName: "s", ObjectName: fmt.Sprintf("t_%d", table),
+		})
+	}
+	return d
+}
+
+func clone(d *Drift) *Drift {
+	c := *d
+	c.Missing, c.Grants = slices.Clone(d.Missing), slices.Clone(d.Grants)
+	return &c
+}
+
+func statements(p *Plan) []string {
+	var list []string
+	for _, steps := range [][]Step{p.Found, p.Grants, p.Revokes} {
+		for _, s := range steps {
+			list = append(list, s.SQL)
+		}
+	}
+	return list
+}
+
+// Where nothing differs, nothing is done.
+func TestDecideNothing(t *testing.T) {
+	t.Parallel()
+	d := randomDrift(rand.New(rand.NewPCG(1, 1)))
+	d.Missing, d.Grants = nil, nil
+	if p := Decide(d, Policy{MaxDirectGrantees: 500}); !p.Empty() {
+		t.Errorf("plan for no drift: %q", statements(p))
+	}
+}
+
+// The same drift gives the same plan, in whatever order it was read.
+func TestDecideIsDeterministic(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		d := randomDrift(r)
+		first := statements(Decide(clone(d), Policy{MaxDirectGrantees: 3}))
+		r.Shuffle(len(d.Missing), func(i, j int) { d.Missing[i], d.Missing[j] = d.Missing[j], d.Missing[i] })
+		r.Shuffle(len(d.Grants), func(i, j int) { d.Grants[i], d.Grants[j] = d.Grants[j], d.Grants[i] })
+		if second := statements(Decide(d, Policy{MaxDirectGrantees: 3})); !slices.Equal(first, second) {
+			t.Fatalf("seed %d: %q, then %q", seed, first, second)
+		}
+	}
+}
+
+// Every thing that is missing or surplus is either done by a step for its role, or a problem of that role; and nothing is done for
+// others, or for roles that are never managed.
+func TestDecideIsTotal(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		d := randomDrift(rand.New(rand.NewPCG(seed, 3)))
+		p := Decide(clone(d), Policy{MaxDirectGrantees: 500})
+		done := map[string]bool{}
+		for _, steps := range [][]Step{p.Grants, p.Revokes} {
+			for _, s := range steps {
+				for _, e := range s.Effects {
+					done[e.Unit] = true
+					if protection(d.Roles[e.Unit], d.Server, Policy{}) != "" {
+						t.Fatalf("seed %d: protected role %s is touched: %s", seed, e.Unit, e.SQL)
+					}
+				}
+			}
+		}
+		concerned := map[string]bool{}
+		for _, m := range d.Missing {
+			concerned[m.Role] = true
+			if !done[m.Role] && len(p.Problems[m.Role]) == 0 && !p.Touched[m.Role] {
+				t.Fatalf("seed %d: nothing is done about %+v", seed, m)
+			}
+		}
+		for _, s := range d.Grants {
+			concerned[s.Role] = true
+			if !done[s.Role] && len(p.Problems[s.Role]) == 0 {
+				t.Fatalf("seed %d: nothing is done about %+v", seed, s)
+			}
+		}
+		for role := range done {
+			if !concerned[role] {
+				t.Fatalf("seed %d: %s is touched, about which nothing was said", seed, role)
+			}
+		}
+	}
+}
+
+// Each object's ACL is rewritten once for all its new grantees, however many objects and grantees there are.
+func TestGrantsAreGrouped(t *testing.T) {
+	t.Parallel()
+	var cells []cell
+	for table := range 20 {
+		for role := range 30 {
+			cells = append(cells, cell{object: catalog.Object{Type: "table", OID: catalog.OID(table), Schema: "s", Name: fmt.Sprint("t_", table)}, privilege: "SELECT", role: fmt.Sprint("role_", role)})
+		}
+	}
+	steps := aclSteps(grant, cells)
+	if len(steps) != 1 || len(steps[0].Effects) != 30 || steps[0].Effects[0].Granted != 20 {
+		t.Errorf("got %d steps, first %+v", len(steps), steps[0])
+	}
+}
+
+// Whatever is in a name, it stays one identifier.
+func FuzzNamesInStatements(f *testing.F) {
+	for _, name := range []string{"plain", `quo"te`, "new\nline", "semi;colon", "public", "PUBLIC", "--comment", "$1", "e\\scape", "ünï", `"; DROP ROLE x; --`} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if strings.ContainsRune(name, 0) {
+			t.Skip("PostgreSQL has no NUL in names")
+		}
+		object := catalog.Object{Type: "table", Schema: name, Name: name}
+		step := aclSteps(grant, []cell{{object: object, privilege: "SELECT", role: name}})[0]
+		quoted := `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+		grantee := quoted
+		if name == "public" {
+			grantee = "PUBLIC"
+		}
+		if want := "GRANT SELECT ON TABLE " + quoted + "." + quoted + " TO " + grantee; step.SQL != want {
+			t.Errorf("got %s, want %s", step.SQL, want)
+		}
+	})
+}
