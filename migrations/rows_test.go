@@ -255,7 +255,7 @@ func TestGoodGrants(t *testing.T) {
 	}
 }
 
-// What is not said has the default that design.md gives.
+// What is not said has the default that the README gives.
 func TestCreatedByAndDefaults(t *testing.T) {
 	t.Parallel()
 	env := installed(t)
