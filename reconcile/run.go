@@ -26,7 +26,7 @@ func (r *Report) add(p *Pass) {
 	r.Roles += len(p.roles)
 }
 
-// Pending serves the queue until it is empty. Progress is called after each pass, and may be nil.
+// Pending serves the queue until it is empty.
 func (e *Engine) Pending(ctx context.Context, cause Cause) (*Report, error) {
 	report := &Report{}
 	if err := e.expand(ctx); err != nil {
