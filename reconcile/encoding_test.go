@@ -101,8 +101,7 @@ func TestEncodingChange(t *testing.T) {
 			r.direct = ptr(true)
 			var ids []int64
 			for _, role := range []string{alice, bob} {
-				r.role = role
-				ids = append(ids, f.add(t, r))
+				ids = append(ids, f.add(t, r.of(role)))
 			}
 			f.pending(t)
 			session := f.Connect(t, alice)

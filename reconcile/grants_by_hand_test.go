@@ -13,8 +13,7 @@ func TestGrantsByHandRevoke(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			alice, bob := f.user(t, "alice"), f.user(t, "bob")
-			r.role = alice
-			f.add(t, r)
+			f.add(t, r.of(alice))
 			f.insert(t, bob, "SELECT", "table", "app", "costs")
 			f.pending(t)
 			f.can(t, alice, "select id from app.sales")

@@ -100,6 +100,12 @@ type row struct {
 	grantable, create                         bool
 }
 
+// of is the row for this role.
+func (r row) of(role string) row {
+	r.role = role
+	return r
+}
+
 func ptr[T any](v T) *T { return &v }
 
 // add writes a row as the daemon role and returns its id.

@@ -81,10 +81,8 @@ func TestIntermediateIsHealed(t *testing.T) {
 			f := newFixture(t)
 			alice, bob := f.user(t, "alice"), f.user(t, "bob")
 			r := row{privilege: "SELECT", objectType: "table", schema: "app", name: "sales", direct: ptr(false)}
-			r.role = alice
-			ids := []int64{f.add(t, r)}
-			r.role = bob
-			ids = append(ids, f.add(t, r))
+			ids := []int64{f.add(t, r.of(alice))}
+			ids = append(ids, f.add(t, r.of(bob)))
 			f.pending(t)
 			f.can(t, alice, "select from app.sales")
 			role := f.intermediate(t)
@@ -160,8 +158,7 @@ func TestIntermediateMemberGrantedTwice(t *testing.T) {
 	alice, bob := f.user(t, "alice"), f.user(t, "bob")
 	r := row{role: alice, privilege: "SELECT", objectType: "table", schema: "app", name: "sales", direct: ptr(false)}
 	id := f.add(t, r)
-	r.role = bob
-	f.add(t, r)
+	f.add(t, r.of(bob))
 	f.pending(t)
 	f.Exec(t, "grant "+f.intermediate(t)+" to "+alice)
 	f.rescan(t)

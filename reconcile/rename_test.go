@@ -33,8 +33,7 @@ func TestRenameSwap(t *testing.T) {
 				alice, bob, carol := f.user(t, "alice"), f.user(t, "bob"), f.user(t, "carol")
 				var ids []int64
 				for _, role := range []string{alice, bob} {
-					r.role = role
-					ids = append(ids, f.add(t, r))
+					ids = append(ids, f.add(t, r.of(role)))
 				}
 				f.asOwner(t, "grant select on app.sales to "+carol)
 				f.pending(t)
@@ -101,8 +100,7 @@ func TestRenameAwayAndBack(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			alice, bob := f.user(t, "alice"), f.user(t, "bob")
-			r.role = alice
-			id := f.add(t, r)
+			id := f.add(t, r.of(alice))
 			f.asOwner(t, "grant select on app.sales to "+bob)
 			f.pending(t)
 			f.asOwner(t, "alter table app.sales rename to other")
@@ -134,10 +132,8 @@ func TestRenameThenDelete(t *testing.T) {
 				t.Parallel()
 				f := newFixture(t)
 				alice, bob := f.user(t, "alice"), f.user(t, "bob")
-				r.role = alice
-				id := f.add(t, r)
-				r.role = bob
-				f.add(t, r)
+				id := f.add(t, r.of(alice))
+				f.add(t, r.of(bob))
 				f.pending(t)
 				f.asOwner(t, "alter table app.sales rename to other")
 				if replaced {
@@ -229,8 +225,7 @@ func TestRenameSchema(t *testing.T) {
 			f := newFixture(t)
 			f.asOwner(t, "revoke usage on schema app from public")
 			alice, bob := f.user(t, "alice"), f.user(t, "bob")
-			r.role = alice
-			ids := []int64{f.insert(t, alice, "USAGE", "schema", "", "app"), f.add(t, r)}
+			ids := []int64{f.insert(t, alice, "USAGE", "schema", "", "app"), f.add(t, r.of(alice))}
 			f.asOwner(t, "grant usage on schema app to "+bob+"; grant select on app.sales to "+bob)
 			f.pending(t)
 			f.can(t, alice, "select id from app.sales")
@@ -265,8 +260,7 @@ func TestRenameSetSchemaAndOwner(t *testing.T) {
 			f := newFixture(t)
 			f.asOwner(t, "create schema other; grant usage on schema other to public")
 			alice := f.user(t, "alice")
-			r.role = alice
-			id := f.add(t, r)
+			id := f.add(t, r.of(alice))
 			f.pending(t)
 			// The grantor of an ACL's entries follows the owner.
 			f.Exec(t, "alter table app.sales owner to "+f.Daemon)
