@@ -96,7 +96,7 @@ func ensureSchema(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// adapt brings up to date what depends on the server: the views over catalogs that differ between major versions, after
+// adapt brings up to date what depends on the server: the keeper of the lock; the views over catalogs that differ between major versions, after
 // pg_upgrade; and the remembered OIDs, after a restore into another cluster or database, where they mean nothing.
 func adapt(ctx context.Context, conn *pgx.Conn) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
@@ -121,7 +121,7 @@ func adapt(ctx context.Context, conn *pgx.Conn) error {
 				return fmt.Errorf("forget what schema %s remembers of another cluster: %w", Schema, err)
 			}
 		}
-		return nil
+		return ensureLockKeeper(ctx, tx)
 	})
 }
 

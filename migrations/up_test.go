@@ -289,7 +289,7 @@ func TestUpAfterARestoreElsewhere(t *testing.T) {
 				}
 			}
 			for _, table := range []string{"intermediate_roles", "keepers"} {
-				got := list[string](t, conn, "select role_name || ' ' || (role_oid = to_regrole(role_name)) from sync_roles."+table)
+				got := list[string](t, conn, "select role_name || ' ' || (role_oid = to_regrole(role_name)) from sync_roles."+table+" where role_name !~ '_keeper_lock$'")
 				if len(got) != 1 || got[0] != kept+" true" {
 					t.Errorf("%s has %v, want only %s with its OID of here", table, got, kept)
 				}
@@ -318,7 +318,7 @@ func TestUpAfterARestoreBesideTheOriginal(t *testing.T) {
 	execute(t, conn, "update sync_roles.installation set database_oid = $1", originalOID)
 	up(t, copied)
 	for _, table := range []string{"intermediate_roles", "keepers"} {
-		if got := list[string](t, conn, "select role_name from sync_roles."+table); len(got) > 0 {
+		if got := list[string](t, conn, "select role_name from sync_roles."+table+" where role_name !~ '_keeper_lock$'"); len(got) > 0 {
 			t.Errorf("%s of the copy has %v, which belongs to the other database", table, got)
 		}
 	}

@@ -30,6 +30,7 @@ type Engine struct {
 	policy   Policy
 	log      zerolog.Logger
 	instance string
+	locker   string // the role as which to lock; empty: the connected one
 
 	lockMissed bool // the last pass did not get the lock, and the audit says so
 
@@ -52,8 +53,9 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	params["jit"] = "off"
 	// Everything is reached by index. Catalogs are seldom analyzed, and without statistics the planner takes them for small.
 	params["enable_seqscan"] = "off"
-	// Large batches are joined on several texts, which are much quicker to hash than to sort.
+	// Large batches are joined and grouped by several texts, which are much quicker to hash than to sort.
 	params["enable_mergejoin"] = "off"
+	params["enable_sort"] = "off"
 	params["work_mem"] = "64MB"
 	params["max_parallel_workers_per_gather"] = "0"
 
@@ -128,7 +130,10 @@ func (e *Engine) check(ctx context.Context) error {
 	case !s.Superuser && !s.Inherit && !s.MembershipOptions():
 		return fmt.Errorf("role %q is NOINHERIT, and so cannot grant on what others own; as a superuser run: ALTER ROLE %s INHERIT", s.Role, catalog.Quote(s.Role))
 	}
-	return e.checkVersion(ctx)
+	if err := e.checkVersion(ctx); err != nil {
+		return err
+	}
+	return e.findLocker(ctx)
 }
 
 func (e *Engine) checkVersion(ctx context.Context) error {
@@ -156,26 +161,4 @@ func (e *Engine) Ready(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// lock takes what makes passes follow one another: an advisory lock, if asked for, then ours. COMMENT ON ROLE locks the role
-// (a shared object, so cluster-wide) against itself until the transaction ends, and a NULL comment leaves no row.
-// The advisory lock comes first: whoever holds it must not make us hold the real one.
-func (e *Engine) lock(ctx context.Context, tx pgx.Tx) error {
-	if key := e.policy.AdvisoryLockKey; key != nil {
-		if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", *key); err != nil {
-			return fmt.Errorf("wait for advisory lock %d (--advisory-lock-key): %w", *key, err)
-		}
-	}
-	_, err := tx.Exec(ctx, "comment on role _pgsr_lock is null")
-	switch SQLState(err) {
-	case "":
-		return err
-	case "42501":
-		return fmt.Errorf("lock role _pgsr_lock (as a superuser, or as whoever installed sync_roles in another database of this cluster, run: %s): %w", adminFix("_pgsr_lock", e.server), err)
-	case "42704":
-		return fmt.Errorf("lock role _pgsr_lock (run pg-sync-roles migrate, which creates it): %w", err)
-	default:
-		return fmt.Errorf("wait for the lock on role _pgsr_lock, which another pass holds: %w", err)
-	}
 }

@@ -1,0 +1,55 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// lock takes what makes passes follow one another: an advisory lock, if asked for, then ours. COMMENT ON ROLE locks the role
+// (a shared object, so cluster-wide) against itself until the transaction ends, and a NULL comment leaves no row.
+// The advisory lock comes first: whoever holds it must not make us hold the real one.
+func (e *Engine) lock(ctx context.Context, tx pgx.Tx) error {
+	if key := e.policy.AdvisoryLockKey; key != nil {
+		if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", *key); err != nil {
+			return fmt.Errorf("wait for advisory lock %d (--advisory-lock-key): %w", *key, err)
+		}
+	}
+	sql := "comment on role _pgsr_lock is null"
+	if e.locker != "" {
+		sql = "set local role " + catalog.Quote(e.locker) + "; " + sql + "; reset role"
+	}
+	_, err := tx.Conn().PgConn().Exec(ctx, sql).ReadAll()
+	switch SQLState(err) {
+	case "":
+		return err
+	case "42501":
+		return fmt.Errorf("lock role _pgsr_lock (as a superuser, or as whoever installed sync_roles in another database of this cluster, run: %s): %w", adminFix("_pgsr_lock", e.server), err)
+	case "42704":
+		return fmt.Errorf("lock role _pgsr_lock (run pg-sync-roles migrate, which creates it): %w", err)
+	default:
+		return fmt.Errorf("wait for the lock on role _pgsr_lock, which another pass holds: %w", err)
+	}
+}
+
+// findLocker looks for the keeper of the lock, as which it is had in the same time however many roles the daemon has ADMIN on.
+func (e *Engine) findLocker(ctx context.Context) error {
+	e.locker = ""
+	if !usesKeepers(e.server) {
+		return nil
+	}
+	err := e.conn.QueryRow(ctx, `
+		select k.role_name
+		from sync_roles.keepers as k
+		join pg_catalog.pg_roles as r on r.oid = k.role_oid and r.rolcreaterole
+		join pg_catalog.pg_roles as l on l.rolname = '_pgsr_lock'
+		where k.role_name like '%\_keeper\_lock' and pg_has_role(r.oid, 'SET') and pg_has_role(r.oid, l.oid, 'MEMBER WITH ADMIN OPTION')`).Scan(&e.locker)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("look for the keeper of role _pgsr_lock: %w", err)
+	}
+	return nil
+}
