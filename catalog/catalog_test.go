@@ -46,6 +46,7 @@ func TestReadRights(t *testing.T) {
 		"admin":    "grant {r} to {d} with admin option",
 		"super":    "alter role {r} superuser",
 		"superset": "alter role {r} superuser; grant {r} to {d}",
+		"group":    "create role {g}; grant {r} to {g} with admin option; grant {g} to {d}",
 	}
 	if env.Version >= 16 {
 		roles["only admin"] = "grant {r} to {d} with admin true, inherit false, set false"
@@ -56,7 +57,7 @@ func TestReadRights(t *testing.T) {
 	oids := []catalog.OID{1} // nobody's
 	for name, how := range roles {
 		quoted := catalog.Quote(env.Role(name))
-		env.Exec(t, "create role "+quoted+"; "+strings.NewReplacer("{r}", quoted, "{d}", env.Daemon).Replace(how))
+		env.Exec(t, "create role "+quoted+"; "+strings.NewReplacer("{r}", quoted, "{d}", env.Daemon, "{g}", env.Role("the_group")).Replace(how))
 		oids = append(oids, pgtest.One[uint32](t, conn, "select oid from pg_roles where rolname = $1", env.Role(name)))
 	}
 	rights, err := catalog.ReadRights(t.Context(), conn, oids)

@@ -1,6 +1,23 @@
 -- What the connected role may do with these roles. pg_has_role(…, 'MEMBER') is no answer to any of it: ADMIN alone makes it true.
 -- Before 16, CREATEROLE means ADMIN on everything but superusers.
 -- $1 oid[]: roles
+WITH RECURSIVE
+-- pg_has_role(…, 'MEMBER WITH ADMIN OPTION') for all at once: for each role, it would go through all memberships again.
+mine AS (
+    SELECT r.oid
+    FROM pg_catalog.pg_roles AS r
+    WHERE r.rolname = current_user
+    UNION
+    SELECT m.roleid
+    FROM mine
+    JOIN pg_catalog.pg_auth_members AS m ON m.member = mine.oid
+),
+administered AS MATERIALIZED (
+    SELECT DISTINCT m.roleid
+    FROM mine
+    JOIN pg_catalog.pg_auth_members AS m ON m.member = mine.oid
+    WHERE m.admin_option
+)
 SELECT
     r.oid,
     r.rolname,
@@ -10,10 +27,16 @@ SELECT
     CASE
         WHEN me.rolsuper THEN true
         WHEN r.rolsuper THEN false
-        WHEN v.options THEN pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')
-        ELSE me.rolcreaterole OR pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')
+        WHEN NOT v.options AND me.rolcreaterole THEN true
+        ELSE r.oid IN (SELECT a.roleid FROM administered AS a)
     END
 FROM unnest($1::oid[]) AS n (oid)
-JOIN pg_catalog.pg_roles AS r ON r.oid = n.oid
+-- LATERAL with OFFSET 0 makes the planner look each role up by index.
+CROSS JOIN LATERAL (
+    SELECT r.*
+    FROM pg_catalog.pg_roles AS r
+    WHERE r.oid = n.oid
+    OFFSET 0
+) AS r
 JOIN pg_catalog.pg_roles AS me ON me.rolname = current_user
 CROSS JOIN (SELECT current_setting('server_version_num')::integer >= 160000) AS v (options)
