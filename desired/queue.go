@@ -12,8 +12,9 @@ import (
 
 // Request is a role that must be looked at, and who asked for it.
 type Request struct {
-	Role string
-	By   []string
+	Role        string
+	By          []string
+	ObjectNames []string // only what desired grants with these names or patterns ask for; nil: everything
 }
 
 //go:embed take.sql

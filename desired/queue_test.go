@@ -59,11 +59,11 @@ func TestTake(t *testing.T) {
 			t.Errorf("took %s, want %s", show(got), want)
 		}
 	}
-	take(2, "[{bob [etl]} {zoe [app etl]}]")
+	take(2, "[{bob [etl] []} {zoe [app etl] []}]")
 	if n := pgtest.One[int](t, conn, "select count(*) from sync_roles.pending"); n != 1 {
 		t.Errorf("%d requests are left, want alice's", n)
 	}
-	take(2, "[{alice [dbt]}]")
+	take(2, "[{alice [dbt] []}]")
 	take(2, "[]")
 }
 
@@ -118,7 +118,7 @@ func TestExpand(t *testing.T) {
 	expand(true)
 	expand(false)
 	got, err := desired.Take(t.Context(), conn, 10)
-	if want := "[{alice [admin dbt]} {bob [admin dbt]}]"; err != nil || show(got) != want {
+	if want := "[{alice [admin dbt] []} {bob [admin dbt] []}]"; err != nil || show(got) != want {
 		t.Errorf("took %s, %v, want %s", show(got), err, want)
 	}
 }
@@ -135,7 +135,7 @@ func TestExpandReachesWhatIsWithdrawn(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := desired.Take(t.Context(), conn, 10)
-	if err != nil || show(got) != "[{alice [admin]}]" {
+	if err != nil || show(got) != "[{alice [admin] []}]" {
 		t.Errorf("took %s, %v, want alice", show(got), err)
 	}
 }
@@ -146,7 +146,7 @@ func TestTakeFor(t *testing.T) {
 	conn := installed(t)
 	ask(t, conn, [2]string{"alice", "etl"}, [2]string{"bob", "etl"}, [2]string{"alice", "app"})
 	got, err := desired.TakeFor(t.Context(), conn, []string{"alice", "nobody"})
-	if want := "[{alice [app etl]}]"; err != nil || show(got) != want {
+	if want := "[{alice [app etl] []}]"; err != nil || show(got) != want {
 		t.Errorf("took %s, %v, want %s", show(got), err, want)
 	}
 	if left := pgtest.One[string](t, conn, "select string_agg(role_name, ',') from sync_roles.pending"); left != "bob" {

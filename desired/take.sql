@@ -17,9 +17,17 @@ taken AS (
     DELETE FROM sync_roles.pending AS p
     USING roles AS r
     WHERE p.role_name = r.role_name
-    RETURNING p.role_name, p.requested_by
+    RETURNING p.role_name, p.requested_by, p.object_names
 )
-SELECT t.role_name, array_agg(DISTINCT t.requested_by ORDER BY t.requested_by)
+SELECT t.role_name, array_agg(DISTINCT t.requested_by ORDER BY t.requested_by) AS requested_by,
+    -- A role that is not there, or was not in order, is looked at whole.
+    CASE
+        WHEN bool_and(t.object_names IS NOT NULL)
+            AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = t.role_name)
+            AND (SELECT a.outcome FROM sync_roles.audit AS a WHERE a.role_name = t.role_name ORDER BY a.id DESC LIMIT 1) IN ('applied', 'unchanged')
+            THEN array_agg(DISTINCT n.object_name) FILTER (WHERE n.object_name IS NOT NULL)
+    END AS object_names
 FROM taken AS t
+LEFT JOIN LATERAL unnest(t.object_names) AS n (object_name) ON true
 GROUP BY t.role_name
 ORDER BY t.role_name;

@@ -4,7 +4,7 @@ WITH taken AS (
     WHERE p.role_name = ANY ($1)
     RETURNING p.role_name, p.requested_by
 )
-SELECT t.role_name, array_agg(DISTINCT t.requested_by ORDER BY t.requested_by)
+SELECT t.role_name, array_agg(DISTINCT t.requested_by ORDER BY t.requested_by) AS requested_by, NULL::text[] AS object_names
 FROM taken AS t
 GROUP BY t.role_name
 ORDER BY t.role_name;

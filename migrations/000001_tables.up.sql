@@ -107,6 +107,7 @@ CREATE TABLE sync_roles.pending (
     role_name    text COLLATE "C",
     queued_at    timestamptz NOT NULL DEFAULT now(),
     requested_by text NOT NULL DEFAULT session_user,
+    object_names text[] COLLATE "C",
     transaction  xid8 NOT NULL DEFAULT pg_current_xact_id()
 )
 -- A queue is mostly dead rows: vacuum by count, not by share.
@@ -117,6 +118,7 @@ COMMENT ON COLUMN sync_roles.pending.id IS 'Order of arrival.';
 COMMENT ON COLUMN sync_roles.pending.role_name IS 'The role; NULL: every role.';
 COMMENT ON COLUMN sync_roles.pending.queued_at IS 'When the writing transaction began.';
 COMMENT ON COLUMN sync_roles.pending.requested_by IS 'session_user of the writer.';
+COMMENT ON COLUMN sync_roles.pending.object_names IS 'desired_grants.object_name of the rows, where all that happened is that a few were inserted: only what these ask for must be looked at. NULL: everything.';
 COMMENT ON COLUMN sync_roles.pending.transaction IS 'The writing transaction, by which wait_for_sync knows its own.';
 
 CREATE TABLE sync_roles.withdrawn (
@@ -201,7 +203,7 @@ CREATE TABLE sync_roles.keepers (
     role_name text COLLATE "C" NOT NULL UNIQUE
 );
 
-COMMENT ON TABLE sync_roles.keepers IS 'Roles that hold ADMIN on intermediate roles, and as which their memberships are written. Since PostgreSQL 16 a membership costs time for every role that the acting role has ADMIN on, and the daemon has it on all that it created.';
+COMMENT ON TABLE sync_roles.keepers IS 'Roles that hold ADMIN on intermediate roles, and as which their memberships are written; and one, with CREATEROLE, that holds it on _pgsr_lock, as which that is locked. Since PostgreSQL 16 what takes ADMIN costs time for every role that the acting role has it on, and the daemon has it on all that it created.';
 COMMENT ON COLUMN sync_roles.keepers.role_oid IS 'The role.';
 COMMENT ON COLUMN sync_roles.keepers.role_name IS 'Its name.';
 

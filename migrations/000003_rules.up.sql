@@ -46,9 +46,11 @@ CREATE FUNCTION sync_roles.grant_problem(
     role_name text, privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text,
     direct boolean, grantable boolean, create_if_not_exists boolean
 ) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE -- not sql: its plan is kept
+SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE
+BEGIN
+    RETURN CASE
         WHEN role_name = 'none' OR starts_with(role_name, 'pg_') OR starts_with(role_name, '_pgsr_') THEN
             format('role_name %s is reserved: any role but "none", "pg_…" and "_pgsr_…" is allowed', quote_literal(role_name))
         WHEN sync_roles.name_problem('role_name', role_name) IS NOT NULL THEN
@@ -104,7 +106,8 @@ AS $$
             format('direct false is not allowed for %s: it must be NULL or true', privilege)
         WHEN role_name = 'public' AND (privilege IN ('MEMBER', 'OWNER') OR grantable OR direct = false) THEN
             format('role_name ''public'' is PUBLIC, which cannot have %s', CASE WHEN privilege IN ('MEMBER', 'OWNER') THEN privilege WHEN grantable THEN 'grantable true' ELSE 'direct false' END)
-    END
+    END;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.grant_problem(text, text, text, text, text, text, text, boolean, boolean, boolean) IS 'Why a row of desired_grants can never be obeyed, or NULL: the column, its value, and what is allowed.';
@@ -247,13 +250,21 @@ END
 $$;
 
 -- One NOTIFY for each transaction: PostgreSQL folds equal ones. It is only a hint, so it carries nothing.
+--
+-- A few new rows are queued with their names, so that one more row costs the same however many its role has. What is taken away can
+-- uncover what other rows ask for: then all of the role is looked at.
 CREATE FUNCTION sync_roles.enqueue_new() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    INSERT INTO sync_roles.pending (role_name, requested_by)
-    SELECT DISTINCT n.role_name, session_user FROM new_rows AS n;
+    IF TG_TABLE_NAME = 'desired_grants' AND (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 101) AS n) <= 100 THEN
+        INSERT INTO sync_roles.pending (role_name, requested_by, object_names)
+        SELECT n.role_name, session_user, array_agg(DISTINCT n.object_name) FROM new_rows AS n GROUP BY n.role_name;
+    ELSE
+        INSERT INTO sync_roles.pending (role_name, requested_by)
+        SELECT DISTINCT n.role_name, session_user FROM new_rows AS n;
+    END IF;
     IF FOUND THEN
         PERFORM pg_notify('sync_roles', '');
     END IF;

@@ -2,12 +2,15 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
@@ -17,9 +20,11 @@ type applier struct {
 	tx         pgx.Tx
 	server     catalog.Server
 	borrowed   map[string]bool
-	done       []Step   // what ran, for the audit
-	statements []string // all that was sent, in order, secrets redacted
-	patient    bool     // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
+	done       []Step            // what ran, for the audit
+	statements []string          // all that was sent, in order, secrets redacted
+	patient    bool              // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
+	tolerant   bool              // and go on with the next when PostgreSQL refuses one
+	refused    map[string]string // statements, and why PostgreSQL refused them
 }
 
 // Statements are sent together: a round trip costs more than a GRANT.
@@ -48,6 +53,12 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 		return err
 	}
 	for _, s := range steps {
+		if a.tolerant {
+			if err := a.try(ctx, s); err != nil {
+				return err
+			}
+			continue
+		}
 		switch {
 		case s.SQL == "": // bookkeeping alone
 		case s.As != "":
@@ -74,11 +85,37 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 	return flush()
 }
 
+// try runs one step that nothing else depends on. When PostgreSQL refuses it, that is remembered.
+func (a *applier) try(ctx context.Context, s Step) error {
+	if err := a.exec(ctx, "SAVEPOINT try"); err != nil {
+		return err
+	}
+	cautious := *a
+	cautious.tolerant, cautious.borrowed = false, maps.Clone(a.borrowed)
+	err := cautious.run(ctx, []Step{s})
+	if err == nil {
+		a.done, a.statements, a.borrowed = cautious.done, cautious.statements, cautious.borrowed
+		return a.exec(ctx, "RELEASE SAVEPOINT try")
+	}
+	var refusal *pgconn.PgError
+	if worthRetrying(err) || !errors.As(err, &refusal) {
+		return err
+	}
+	if a.refused == nil {
+		a.refused = map[string]string{}
+	}
+	a.refused[s.SQL] = fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", refusal.Message, refusal.Code)
+	return a.exec(ctx, "ROLLBACK TO SAVEPOINT try")
+}
+
 // untried returns the steps that have not run in this pass.
 func (a *applier) untried(steps []Step) []Step {
 	tried := make(map[string]bool, len(a.done))
 	for _, s := range a.done {
 		tried[s.SQL] = true
+	}
+	for sql := range a.refused {
+		tried[sql] = true
 	}
 	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return tried[s.SQL] })
 }

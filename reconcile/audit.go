@@ -98,25 +98,34 @@ const auditSQL = `
 	insert into sync_roles.audit (role_name, cause, outcome, granted, revoked, statements, problems, sqlstate, error, requested_by, attempt, duration, instance)
 	values (nullif($1, ''), $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), $10, $11, $12, $13)`
 
-// writeAudit writes the rows, and forgets the failures of roles that got through.
-func writeAudit(ctx context.Context, tx pgx.Tx, rows []AuditRow, roles map[string]Role) error {
-	batch := &pgx.Batch{}
+// audit writes the rows.
+func audit(records *pgx.Batch, rows []AuditRow) error {
 	for _, r := range rows {
 		list, err := json.Marshal(r.Problems)
 		if err != nil {
 			return fmt.Errorf("write problems of role %q: %w", r.Role, err)
 		}
-		batch.Queue(auditSQL, r.Role, string(r.Cause), string(r.Outcome), r.Granted, r.Revoked, r.Statements, string(list), r.SQLState, r.Error, r.RequestedBy, r.Attempt, r.Duration, r.Instance)
+		records.Queue(auditSQL, r.Role, string(r.Cause), string(r.Outcome), r.Granted, r.Revoked, r.Statements, string(list), r.SQLState, r.Error, r.RequestedBy, r.Attempt, r.Duration, r.Instance)
 	}
+	return nil
+}
+
+// forgetFailures forgets the failures of roles that got through.
+func forgetFailures(records *pgx.Batch, roles map[string]Role) {
 	for _, role := range roles {
 		if role.FailedAttempts > 0 {
-			batch.Queue("delete from sync_roles.retries where role_name = $1", role.Name)
+			records.Queue("delete from sync_roles.retries where role_name = $1", role.Name)
 		}
 	}
-	if batch.Len() == 0 {
-		return nil
+}
+
+// writeAudit writes one row by itself.
+func writeAudit(ctx context.Context, tx pgx.Tx, row AuditRow) error {
+	records := &pgx.Batch{}
+	if err := audit(records, []AuditRow{row}); err != nil {
+		return err
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := tx.SendBatch(ctx, records).Close(); err != nil {
 		return fmt.Errorf("write audit: %w", err)
 	}
 	return nil

@@ -38,20 +38,17 @@ type Role struct {
 	DesiredSettings         bool
 	Managed                 bool
 
-	Exclusive          bool // it has revoke_other
-	Withdrawn          bool // rows of it have gone that were not dealt with yet
-	IntermediateMember bool // it is a member of an intermediate role
+	Exclusive bool // it has revoke_other
+	Withdrawn bool // rows of it have gone that were not dealt with yet
 
 	FailedAttempts int
 	LastOutcome    Outcome
 	LastProblems   []Problem
 }
 
-// Missing is a privilege that a role should have on an object and has not; with OID 0, a desired grant that no object
-// answers to; without privilege, an object to remember. (sql/missing.sql)
-type Missing struct {
-	GrantID         int64 // 0: an intermediate role's own
-	Role            string
+// Target is what a desired grant comes to: one privilege on one object; with OID 0, on nothing yet. Roles that lack the same
+// share it. (sql/missing_grants.sql)
+type Target struct {
 	Privilege       string
 	AskedPrivilege  string
 	ObjectType      catalog.ObjectType
@@ -62,7 +59,6 @@ type Missing struct {
 	Direct          *bool
 	Grantable       bool
 	IntermediateOID catalog.OID
-	IsMember        bool
 	Class           catalog.OID
 	OID             catalog.OID
 	ObjectName      string
@@ -73,15 +69,43 @@ type Missing struct {
 	CreateSchema    bool
 	ColumnMissing   bool
 	MayGrant        bool
-	NoUsage         bool // the daemon cannot even name it: no USAGE on its schema
+	NoUsage         bool   // the daemon cannot even name it: no USAGE on its schema
+	Refused         string // why the row can never be obeyed
+
+	intermediate string          // see intermediateName
+	found        *catalog.Object // see shared
 }
 
-func (m Missing) object() catalog.Object {
-	o := catalog.Object{Type: m.ObjectType, Class: m.Class, OID: m.OID, Schema: m.SchemaName, Name: m.ObjectName, Signature: m.Signature, Owner: m.Owner}
-	if m.OID == 0 {
-		o.Name = m.AskedName
+// kind is by what differences are read: memberships, ownerships, or privileges on one type of object.
+func (t *Target) kind() string {
+	if t.AskedPrivilege == "MEMBER" || t.AskedPrivilege == "OWNER" {
+		return t.AskedPrivilege
+	}
+	return string(t.ObjectType)
+}
+
+func (t *Target) object() catalog.Object {
+	o := catalog.Object{Type: t.ObjectType, Class: t.Class, OID: t.OID, Schema: t.SchemaName, Name: t.ObjectName, Signature: t.Signature, Owner: t.Owner}
+	if t.OID == 0 {
+		o.Name = t.AskedName
 	}
 	return o
+}
+
+// shared is the one copy of the object for all roles that lack the same.
+func (t *Target) shared() *catalog.Object {
+	if t.found == nil {
+		o := t.object()
+		t.found = &o
+	}
+	return t.found
+}
+
+// Missing is a target that a role should have and has not.
+type Missing struct {
+	*Target
+	GrantID int64 // 0: an intermediate role's own
+	Role    string
 }
 
 func (m Missing) problem(kind Outcome, reason, fix string) Problem {
@@ -164,10 +188,12 @@ type Drift struct {
 	Ownerships   []SurplusOwnership
 	Rights       map[catalog.OID]catalog.Rights
 	Reach        map[catalog.OID][]Reached
-	Invalid      map[shape]string       // why rows of this shape can never be obeyed
 	Keepers      map[catalog.OID]string // intermediate roles, and the keeper that has ADMIN on each
 	KnownKeepers map[string]bool
 	Server       catalog.Server
+
+	separate bool // one object for each statement, so that one that PostgreSQL refuses is about nothing else
+	python   bool // there are intermediate roles that the Python library made
 }
 
 // sameInstant treats no limit and infinity alike: VALID UNTIL cannot be set back to NULL.

@@ -44,7 +44,7 @@ func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause e
 			return nil // said before
 		}
 		report.Rows = append(report.Rows, row)
-		return writeAudit(ctx, tx, []AuditRow{row}, nil)
+		return writeAudit(ctx, tx, row)
 	})
 	report.Roles++
 	if err != nil {
@@ -70,7 +70,7 @@ func (e *Engine) recordLockFailure(ctx context.Context, w work, cause error, rep
 		return cause
 	}
 	row := AuditRow{Cause: w.cause, Outcome: Failed, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, SQLState: SQLState(cause), Error: cause.Error(), Attempt: 1, Instance: e.instance}
-	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error { return writeAudit(ctx, tx, []AuditRow{row}, nil) })
+	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error { return writeAudit(ctx, tx, row) })
 	if err != nil {
 		return fmt.Errorf("record that no role could be served (%w): %w", cause, err)
 	}

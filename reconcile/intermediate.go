@@ -23,8 +23,8 @@ type selector struct {
 	ColumnName string
 }
 
-func (m Missing) selector() selector {
-	return selector{m.AskedPrivilege, m.ObjectType, m.SchemaName, m.AskedName, m.NameMatch, m.ColumnName}
+func (t *Target) selector() selector {
+	return selector{t.AskedPrivilege, t.ObjectType, t.SchemaName, t.AskedName, t.NameMatch, t.ColumnName}
 }
 
 // roleName derives the intermediate role's name from database and selector, so that a plan names the role that sync makes.
@@ -35,6 +35,14 @@ func (s selector) roleName(database catalog.OID) string {
 	}
 	sum := sha256.Sum256(text)
 	return fmt.Sprintf("_pgsr_%d_%s", database, hex.EncodeToString(sum[:12]))
+}
+
+// intermediateName is the name of the intermediate role for the target's selector.
+func (t *Target) intermediateName(database catalog.OID) string {
+	if t.intermediate == "" {
+		t.intermediate = t.selector().roleName(database)
+	}
+	return t.intermediate
 }
 
 // String says what a role for this selector holds.
@@ -62,10 +70,9 @@ const registerIntermediateSQL = `
 
 // throughIntermediate makes a role a member of the selector's intermediate role, which is founded first where there is none.
 func (c *decision) throughIntermediate(m Missing) {
-	s := m.selector()
-	name := s.roleName(c.drift.Server.DatabaseOID)
+	name := m.intermediateName(c.drift.Server.DatabaseOID)
 	if m.IntermediateOID == 0 {
-		c.found(name, s, m)
+		c.found(name, m)
 		return
 	}
 	if right := c.drift.Rights[m.IntermediateOID]; right.Name != "" {
@@ -84,8 +91,20 @@ func (c *decision) throughIntermediate(m Missing) {
 	c.join = append(c.join, link{role: name, member: m.Role, unit: m.Role, tail: tail, as: c.drift.Keepers[m.IntermediateOID]})
 }
 
+// goThrough lets what is missing go through intermediate roles that were founded since it was read.
+func (d *Drift) goThrough(founded map[string]Role) {
+	for _, m := range d.Missing {
+		if m.IntermediateOID != 0 || m.Grantable {
+			continue
+		}
+		if r, ok := founded[m.intermediateName(d.Server.DatabaseOID)]; ok {
+			m.IntermediateOID = r.IntermediateOID
+		}
+	}
+}
+
 // found creates an intermediate role. What it holds is decided when it is read together with the roles that use it.
-func (c *decision) found(name string, s selector, m Missing) {
+func (c *decision) found(name string, m Missing) {
 	// A role that would get nothing through it needs none.
 	if _, ok := c.mayGrant(m); !ok {
 		return
@@ -95,8 +114,9 @@ func (c *decision) found(name string, s selector, m Missing) {
 	if _, ok := c.foundingRoles["2 "+name]; ok {
 		return
 	}
+	s := m.selector()
 	sql := "CREATE ROLE " + catalog.Quote(name) + " NOLOGIN"
-	if c.usesKeepers() {
+	if usesKeepers(c.drift.Server) {
 		sql += " ADMIN " + catalog.Quote(c.foundKeeper(name))
 	}
 	c.foundingRoles["2 "+name] = Step{

@@ -12,9 +12,9 @@ import (
 // acting role has: the daemon's list grows with every role, a keeper's stays short.
 const keepers = 16
 
-// usesKeepers reports whether keepers help on this server, for this role.
-func (c *decision) usesKeepers() bool {
-	return c.drift.Server.MembershipOptions() && !c.drift.Server.Superuser
+// usesKeepers reports whether keepers help on this server, for the connected role.
+func usesKeepers(server catalog.Server) bool {
+	return server.MembershipOptions() && !server.Superuser
 }
 
 // foundKeeper makes sure of the keeper for an intermediate role, and returns its name.

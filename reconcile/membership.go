@@ -73,7 +73,7 @@ func (c *decision) refusedMembership(m Missing, member Role) string {
 
 // surplusMembership decides who can take a membership away: before PostgreSQL 16 whoever has ADMIN, since then only its grantor.
 func (c *decision) surplusMembership(s SurplusMembership) {
-	if c.protected(s.Unit) {
+	if c.protected[s.Unit] {
 		return
 	}
 	server := c.drift.Server

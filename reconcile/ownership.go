@@ -56,7 +56,7 @@ func (c *decision) createSchema(m Missing) {
 
 // surplusOwnership gives away what a role should not own.
 func (c *decision) surplusOwnership(s SurplusOwnership) {
-	if c.protected(s.Role) {
+	if c.protected[s.Role] {
 		return
 	}
 	to := c.policy.FallbackOwner

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,11 +21,14 @@ const batchSize = 1000
 type work struct {
 	cause   Cause
 	roles   []string // nil: what the queue has
+	names   []string // only what desired grants with these names or patterns ask for; nil: everything
 	renamed bool     // look for objects that were renamed
 	members bool     // look at all members of intermediate roles
 	prune   bool     // drop intermediate roles that hold nothing, without waiting
 	dry     bool     // only to show: say all problems, also those that were said before
-	patient bool     // somebody was in the way before
+
+	patient  bool // somebody was in the way before
+	tolerant bool // a grant that PostgreSQL refuses must not keep the rest from being done
 }
 
 // Pass is what a pass did.
@@ -69,6 +73,9 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	}
 	slices.Sort(p.roles)
 	p.roles = slices.Compact(p.roles)
+	if w.roles == nil {
+		w.names = objectNames(requests)
+	}
 	if len(p.roles) == 0 {
 		return p, nil
 	}
@@ -79,6 +86,20 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 		return p, fmt.Errorf("commit: %w", err)
 	}
 	return p, nil
+}
+
+// objectNames puts the names of all requests together. It is nil, for everything, if one of them is about everything.
+func objectNames(requests []desired.Request) []string {
+	set := map[string]bool{}
+	for _, r := range requests {
+		if r.ObjectNames == nil {
+			return nil
+		}
+		for _, name := range r.ObjectNames {
+			set[name] = true
+		}
+	}
+	return few(keys(set))
 }
 
 func take(ctx context.Context, tx pgx.Tx, w work) ([]desired.Request, error) {
@@ -99,19 +120,19 @@ func take(ctx context.Context, tx pgx.Tx, w work) ([]desired.Request, error) {
 
 // reconcile does all of a pass between taking the queue and committing.
 func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requests []desired.Request, started time.Time) error {
-	withdrawn, err := readWithdrawn(ctx, tx, p.roles)
+	before, err := readBefore(ctx, tx, p.roles, w.names)
 	if err != nil {
 		return err
 	}
 	a := &applier{tx: tx, server: e.server, patient: w.patient}
-	result, err := e.converge(ctx, a, w, p.roles)
+	result, err := e.converge(ctx, a, w, append(slices.Clone(p.roles), before.involved...))
 	if err != nil {
 		return err
 	}
 	if err := a.giveBack(ctx); err != nil {
 		return err
 	}
-	if len(a.done) > 0 {
+	if len(a.done)+len(a.refused) > 0 {
 		if result, err = e.verify(ctx, a, w, result); err != nil {
 			return err
 		}
@@ -122,20 +143,29 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := a.giveBack(ctx); err != nil {
 		return err
 	}
-	if err := remember(ctx, tx, result.remember); err != nil {
-		return err
-	}
-	if err := forgetWithdrawn(ctx, tx, withdrawn, result.problems); err != nil {
-		return err
-	}
 	p.Statements = a.statements
 	p.Rows = auditRows(w, result, a.done, requests, e.instance, started)
-	return writeAudit(ctx, tx, p.Rows, result.roles)
+
+	records := &pgx.Batch{}
+	remember(records, result.remember)
+	forgetWithdrawn(records, before.withdrawn, result.problems)
+	if err := audit(records, p.Rows); err != nil {
+		return err
+	}
+	forgetFailures(records, result.roles)
+	if records.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, records).Close(); err != nil {
+		return fmt.Errorf("write the audit and what to remember: %w", err)
+	}
+	return nil
 }
 
 // state is what is known about a batch after reading and deciding.
 type state struct {
 	roles    map[string]Role
+	drift    *Drift
 	plan     *Plan
 	problems problems
 	remember map[Remembered]bool
@@ -143,37 +173,55 @@ type state struct {
 
 // converge reads, decides and applies, in rounds until nothing must be founded first, and then all the rest at once.
 func (e *Engine) converge(ctx context.Context, a *applier, w work, units []string) (*state, error) {
-	involved, err := names(ctx, a.tx, involvedSQL, units)
-	if err != nil {
-		return nil, fmt.Errorf("read the intermediate roles involved: %w", err)
-	}
-	units = append(slices.Clone(units), involved...)
 	s := &state{remember: map[Remembered]bool{}}
+	if err := e.look(ctx, a.tx, units, w, s); err != nil {
+		return nil, err
+	}
 	for range maxRounds {
-		if err := e.look(ctx, a.tx, units, w, s); err != nil {
-			return nil, err
-		}
-		first := s.plan.Found
-		if len(first) == 0 {
-			first = s.plan.Intermediates
-			units = append(units, s.plan.foundIntermed...)
-		}
-		if len(first) == 0 && len(s.plan.Rebuild) == 0 {
+		if !s.plan.preparing() {
 			break
 		}
-		if err := a.run(ctx, first); err != nil {
+		founded := s.plan.foundIntermed
+		if len(s.plan.Found) > 0 {
+			founded = nil
+		}
+		if err := e.prepare(ctx, a, s); err != nil {
 			return nil, err
 		}
-		for _, r := range s.plan.Rebuild {
-			if err := e.rebuild(ctx, a, r, s); err != nil {
-				return nil, err
-			}
+		units = append(units, founded...)
+		var err error
+		if len(founded) > 0 && len(s.plan.Rebuild) == 0 {
+			err = e.lookFurther(ctx, a.tx, founded, w, s)
+		} else {
+			w.names = nil // a change of owner, or a new role, concerns all that the rows ask for
+			err = e.look(ctx, a.tx, units, w, s)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
+	a.tolerant = w.tolerant
 	if err := a.run(ctx, s.plan.Grants); err != nil {
 		return nil, err
 	}
 	return s, a.run(ctx, s.plan.Revokes)
+}
+
+// prepare does what the rest of the plan depends on.
+func (e *Engine) prepare(ctx context.Context, a *applier, s *state) error {
+	first := s.plan.Found
+	if len(first) == 0 {
+		first = s.plan.Intermediates
+	}
+	if err := a.run(ctx, first); err != nil {
+		return err
+	}
+	for _, r := range s.plan.Rebuild {
+		if err := e.rebuild(ctx, a, r, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // look reads a batch and decides about it. Roles that do not exist, or are not what they should be, come before all else: until
@@ -181,22 +229,47 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, w work, s *state) error {
 	slices.Sort(units)
 	units = slices.Compact(units)
-	if _, err := tx.Exec(ctx, planFor(units)); err != nil {
-		return fmt.Errorf("choose how to plan: %w", err)
-	}
-	var err error
-	if s.roles, err = readRoles(ctx, tx, units); err != nil {
+	roles, scope, err := readScope(ctx, tx, units, w)
+	if err != nil {
 		return err
 	}
+	s.roles, s.problems = roles, problems{}
+	if s.plan, err = e.lookAtRoles(ctx, tx, s); err != nil || s.plan.preparing() {
+		return err
+	}
+	if s.drift, err = readDifferences(ctx, tx, scope); err != nil {
+		return err
+	}
+	return e.decide(ctx, tx, w, s)
+}
+
+// lookFurther reads intermediate roles that were just founded, and decides anew. All else is as it was read before.
+func (e *Engine) lookFurther(ctx context.Context, tx pgx.Tx, founded []string, w work, s *state) error {
+	roles, scope, err := readScope(ctx, tx, founded, w) // an intermediate role's own rows bear its selector's name
+	if err != nil {
+		return err
+	}
+	maps.Copy(s.roles, roles)
 	s.problems = problems{}
 	if s.plan, err = e.lookAtRoles(ctx, tx, s); err != nil || s.plan.preparing() {
 		return err
 	}
-	drift, err := readDrift(ctx, tx, e.server, s.roles, e.policy, w.renamed, w.members)
+	further, err := readDifferences(ctx, tx, scope)
 	if err != nil {
 		return err
 	}
-	s.plan = Decide(drift, e.policy)
+	s.drift.add(further)
+	s.drift.goThrough(roles)
+	return e.decide(ctx, tx, w, s)
+}
+
+// decide makes the plan for what was read.
+func (e *Engine) decide(ctx context.Context, tx pgx.Tx, w work, s *state) error {
+	s.drift.Roles, s.drift.Server, s.drift.separate = s.roles, e.server, w.tolerant
+	if err := s.drift.readCircumstances(ctx, tx, e.policy); err != nil {
+		return err
+	}
+	s.plan = Decide(s.drift, e.policy)
 	for role, list := range s.plan.Problems {
 		for _, problem := range list {
 			s.problems.add(role, problem)
@@ -239,21 +312,12 @@ func (e *Engine) lookAtRoles(ctx context.Context, tx pgx.Tx, s *state) (*Plan, e
 	return p, nil
 }
 
-// planFor lets PostgreSQL plan for the batch at hand where that is large. For a few roles the generic plan is right, and
-// planning anew would take longer than all the rest.
-func planFor(units []string) string {
-	if len(units) > 20 {
-		return "set local plan_cache_mode = force_custom_plan"
-	}
-	return "set local plan_cache_mode = force_generic_plan"
-}
-
-// verify reads again. A statement can have undone another (REVOKE on a table takes the privileges on its columns along), so what differs and was
-// not yet tried is done; what was reported as done and still differs is a problem.
+// verify reads again where something differed. A statement can have undone another (REVOKE on a table takes the privileges on its columns
+// along), so what differs and was not yet tried is done; what was reported as done and still differs is a problem.
 func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) (*state, error) {
-	after := &state{remember: maps.Clone(before.remember)}
+	after := &state{roles: before.roles, drift: before.drift, plan: before.plan, remember: before.remember}
 	for range maxRounds {
-		if err := e.look(ctx, a.tx, keys(before.roles), w, after); err != nil {
+		if err := e.lookAgain(ctx, a.tx, w, after); err != nil {
 			return nil, fmt.Errorf("read again: %w", err)
 		}
 		fresh := a.untried(after.plan.steps())
@@ -267,61 +331,91 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 			return nil, err
 		}
 	}
+	left := after.plan.steps()
+	if len(left) == 0 {
+		return after, nil
+	}
 	// Rows that were committed since the first reading have requests of their own, which the next pass takes.
 	changed, err := names(ctx, a.tx, "select distinct role_name from sync_roles.pending where role_name = any ($1)", keys(before.roles))
 	if err != nil {
 		return nil, fmt.Errorf("look for newer requests: %w", err)
 	}
-	for _, step := range after.plan.steps() {
+	for _, step := range left {
 		for _, effect := range step.Effects {
 			if slices.Contains(changed, effect.Unit) {
 				continue
 			}
-			after.problems.add(effect.Unit, Problem{Kind: Blocked, Object: effect.SQL, Reason: noEffect, Taking: effect.Revoked > 0})
+			reason := cmp.Or(a.refused[step.SQL], noEffect)
+			after.problems.add(effect.Unit, Problem{Kind: Blocked, Object: effect.SQL, Reason: reason, Taking: effect.Revoked > 0})
 		}
 	}
 	return after, nil
 }
 
+// lookAgain reads anew where there were differences, and decides. Where there were none, nothing was done.
+func (e *Engine) lookAgain(ctx context.Context, tx pgx.Tx, w work, s *state) (err error) {
+	if s.drift == nil || s.plan.preparing() {
+		return e.look(ctx, tx, keys(s.roles), w, s)
+	}
+	s.problems = problems{}
+	if s.plan, err = e.lookAtRoles(ctx, tx, s); err != nil {
+		return err
+	}
+	if s.drift, err = readDifferences(ctx, tx, s.drift.scope(w)); err != nil {
+		return err
+	}
+	return e.decide(ctx, tx, w, s)
+}
+
 const noEffect = "PostgreSQL reported success, and nothing changed: another role's grant, or a missing grant option, is in the way"
 
-func readWithdrawn(ctx context.Context, tx pgx.Tx, roles []string) (map[string][]int64, error) {
+// asBefore is what to know about a batch from before.
+type asBefore struct {
+	withdrawn map[string][]int64 // the rows of each role that have gone
+	involved  []string           // intermediate roles
+}
+
+func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before asBefore, err error) {
 	type row struct {
 		Role string
 		IDs  []int64
 	}
-	list, err := collect[row](ctx, tx, "select role_name, array_agg(id) from sync_roles.withdrawn where role_name = any ($1) group by role_name", roles)
-	if err != nil {
-		return nil, fmt.Errorf("read withdrawn rows: %w", err)
+	var list []row
+	batch := &pgx.Batch{}
+	queue(batch, "select role_name, array_agg(id) from sync_roles.withdrawn where role_name = any ($1) group by role_name", &list, roles)
+	batch.Queue(involvedSQL, roles, names).Query(func(rows pgx.Rows) (err error) {
+		before.involved, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return before, fmt.Errorf("read withdrawn rows, and the intermediate roles involved: %w", err)
 	}
-	withdrawn := map[string][]int64{}
+	before.withdrawn = map[string][]int64{}
 	for _, r := range list {
-		withdrawn[r.Role] = r.IDs
+		before.withdrawn[r.Role] = r.IDs
 	}
-	return withdrawn, nil
+	return before, nil
 }
 
+var involvedSQL = query("involved")
+
 // forgetWithdrawn deletes the withdrawn rows of roles from which all was taken that they gave.
-func forgetWithdrawn(ctx context.Context, tx pgx.Tx, withdrawn map[string][]int64, found problems) error {
+func forgetWithdrawn(records *pgx.Batch, withdrawn map[string][]int64, found problems) {
 	var ids []int64
 	for _, role := range keys(withdrawn) {
 		if !slices.ContainsFunc(found[role], func(p Problem) bool { return p.Taking }) {
 			ids = append(ids, withdrawn[role]...)
 		}
 	}
-	if len(ids) == 0 {
-		return nil
+	if len(ids) > 0 {
+		records.Queue("delete from sync_roles.withdrawn where id = any ($1)", ids)
 	}
-	if _, err := tx.Exec(ctx, "delete from sync_roles.withdrawn where id = any ($1)", ids); err != nil {
-		return fmt.Errorf("forget withdrawn rows: %w", err)
-	}
-	return nil
 }
 
 // remember records which objects the names in use stand for.
-func remember(ctx context.Context, tx pgx.Tx, objects map[Remembered]bool) error {
+func remember(records *pgx.Batch, objects map[Remembered]bool) {
 	if len(objects) == 0 {
-		return nil
+		return
 	}
 	var classes, oids []uint32
 	var types, schemas, objectNames []string
@@ -330,12 +424,8 @@ func remember(ctx context.Context, tx pgx.Tx, objects map[Remembered]bool) error
 		classes, oids = append(classes, o.Class), append(oids, o.OID)
 		types, schemas, objectNames = append(types, string(o.Type)), append(schemas, o.Schema), append(objectNames, o.Name)
 	}
-	_, err := tx.Exec(ctx, `
+	records.Queue(`
 		insert into sync_roles.resolved_objects (class_oid, object_oid, object_type, schema_name, object_name)
 		select * from unnest($1::oid[], $2::oid[], $3::text[], $4::text[], $5::text[])
 		on conflict do nothing`, classes, oids, types, schemas, objectNames)
-	if err != nil {
-		return fmt.Errorf("remember what names stand for: %w", err)
-	}
-	return nil
 }

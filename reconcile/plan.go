@@ -41,14 +41,12 @@ func (p *Plan) preparing() bool {
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, wantedBy: map[string][]Missing{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, wantedBy: map[string][]Missing{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
 	}
-	slices.SortStableFunc(d.Missing, func(a, b Missing) int {
-		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.GrantID, b.GrantID), cmp.Compare(a.OID, b.OID), cmp.Compare(a.Privilege, b.Privilege))
-	})
+	slices.SortFunc(d.Missing, compareMissing)
 	for _, m := range d.Missing {
 		c.missing(m)
 	}
@@ -64,12 +62,23 @@ func Decide(d *Drift, policy Policy) *Plan {
 	return c.plan()
 }
 
+// compareMissing orders by object, then by role.
+func compareMissing(a, b Missing) int {
+	if a.Target != b.Target {
+		if c := cmp.Or(cmp.Compare(a.OID, b.OID), cmp.Compare(a.Class, b.Class), cmp.Compare(a.AskedName, b.AskedName), cmp.Compare(a.Privilege, b.Privilege)); c != 0 {
+			return c
+		}
+	}
+	return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.GrantID, b.GrantID))
+}
+
 // decision is a plan in the making.
 type decision struct {
 	drift    *Drift
 	policy   Policy
 	problems problems
 
+	protected        map[string]bool // roles that are never managed
 	give, take       []cell
 	join, leave      []link
 	ownerships       []ownershipChange
@@ -93,11 +102,15 @@ func (c *decision) plan() *Plan {
 	for _, key := range keys(c.rebuilding) {
 		p.Rebuild = append(p.Rebuild, c.rebuilding[key])
 	}
-	p.Grants = append(aclSteps(grant, c.give), membershipSteps(grant, c.join)...)
-	p.Revokes = append(aclSteps(revoke, c.take), membershipSteps(revoke, c.leave)...)
 	for _, list := range p.Problems {
 		sortProblems(list)
 	}
+	objects := maxNames
+	if c.drift.separate {
+		objects = 1
+	}
+	p.Grants = append(aclSteps(grant, c.give, objects), membershipSteps(grant, c.join)...)
+	p.Revokes = append(aclSteps(revoke, c.take, objects), membershipSteps(revoke, c.leave)...)
 	return p
 }
 
@@ -105,22 +118,18 @@ func (c *decision) plan() *Plan {
 func (c *decision) refuseProtected() {
 	for _, name := range keys(c.drift.Roles) {
 		if why := protection(c.drift.Roles[name], c.drift.Server, c.policy); why != "" {
+			c.protected[name] = true
 			c.problems.add(name, Problem{Kind: Refused, Object: "role " + name, Reason: why})
 		}
 	}
 }
 
-func (c *decision) protected(role string) bool {
-	r, ok := c.drift.Roles[role]
-	return ok && protection(r, c.drift.Server, c.policy) != ""
-}
-
 // missing decides about one thing that a role should have and has not.
 func (c *decision) missing(m Missing) {
 	switch {
-	case c.protected(m.Role):
-	case c.drift.Invalid[m.shape()] != "":
-		c.problems.add(m.Role, m.problem(Refused, c.drift.Invalid[m.shape()], ""))
+	case c.protected[m.Role]:
+	case m.GrantID != 0 && m.Refused != "":
+		c.problems.add(m.Role, m.problem(Refused, m.Refused, ""))
 	case m.OID == 0:
 		c.absent(m)
 	case m.ColumnMissing:
@@ -177,7 +186,7 @@ func (c *decision) privilege(m Missing) {
 	}
 	c.countEntry(m)
 	c.touched[m.Role] = true
-	c.give = append(c.give, cell{object: m.object(), column: m.ColumnName, privilege: m.Privilege, role: m.Role, withOption: m.Grantable, borrow: borrow})
+	c.give = append(c.give, cell{object: m.shared(), column: m.ColumnName, privilege: m.Privilege, role: m.Role, withOption: m.Grantable, borrow: borrow})
 }
 
 // goesDirect applies the rule of encodings: patterns through an intermediate role, exact names on the object until its ACL
@@ -232,10 +241,11 @@ func (c *decision) mayGrant(m Missing) (borrow string, ok bool) {
 
 // surplusGrant decides who can take a privilege away: only its grantor can.
 func (c *decision) surplusGrant(s SurplusGrant) {
-	if c.protected(s.Role) {
+	if c.protected[s.Role] {
 		return
 	}
-	taken := cell{object: s.object(), column: s.ColumnName, privilege: s.Privilege, role: s.Role}
+	object := s.object()
+	taken := cell{object: &object, column: s.ColumnName, privilege: s.Privilege, role: s.Role}
 	owner, grantor := c.drift.Rights[s.Owner], c.drift.Rights[s.Grantor]
 	server := c.drift.Server
 	own := s.Grantor == s.Owner

@@ -27,11 +27,11 @@ func randomDrift(r *rand.Rand) *Drift {
 	*direct[1] = true
 	for i := range r.IntN(60) {
 		table := r.IntN(5)
-		m := Missing{
-			GrantID: int64(i + 1), Role: fmt.Sprintf("role_%d", r.IntN(10)), Privilege: []string{"SELECT", "INSERT"}[r.IntN(2)],
+		m := Missing{GrantID: int64(i + 1), Role: fmt.Sprintf("role_%d", r.IntN(10)), Target: &Target{
+			Privilege:  []string{"SELECT", "INSERT"}[r.IntN(2)],
 			ObjectType: "table", SchemaName: "s", AskedName: fmt.Sprintf("t_%d", table), ObjectName: fmt.Sprintf("t_%d", table), NameMatch: "exact",
 			Direct: direct[r.IntN(3)], Class: 1259, OID: catalog.OID(40000 + table), Owner: testOwner, ACLLength: r.IntN(4), MayGrant: true,
-		}
+		}}
 		m.AskedPrivilege = m.Privilege
 		d.Missing = append(d.Missing, m)
 	}
@@ -131,10 +131,10 @@ func TestGrantsAreGrouped(t *testing.T) {
 	var cells []cell
 	for table := range 20 {
 		for role := range 30 {
-			cells = append(cells, cell{object: catalog.Object{Type: "table", OID: catalog.OID(table), Schema: "s", Name: fmt.Sprint("t_", table)}, privilege: "SELECT", role: fmt.Sprint("role_", role)})
+			cells = append(cells, cell{object: &catalog.Object{Type: "table", OID: catalog.OID(table), Schema: "s", Name: fmt.Sprint("t_", table)}, privilege: "SELECT", role: fmt.Sprint("role_", role)})
 		}
 	}
-	steps := aclSteps(grant, cells)
+	steps := aclSteps(grant, cells, maxNames)
 	if len(steps) != 1 || len(steps[0].Effects) != 30 || steps[0].Effects[0].Granted != 20 {
 		t.Errorf("got %d steps, first %+v", len(steps), steps[0])
 	}
@@ -150,7 +150,7 @@ func FuzzNamesInStatements(f *testing.F) {
 			t.Skip("PostgreSQL has no NUL in names")
 		}
 		object := catalog.Object{Type: "table", Schema: name, Name: name}
-		step := aclSteps(grant, []cell{{object: object, privilege: "SELECT", role: name}})[0]
+		step := aclSteps(grant, []cell{{object: &object, privilege: "SELECT", role: name}}, maxNames)[0]
 		quoted := `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 		grantee := quoted
 		if name == "public" {

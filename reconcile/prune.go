@@ -7,10 +7,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
-var (
-	unusedSQL    = query("unused")
-	attentionSQL = query("attention")
-)
+var unusedSQL = query("unused")
 
 // unused is an intermediate role of a batch that no desired grant, or no object, has a use for.
 type unused struct {
@@ -21,6 +18,21 @@ type unused struct {
 	Overdue bool // for longer than it is kept
 }
 
+// unattended lists the intermediate roles that are of no use, or are so otherwise than noted.
+func (e *Engine) unattended(ctx context.Context) ([]string, error) {
+	list, err := collect[unused](ctx, e.conn, unusedSQL, []string(nil), e.policy.PruneEmptyAfterSecs)
+	if err != nil {
+		return nil, fmt.Errorf("look for intermediate roles without use: %w", err)
+	}
+	var roles []string
+	for _, u := range list {
+		if !u.Used || u.Overdue || u.Holds == u.Marked {
+			roles = append(roles, u.Name)
+		}
+	}
+	return roles, nil
+}
+
 // prune drops the intermediate roles of the batch that nobody needs, and notes since when the others hold nothing.
 func (e *Engine) prune(ctx context.Context, a *applier, w work, s *state) error {
 	var intermediates []string
@@ -29,7 +41,7 @@ func (e *Engine) prune(ctx context.Context, a *applier, w work, s *state) error 
 			intermediates = append(intermediates, name)
 		}
 	}
-	if len(intermediates) == 0 {
+	if len(intermediates) == 0 || !w.prune && w.roles == nil && !s.mayBeUnused(a.done) {
 		return nil
 	}
 	list, err := collect[unused](ctx, a.tx, unusedSQL, intermediates, e.policy.PruneEmptyAfterSecs)
@@ -50,6 +62,23 @@ func (e *Engine) prune(ctx context.Context, a *applier, w work, s *state) error 
 		}
 	}
 	return nil
+}
+
+// mayBeUnused reports whether a pass over the queue can have changed of what use an intermediate role is.
+func (s *state) mayBeUnused(done []Step) bool {
+	for _, r := range s.roles {
+		if r.Withdrawn {
+			return true
+		}
+	}
+	for _, step := range done {
+		for _, effect := range step.Effects {
+			if effect.Revoked > 0 || s.roles[effect.Unit].Intermediate {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // dropUnused drops an intermediate role. Where that fails, because somebody hung something on it, the rest of the pass must not.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,179 +25,176 @@ func query(name string) string {
 
 var (
 	rolesSQL              = query("roles")
-	missingSQL            = query("missing")
+	kindsSQL              = query("kinds")
+	missingGrantsSQL      = query("missing_grants")
+	missingMembershipsSQL = query("missing_memberships")
+	missingOwnershipsSQL  = query("missing_ownerships")
 	surplusGrantsSQL      = query("surplus_grants")
 	surplusMembershipsSQL = query("surplus_memberships")
 	surplusOwnershipsSQL  = query("surplus_ownerships")
-	reachSQL              = query("reach")
-	involvedSQL           = query("involved")
-	keepersSQL            = query("keepers")
 )
 
+const pythonSQL = `select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%')`
+
+// scope is where differences are looked for.
+type scope struct {
+	units   []string
+	kinds   []string // of what is missing (Target.kind)
+	names   []string // only where rows have these names or patterns; nil: all
+	surplus bool     // also for what the roles have and should not
+	members bool     // also for members of intermediate roles that should not be, in the batch or outside
+	renamed bool     // also for objects that were renamed, which costs a look at every name in use
+	python  bool     // there are intermediate roles that the Python library made
+}
+
 // readRoles reads what the roles are and should be.
-func readRoles(ctx context.Context, tx pgx.Tx, names []string) (map[string]Role, error) {
-	list, err := collect[Role](ctx, tx, rolesSQL, names)
+func readRoles(ctx context.Context, q catalog.Querier, names []string) (map[string]Role, error) {
+	list, err := collect[Role](ctx, q, rolesSQL, names)
 	if err != nil {
 		return nil, fmt.Errorf("read roles: %w", err)
 	}
+	return byName(list), nil
+}
+
+func byName(list []Role) map[string]Role {
 	roles := make(map[string]Role, len(list))
 	for _, r := range list {
 		roles[r.Name] = r
 	}
-	return roles, nil
+	return roles
 }
 
-// readDrift reads how the roles differ from what is desired. With renamed, it looks for objects that were renamed, too;
-// with members, at all members of intermediate roles, also those outside the batch.
-func readDrift(ctx context.Context, tx pgx.Tx, server catalog.Server, roles map[string]Role, policy Policy, renamed, members bool) (*Drift, error) {
-	drift := &Drift{Roles: roles, Server: server}
-	units := keys(roles)
-
+// readScope reads the roles, and what kinds of things their rows ask for. It lets PostgreSQL plan for the batch at hand where
+// that is large; for a few roles the generic plan is right, and planning anew would take longer than all the rest.
+func readScope(ctx context.Context, tx pgx.Tx, units []string, w work) (map[string]Role, scope, error) {
+	plan := "set local plan_cache_mode = force_generic_plan"
+	if len(units) > 20 {
+		plan = "set local plan_cache_mode = force_custom_plan"
+	}
+	s := scope{units: units, names: w.names, members: w.members, renamed: w.renamed}
+	var list []Role
 	batch := &pgx.Batch{}
-	queue(batch, missingSQL, &drift.Missing, units)
-	// Nothing can be surplus where no row has gone, no role is exclusive and nothing was renamed. What intermediate roles were given besides
-	// is found when all is looked at.
-	surplus, memberships := renamed, renamed || members
-	for _, r := range roles {
-		surplus = surplus || r.Exclusive || r.Withdrawn || r.Intermediate && members
-		memberships = memberships || surplus || r.IntermediateMember
+	batch.Queue(plan)
+	queue(batch, rolesSQL, &list, units)
+	batch.Queue(kindsSQL, units, w.names).Query(func(rows pgx.Rows) (err error) {
+		s.kinds, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	batch.Queue(pythonSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.python) })
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, s, fmt.Errorf("read roles: %w", err)
 	}
-	if surplus {
-		queue(batch, surplusGrantsSQL, &drift.Grants, units, renamed)
-		queue(batch, surplusOwnershipsSQL, &drift.Ownerships, units, renamed)
+	// Nothing can be surplus where no row has gone, no role is exclusive and nothing was renamed. What somebody gave by hand to
+	// intermediate roles, or them to others, is found when all is looked at.
+	s.surplus = w.renamed
+	for _, r := range list {
+		s.surplus = s.surplus || r.Exclusive || r.Withdrawn || r.Intermediate && w.members
 	}
-	if memberships {
-		queue(batch, surplusMembershipsSQL, &drift.Memberships, units, renamed, members)
+	return byName(list), s, nil
+}
+
+// lacking is a row of the queries for what is missing.
+type lacking struct {
+	GrantIDs []int64
+	Roles    []string
+	Target
+}
+
+// readDifferences reads how what is should differ from what is.
+func readDifferences(ctx context.Context, tx pgx.Tx, s scope) (*Drift, error) {
+	d := &Drift{python: s.python}
+	missing := make([][]lacking, len(s.kinds))
+	batch := &pgx.Batch{}
+	for i, kind := range s.kinds {
+		sql, args := missingQuery(kind, s)
+		queue(batch, sql, &missing[i], args...)
+	}
+	if s.surplus {
+		queue(batch, surplusGrantsSQL, &d.Grants, s.units, s.renamed)
+		queue(batch, surplusOwnershipsSQL, &d.Ownerships, s.units, s.renamed)
+	}
+	if s.surplus || s.members {
+		queue(batch, surplusMembershipsSQL, &d.Memberships, s.units, s.renamed, s.members)
+	}
+	if batch.Len() == 0 {
+		return d, nil
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("read what differs: %w", err)
 	}
-	drift.splitRemembered()
-
-	var err error
-	if drift.Rights, err = catalog.ReadRights(ctx, tx, drift.concerned(policy)); err != nil {
-		return nil, err
+	for _, list := range missing {
+		d.addMissing(list)
 	}
-	if len(drift.Missing) > 0 {
-		known, err := names(ctx, tx, "select role_name from sync_roles.keepers where role_oid in (select oid from pg_catalog.pg_roles)")
-		if err != nil {
-			return nil, fmt.Errorf("read keepers: %w", err)
-		}
-		drift.KnownKeepers = asSet(known)
+	if s.python {
+		return d, d.dropPythonMembers(ctx, tx)
 	}
-	if drift.Invalid, err = readInvalid(ctx, tx, drift.Missing); err != nil {
-		return nil, err
-	}
-	if drift.Keepers, err = readKeepers(ctx, tx, drift.intermediates()); err != nil {
-		return nil, err
-	}
-	if drift.Reach, err = readReach(ctx, tx, drift.membershipTargets(), policy.AllowMembershipIn); err != nil {
-		return nil, err
-	}
-	return drift, nil
+	return d, nil
 }
 
-// splitRemembered moves the rows that are only about resolved_objects to where they belong.
-func (d *Drift) splitRemembered() {
-	missing := d.Missing[:0]
-	for _, m := range d.Missing {
-		if m.Privilege == "" {
-			d.Remember = append(d.Remember, Remembered{m.Role, m.object()})
-		} else {
-			missing = append(missing, m)
-		}
+// missingQuery is the query for what is missing of one kind.
+func missingQuery(kind string, s scope) (sql string, args []any) {
+	switch kind {
+	case "MEMBER":
+		return missingMembershipsSQL, []any{s.units, s.names}
+	case "OWNER":
+		return missingOwnershipsSQL, []any{s.units, s.names}
+	default:
+		return strings.ReplaceAll(missingGrantsSQL, ":'object_type'", literal(kind)), []any{s.units, s.names}
 	}
-	d.Missing = missing
 }
 
-// concerned lists the roles over which the plan may need rights.
-func (d *Drift) concerned(policy Policy) []catalog.OID {
-	set := map[catalog.OID]bool{}
+// addMissing tells apart what roles lack, and objects that are only to be remembered.
+func (d *Drift) addMissing(list []lacking) {
+	for i := range list {
+		target := &list[i].Target
+		for j, role := range list[i].Roles {
+			if target.Privilege == "" {
+				d.Remember = append(d.Remember, Remembered{role, target.object()})
+			} else {
+				d.Missing = append(d.Missing, Missing{Target: target, GrantID: list[i].GrantIDs[j], Role: role})
+			}
+		}
+	}
+}
+
+// add puts what was read about further roles together with the rest.
+func (d *Drift) add(more *Drift) {
+	d.Missing = append(d.Missing, more.Missing...)
+	d.Remember = append(d.Remember, more.Remember...)
+	d.Grants = append(d.Grants, more.Grants...)
+	d.Memberships = append(d.Memberships, more.Memberships...)
+	d.Ownerships = append(d.Ownerships, more.Ownerships...)
+}
+
+// scope is where the differences are: all that a plan for them can have changed.
+func (d *Drift) scope(w work) scope {
+	units, kinds, names := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, m := range d.Missing {
-		if !m.MayGrant || m.AskedPrivilege == "OWNER" {
-			set[m.Owner] = true
-		}
-		if m.AskedPrivilege == "MEMBER" {
-			set[m.OID] = true
-		}
-		set[m.IntermediateOID] = true
-		if m.AskedPrivilege == "OWNER" {
-			set[d.Roles[m.Role].OID] = true
-		}
+		units[m.Role], kinds[m.kind()], names[m.AskedName] = true, true, true
 	}
 	for _, s := range d.Grants {
-		set[s.Owner], set[s.Grantor] = true, true
+		units[s.Role], kinds[string(s.ObjectType)] = true, true
 	}
 	for _, s := range d.Memberships {
-		set[s.RoleOID], set[s.Grantor], set[s.MemberOID] = true, true, true
+		units[s.Unit] = true
 	}
 	for _, s := range d.Ownerships {
-		set[s.Owner] = true
+		units[s.Role], kinds["OWNER"] = true, true
 	}
-	for _, r := range d.Roles {
-		if len(alterations(r, policy)) > 0 || r.Intermediate {
-			set[r.OID] = true
-		}
+	s := scope{units: keys(units), kinds: keys(kinds), renamed: w.renamed, python: d.python, members: w.members && len(d.Memberships) > 0}
+	s.surplus = len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0
+	if !s.surplus { // what gives takes nothing away that other names ask for
+		s.names = few(keys(names))
 	}
-	delete(set, 0)
-	return keys(set)
+	return s
 }
 
-func (d *Drift) membershipTargets() []catalog.OID {
-	set := map[catalog.OID]bool{}
-	for _, m := range d.Missing {
-		if m.AskedPrivilege == "MEMBER" && m.OID != 0 {
-			set[m.OID] = true
-		}
+// few returns the names if looking for them alone is quicker than for all, and nil otherwise.
+func few(names []string) []string {
+	if len(names) > 100 {
+		return nil
 	}
-	return keys(set)
-}
-
-// intermediates lists the intermediate roles that the plan may give members to.
-func (d *Drift) intermediates() []catalog.OID {
-	set := map[catalog.OID]bool{}
-	for _, m := range d.Missing {
-		set[m.IntermediateOID] = true
-	}
-	delete(set, 0)
-	return keys(set)
-}
-
-func readKeepers(ctx context.Context, tx pgx.Tx, intermediates []catalog.OID) (map[catalog.OID]string, error) {
-	keepers := map[catalog.OID]string{}
-	if len(intermediates) == 0 {
-		return keepers, nil
-	}
-	type row struct {
-		OID    catalog.OID
-		Keeper string
-	}
-	list, err := collect[row](ctx, tx, keepersSQL, intermediates)
-	if err != nil {
-		return nil, fmt.Errorf("read keepers of intermediate roles: %w", err)
-	}
-	for _, r := range list {
-		keepers[r.OID] = r.Keeper
-	}
-	return keepers, nil
-}
-
-func readReach(ctx context.Context, tx pgx.Tx, targets []catalog.OID, allowed []string) (map[catalog.OID][]Reached, error) {
-	if len(targets) == 0 {
-		return nil, nil
-	}
-	if allowed == nil {
-		allowed = []string{}
-	}
-	list, err := collect[Reached](ctx, tx, reachSQL, targets, allowed)
-	if err != nil {
-		return nil, fmt.Errorf("read what memberships reach: %w", err)
-	}
-	reach := map[catalog.OID][]Reached{}
-	for _, r := range list {
-		reach[r.Start] = append(reach[r.Start], r)
-	}
-	return reach, nil
+	return names
 }
 
 func collect[T any](ctx context.Context, q catalog.Querier, sql string, args ...any) ([]T, error) {

@@ -29,40 +29,41 @@ func (r *Report) add(p *Pass) {
 // Pending serves the queue until it is empty.
 func (e *Engine) Pending(ctx context.Context, cause Cause) (*Report, error) {
 	report := &Report{}
-	if err := e.expand(ctx); err != nil {
-		return report, err
-	}
 	for {
 		before := report.Roles
 		if err := e.serve(ctx, work{cause: cause}, report); err != nil {
 			return report, err
 		}
-		if report.Roles == before {
-			return report, nil
+		if report.Roles > before {
+			continue
+		}
+		if more, err := e.expand(ctx); err != nil || !more {
+			return report, err
 		}
 	}
 }
 
-// expand turns requests for every role into requests for each.
-func (e *Engine) expand(ctx context.Context) error {
+// expand turns requests for every role into requests for each, if there are any.
+func (e *Engine) expand(ctx context.Context) (expanded bool, err error) {
 	var everybody bool
 	if err := e.conn.QueryRow(ctx, "select exists (select from sync_roles.pending where role_name is null)").Scan(&everybody); err != nil {
-		return fmt.Errorf("look at the queue: %w", err)
+		return false, fmt.Errorf("look at the queue: %w", err)
 	}
 	if !everybody {
-		return nil
+		return false, nil
 	}
-	return pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
-		_, err := desired.Expand(ctx, tx)
+	err = pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) (err error) {
+		expanded, err = desired.Expand(ctx, tx)
 		return err
 	})
+	return expanded, err
 }
 
 // maxAttempts is how often a pass is begun anew at once when somebody was in the way.
 const maxAttempts = 8
 
-// serve does one pass's work. When it fails it is tried again, then split until the role that cannot be served stands alone, whose
-// failure is recorded. An error means that nothing more can be done now: the connection, or the context, or the lock.
+// serve does one pass's work. When it fails it is tried again, then split until the role that cannot be served stands alone. What
+// PostgreSQL refuses to that one is a problem of its row; when that does not help either, its failure is recorded. An error means that nothing more can be done now: the connection, or the context, or the lock.
 func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 	var p *Pass
 	var err error
@@ -78,6 +79,10 @@ func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 		}
 		if errors.As(err, new(*lockError)) {
 			return e.recordLockFailure(ctx, w, err, report)
+		}
+		if len(p.roles) == 1 && !w.tolerant && SQLState(err) != "" && !worthRetrying(err) {
+			w.patient, w.tolerant = true, true
+			continue
 		}
 		if !worthRetrying(err) || attempt == maxAttempts || len(p.roles) > 1 && attempt == 2 {
 			break
@@ -176,11 +181,11 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 			}
 		}
 	}
-	attention, err := names(ctx, e.conn, attentionSQL, e.policy.PruneEmptyAfterSecs)
+	unattended, err := e.unattended(ctx)
 	if err != nil {
-		return drifted, fmt.Errorf("look for intermediate roles without use: %w", err)
+		return drifted, err
 	}
-	for chunk := range slices.Chunk(attention, batchSize) {
+	for chunk := range slices.Chunk(unattended, batchSize) {
 		w.roles = chunk
 		if err := e.serve(ctx, w, report); err != nil {
 			return drifted, err
@@ -222,7 +227,12 @@ func (e *Engine) glance(ctx context.Context, roles []string, w work) (seen glanc
 	if err := e.look(ctx, tx, slices.Clone(roles), w, s); err != nil {
 		return seen, err
 	}
-	for _, name := range roles {
+	if others := s.outside(); len(others) > 0 {
+		if err := e.look(ctx, tx, slices.Concat(roles, others), w, s); err != nil {
+			return seen, err
+		}
+	}
+	for _, name := range keys(s.roles) {
 		list := s.problems[name]
 		sortProblems(list)
 		seen.stuck = seen.stuck || slices.ContainsFunc(list, func(p Problem) bool { return p.Taking })
@@ -232,6 +242,21 @@ func (e *Engine) glance(ctx context.Context, roles []string, w work) (seen glanc
 		}
 	}
 	return seen, nil
+}
+
+// outside lists the roles outside of the batch that the plan is about: members of intermediate roles that should not be.
+func (s *state) outside() []string {
+	set := map[string]bool{}
+	for name := range s.plan.Touched {
+		set[name] = true
+	}
+	for name := range s.problems {
+		set[name] = true
+	}
+	for name := range s.roles {
+		delete(set, name)
+	}
+	return keys(set)
 }
 
 // knownInVain reports whether all there is to do for a role was done before and had no effect. It is tried again when somebody asks

@@ -14,7 +14,7 @@ const maxNames = 1000
 
 // cell is one privilege on one object for one role: what GRANT and REVOKE are made of.
 type cell struct {
-	object     catalog.Object
+	object     *catalog.Object
 	column     string
 	privilege  string
 	role       string
@@ -44,54 +44,68 @@ type target struct {
 	borrow     string
 }
 
+// acl is the ACL of an object, or of a column, as far as it is changed in one way.
+type acl struct {
+	class, oid catalog.OID
+	column     string
+	withOption bool
+	as, borrow string
+}
+
+// entry is one privilege for one role.
+type entry struct{ role, privilege string }
+
 // aclSteps turns cells into the fewest statements that rewrite each object's ACL once: first an object's grantees are put
-// together by what they get, then the objects that get the same.
-func aclSteps(v verb, cells []cell) []Step {
-	type entry struct {
-		object     catalog.Object
-		column     string
-		role       string
-		withOption bool
-		as, borrow string
-	}
-	privileges := map[entry][]string{}
+// together by what they get, then the objects that get the same, so many in one statement at most.
+func aclSteps(v verb, cells []cell, maxObjects int) []Step {
+	named := map[acl]*catalog.Object{}
+	entries := map[acl][]entry{}
 	for _, c := range cells {
-		e := entry{c.object, c.column, c.role, c.withOption, c.as, c.borrow}
-		if !slices.Contains(privileges[e], c.privilege) {
-			privileges[e] = append(privileges[e], c.privilege)
+		key := acl{c.object.Class, c.object.OID, c.column, c.withOption, c.as, c.borrow}
+		if _, ok := named[key]; !ok {
+			named[key] = c.object
 		}
+		entries[key] = append(entries[key], entry{c.role, c.privilege})
 	}
-
-	type list struct {
-		entry
-		privileges string
-	}
-	grantees := map[list][]string{}
-	for e, p := range privileges {
-		slices.Sort(p)
-		l := list{e, strings.Join(p, ", ")}
-		l.role = ""
-		grantees[l] = append(grantees[l], e.role)
-	}
-
 	objects := map[target][]catalog.Object{}
-	for l, roles := range grantees {
-		slices.Sort(roles)
-		for chunk := range slices.Chunk(roles, maxNames) {
-			t := target{l.object.Type, l.column, l.privileges, strings.Join(chunk, "\x00"), l.withOption, l.as, l.borrow}
-			objects[t] = append(objects[t], l.object)
+	for key, list := range entries {
+		for privileges, roles := range grantees(list) {
+			for chunk := range slices.Chunk(roles, maxNames) {
+				t := target{named[key].Type, key.column, privileges, strings.Join(chunk, "\x00"), key.withOption, key.as, key.borrow}
+				objects[t] = append(objects[t], *named[key])
+			}
 		}
 	}
 
 	var steps []Step
 	for t, list := range objects {
 		slices.SortFunc(list, func(a, b catalog.Object) int { return cmp.Compare(a.SQL(), b.SQL()) })
-		for chunk := range slices.Chunk(list, maxNames) {
+		for chunk := range slices.Chunk(list, maxObjects) {
 			steps = append(steps, aclStep(v, t, chunk))
 		}
 	}
 	slices.SortFunc(steps, func(a, b Step) int { return cmp.Or(cmp.Compare(a.As, b.As), cmp.Compare(a.SQL, b.SQL)) })
 	return steps
+}
+
+// grantees puts the roles that get the same privileges together, each list in order.
+func grantees(list []entry) map[string][]string {
+	slices.SortFunc(list, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.role, b.role), cmp.Compare(a.privilege, b.privilege))
+	})
+	list = slices.Compact(list)
+	roles := map[string][]string{}
+	for len(list) > 0 {
+		n := 1
+		privileges := list[0].privilege
+		for n < len(list) && list[n].role == list[0].role {
+			privileges += ", " + list[n].privilege
+			n++
+		}
+		roles[privileges] = append(roles[privileges], list[0].role)
+		list = list[n:]
+	}
+	return roles
 }
 
 func aclStep(v verb, t target, objects []catalog.Object) Step {

@@ -1,24 +1,30 @@
 -- The intermediate roles that rows of these roles use, or did before they were withdrawn, and those of which they are members.
 -- $1 text[]: names of roles
-WITH selectors AS MATERIALIZED (
-    SELECT DISTINCT g.object_type, g.object_name, g.privilege, coalesce(g.schema_name, '') AS schema_name, g.name_match, coalesce(g.column_name, '') AS column_name
-    FROM sync_roles.desired_grants AS g
-    WHERE g.role_name = ANY ($1) AND EXISTS (SELECT FROM sync_roles.intermediate_roles)
-    UNION
-    SELECT w.object_type, w.object_name, w.privilege, coalesce(w.schema_name, ''), w.name_match, coalesce(w.column_name, '')
-    FROM sync_roles.withdrawn AS w
-    WHERE w.role_name = ANY ($1) AND EXISTS (SELECT FROM sync_roles.intermediate_roles)
-)
+-- $2 text[]: only those that rows with these names or patterns use; NULL: all
 SELECT i.role_name
-FROM selectors AS s
+FROM (
+    SELECT g.object_type, g.object_name, g.privilege, g.schema_name, g.name_match, g.column_name
+    FROM sync_roles.desired_grants AS g
+    WHERE g.role_name = ANY ($1) AND ($2::text[] IS NULL OR g.object_name = ANY ($2)) AND EXISTS (SELECT FROM sync_roles.intermediate_roles)
+    UNION ALL
+    SELECT w.object_type, w.object_name, w.privilege, w.schema_name, w.name_match, w.column_name
+    FROM sync_roles.withdrawn AS w
+    WHERE w.role_name = ANY ($1)
+) AS s
 JOIN sync_roles.intermediate_roles AS i
     ON i.object_type = s.object_type AND i.object_name = s.object_name AND i.privilege = s.privilege
-    AND coalesce(i.schema_name, '') = s.schema_name AND i.name_match = s.name_match
-    AND coalesce(i.column_name, '') = s.column_name
+    AND coalesce(i.schema_name, '') = coalesce(s.schema_name, '') AND i.name_match = s.name_match
+    AND coalesce(i.column_name, '') = coalesce(s.column_name, '')
 UNION
 SELECT i.role_name
 FROM pg_catalog.pg_roles AS r
-JOIN sync_roles.memberships AS m ON m.member_oid = r.oid
+-- LATERAL with OFFSET 0: otherwise the planner may read all members of all intermediate roles first.
+CROSS JOIN LATERAL (
+    SELECT m.role_oid
+    FROM sync_roles.memberships AS m
+    WHERE m.member_oid = r.oid
+    OFFSET 0
+) AS m
 JOIN sync_roles.intermediate_roles AS i ON i.role_oid = m.role_oid
-WHERE r.rolname = ANY ($1)
+WHERE $2::text[] IS NULL AND r.rolname = ANY ($1::name[])
 ORDER BY 1;

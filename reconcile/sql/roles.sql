@@ -31,19 +31,24 @@ SELECT
     d.role_name IS NOT NULL OR EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = n.role_name) AS managed,
     coalesce(d.revoke_other <> '{}', false) AS exclusive,
     EXISTS (SELECT FROM sync_roles.withdrawn AS w WHERE w.role_name = n.role_name) AS withdrawn,
-    EXISTS (
-        SELECT
-        FROM sync_roles.memberships AS m
-        JOIN sync_roles.intermediate_roles AS i ON i.role_oid = m.role_oid
-        WHERE m.member_oid = r.oid
-    ) AS intermediate_member,
     coalesce(t.attempt, 0) AS failed_attempts,
     coalesce(a.outcome, '') AS last_outcome,
     coalesce(a.problems, '[]') AS last_problems
 FROM unnest($1::text[]) AS n (role_name)
-LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = n.role_name
+-- LATERAL with OFFSET 0 makes the planner look each name up by index.
+LEFT JOIN LATERAL (
+    SELECT r.*
+    FROM pg_catalog.pg_roles AS r
+    WHERE r.rolname = n.role_name COLLATE "C"
+    OFFSET 0
+) AS r ON true
 LEFT JOIN sync_roles.intermediate_roles AS i ON i.role_name = n.role_name
-LEFT JOIN pg_catalog.pg_roles AS renamed ON renamed.oid = i.role_oid AND r.oid IS NULL
+LEFT JOIN LATERAL (
+    SELECT r.rolname
+    FROM pg_catalog.pg_roles AS r
+    WHERE r.oid = i.role_oid
+    OFFSET 0
+) AS renamed ON r.oid IS NULL
 LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = n.role_name
 LEFT JOIN sync_roles.applied_passwords AS p ON p.role_oid = r.oid
 LEFT JOIN sync_roles.retries AS t ON t.role_name = n.role_name

@@ -44,48 +44,45 @@ python AS MATERIALIZED (
         OFFSET 0
     ) AS o
 ),
--- The members that rows give to intermediate roles. The registry is the small side of the join.
-rightful AS MATERIALIZED (
-    SELECT i.role_oid, r.oid AS member_oid
-    FROM sync_roles.desired_grants AS g
-    JOIN sync_roles.intermediate_roles AS i
-        ON i.object_type = g.object_type AND i.object_name = g.object_name AND i.privilege = g.privilege
-        AND coalesce(i.schema_name, '') = coalesce(g.schema_name, '') AND i.name_match = g.name_match
-        AND coalesce(i.column_name, '') = coalesce(g.column_name, '')
-    JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
-    WHERE g.role_name = ANY ($1) AND g.direct IS NOT TRUE AND NOT g.grantable
+-- LATERAL with OFFSET 0: otherwise the planner may read all memberships, or pair all roles with all roles first.
+joined AS MATERIALIZED (
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name AS member_name, h.role_name AS unit
+    FROM held AS h
     UNION ALL
-    SELECT i.role_oid, r.oid AS member_oid
-    FROM sync_roles.desired_grants AS g
-    JOIN sync_roles.intermediate_roles AS i
-        ON i.object_type = g.object_type AND i.object_name = g.object_name AND i.privilege = g.privilege
-        AND coalesce(i.schema_name, '') = coalesce(g.schema_name, '') AND i.name_match = g.name_match
-        AND coalesce(i.column_name, '') = coalesce(g.column_name, '')
-    JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
-    WHERE $3 AND g.direct IS NOT TRUE AND NOT g.grantable
+    -- Members of intermediate roles of the batch that are not in it themselves.
+    SELECT m.role_oid, m.member_oid, m.grantor_oid, u.rolname::text, NULL
+    FROM batch AS b
+    CROSS JOIN LATERAL (
+        SELECT m.role_oid, m.member_oid, m.grantor_oid
+        FROM sync_roles.memberships AS m
+        WHERE m.role_oid = b.member_oid
+        OFFSET 0
+    ) AS m
+    CROSS JOIN LATERAL (
+        SELECT u.rolname
+        FROM pg_catalog.pg_roles AS u
+        WHERE u.oid = m.member_oid
+        OFFSET 0
+    ) AS u
+    WHERE $3 AND b.intermediate AND u.rolname <> current_user
+        AND NOT EXISTS (SELECT FROM batch AS me WHERE me.member_oid = m.member_oid)
 ),
 surplus AS MATERIALIZED (
-    -- An intermediate role of ours without a row for its selector, or with more options than it needs.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name AS unit
-    FROM held AS h
-    JOIN sync_roles.intermediate_roles AS i ON i.role_oid = h.role_oid
-    WHERE NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = h.member_oid)
-        AND NOT EXISTS (SELECT FROM rightful AS f WHERE f.role_oid = h.role_oid AND f.member_oid = h.member_oid)
-    UNION
-    -- Whoever else is a member of an intermediate role of the batch.
-    SELECT m.role_oid, m.member_oid, m.grantor_oid,
-        CASE
-            WHEN EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = u.rolname) THEN u.rolname::text
-            ELSE b.role_name
-        END
-    FROM batch AS b
-    JOIN sync_roles.intermediate_roles AS i ON i.role_oid = b.member_oid
-    JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid
-    JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
-    WHERE $3 AND u.rolname <> current_user
-        AND NOT EXISTS (SELECT FROM batch AS me WHERE me.member_oid = m.member_oid)
-        AND NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = m.member_oid)
-        AND NOT EXISTS (SELECT FROM rightful AS f WHERE f.role_oid = m.role_oid AND f.member_oid = m.member_oid)
+    -- Members of an intermediate role of ours without a row for its selector.
+    SELECT j.role_oid, j.member_oid, j.grantor_oid,
+        coalesce(j.unit, (SELECT g.role_name FROM sync_roles.desired_grants AS g WHERE g.role_name = j.member_name LIMIT 1), i.role_name) AS unit
+    FROM joined AS j
+    JOIN sync_roles.intermediate_roles AS i ON i.role_oid = j.role_oid
+    WHERE NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = j.member_oid)
+        AND (
+            SELECT true
+            FROM sync_roles.desired_grants AS g
+            WHERE g.role_name = j.member_name AND g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
+                AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
+                AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
+                AND g.direct IS NOT TRUE AND NOT g.grantable
+            LIMIT 1
+        ) IS NULL
     UNION
     -- What a MEMBER row gave that is gone.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name

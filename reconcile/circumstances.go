@@ -1,0 +1,165 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+var (
+	reachSQL         = query("reach")
+	keepersSQL       = query("keepers")
+	pythonMembersSQL = query("python_members")
+)
+
+// readCircumstances reads what deciding about a drift takes.
+func (d *Drift) readCircumstances(ctx context.Context, tx pgx.Tx, policy Policy) error {
+	var err error
+	if d.Rights, err = catalog.ReadRights(ctx, tx, d.concerned(policy)); err != nil {
+		return err
+	}
+	if len(d.Missing) == 0 {
+		return nil
+	}
+	if usesKeepers(d.Server) {
+		known, err := names(ctx, tx, "select role_name from sync_roles.keepers where role_oid in (select oid from pg_catalog.pg_roles)")
+		if err != nil {
+			return fmt.Errorf("read keepers: %w", err)
+		}
+		d.KnownKeepers = asSet(known)
+	}
+	if d.Keepers, err = readKeepers(ctx, tx, d.intermediates()); err != nil {
+		return err
+	}
+	d.Reach, err = readReach(ctx, tx, d.membershipTargets(), policy.AllowMembershipIn)
+	return err
+}
+
+// concerned lists the roles over which the plan may need rights.
+func (d *Drift) concerned(policy Policy) []catalog.OID {
+	set := map[catalog.OID]bool{}
+	for _, m := range d.Missing {
+		if !m.MayGrant || m.AskedPrivilege == "OWNER" {
+			set[m.Owner] = true
+		}
+		if m.AskedPrivilege == "MEMBER" {
+			set[m.OID] = true
+		}
+		set[m.IntermediateOID] = true
+		if m.AskedPrivilege == "OWNER" {
+			set[d.Roles[m.Role].OID] = true
+		}
+	}
+	for _, s := range d.Grants {
+		set[s.Owner], set[s.Grantor] = true, true
+	}
+	for _, s := range d.Memberships {
+		set[s.RoleOID], set[s.Grantor], set[s.MemberOID] = true, true, true
+	}
+	for _, s := range d.Ownerships {
+		set[s.Owner] = true
+	}
+	for _, r := range d.Roles {
+		if len(alterations(r, policy)) > 0 {
+			set[r.OID] = true
+		}
+	}
+	delete(set, 0)
+	return keys(set)
+}
+
+func (d *Drift) membershipTargets() []catalog.OID {
+	set := map[catalog.OID]bool{}
+	for _, m := range d.Missing {
+		if m.AskedPrivilege == "MEMBER" && m.OID != 0 {
+			set[m.OID] = true
+		}
+	}
+	return keys(set)
+}
+
+// intermediates lists the intermediate roles that the plan may give members to.
+func (d *Drift) intermediates() []catalog.OID {
+	set := map[catalog.OID]bool{}
+	for _, m := range d.Missing {
+		set[m.IntermediateOID] = true
+	}
+	delete(set, 0)
+	return keys(set)
+}
+
+func readKeepers(ctx context.Context, tx pgx.Tx, intermediates []catalog.OID) (map[catalog.OID]string, error) {
+	keepers := map[catalog.OID]string{}
+	if len(intermediates) == 0 {
+		return keepers, nil
+	}
+	type row struct {
+		OID    catalog.OID
+		Keeper string
+	}
+	list, err := collect[row](ctx, tx, keepersSQL, intermediates)
+	if err != nil {
+		return nil, fmt.Errorf("read keepers of intermediate roles: %w", err)
+	}
+	for _, r := range list {
+		keepers[r.OID] = r.Keeper
+	}
+	return keepers, nil
+}
+
+func readReach(ctx context.Context, tx pgx.Tx, targets []catalog.OID, allowed []string) (map[catalog.OID][]Reached, error) {
+	if len(targets) == 0 {
+		return nil, nil
+	}
+	if allowed == nil {
+		allowed = []string{}
+	}
+	list, err := collect[Reached](ctx, tx, reachSQL, targets, allowed)
+	if err != nil {
+		return nil, fmt.Errorf("read what memberships reach: %w", err)
+	}
+	reach := map[catalog.OID][]Reached{}
+	for _, r := range list {
+		reach[r.Start] = append(reach[r.Start], r)
+	}
+	return reach, nil
+}
+
+// dropPythonMembers takes out of the drift what roles have through intermediate roles that the Python library made.
+func (d *Drift) dropPythonMembers(ctx context.Context, tx pgx.Tx) error {
+	type held struct {
+		Role       string
+		Class, OID catalog.OID
+		Privilege  string
+	}
+	roles := map[string]bool{}
+	for _, m := range d.Missing {
+		if m.throughMembership() {
+			roles[m.Role] = true
+		}
+	}
+	if len(roles) == 0 {
+		return nil
+	}
+	list, err := collect[held](ctx, tx, pythonMembersSQL, keys(roles))
+	if err != nil {
+		return fmt.Errorf("read memberships in the Python library's intermediate roles: %w", err)
+	}
+	has := make(map[held]bool, len(list))
+	for _, h := range list {
+		has[h] = true
+	}
+	if len(has) > 0 {
+		d.Missing = slices.DeleteFunc(d.Missing, func(m Missing) bool { return m.throughMembership() && has[held{m.Role, m.Class, m.OID, m.Privilege}] })
+	}
+	return nil
+}
+
+// throughMembership reports whether a membership in an intermediate role can be what the row asks for.
+func (t *Target) throughMembership() bool {
+	return (t.Direct == nil || !*t.Direct) && !t.Grantable && t.ColumnName == "" && t.OID != 0
+}

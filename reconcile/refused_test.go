@@ -1,0 +1,68 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
+
+// What PostgreSQL refuses for a reason that nobody foresaw, here an event trigger, keeps neither the role's other rows nor its
+// neighbours from being served, and is done when the reason is gone.
+func TestRefusedByPostgreSQL(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"GRANT", "REVOKE"} {
+		t.Run(word, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			alice, bob := f.user(t, "alice"), f.user(t, "bob")
+			refuse := func() {
+				f.Exec(t, fmt.Sprintf(`
+					create function public.refuse() returns event_trigger language plpgsql as $$
+					begin
+						if current_query() like '%%%s%%costs%%' then raise 'not on costs'; end if;
+					end $$;
+					create event trigger %s on ddl_command_start when tag in ('GRANT', 'REVOKE') execute function public.refuse()`, word, f.Prefix+"refuse"))
+			}
+			insert := func() []int64 {
+				return []int64{
+					f.insert(t, alice, "SELECT", "table", "app", "costs"), f.insert(t, alice, "SELECT", "table", "app", "sales"),
+					f.insert(t, bob, "SELECT", "table", "app", "sales"),
+				}
+			}
+			if word == "GRANT" {
+				refuse()
+				insert()
+				f.pending(t)
+				f.cannot(t, alice, "select from app.costs")
+				f.can(t, alice, "select from app.sales")
+				f.can(t, bob, "select from app.sales")
+			} else {
+				ids := insert()
+				f.pending(t)
+				refuse()
+				f.delete(t, ids...)
+				f.pending(t)
+				f.can(t, alice, "select from app.costs")
+				f.cannot(t, alice, "select from app.sales")
+				f.cannot(t, bob, "select from app.sales")
+			}
+			last := f.last(t, alice)
+			if last.Outcome != string(reconcile.Blocked) || len(last.Problems) != 1 || !strings.Contains(last.Problems[0].Reason, "not on costs") {
+				t.Errorf("the audit says: %v", last)
+			}
+			f.outcome(t, bob, reconcile.Applied)
+
+			f.Exec(t, "drop event trigger "+f.Prefix+"refuse")
+			f.rescan(t)
+			if word == "GRANT" {
+				f.can(t, alice, "select from app.costs")
+			} else {
+				f.cannot(t, alice, "select from app.costs")
+			}
+			f.outcome(t, alice, reconcile.Applied)
+			f.quiet(t)
+		})
+	}
+}
