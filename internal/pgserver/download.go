@@ -84,6 +84,14 @@ func (l locator) fetchOnce(ctx context.Context, dir string, progress io.Writer) 
 // the current user, which fails for root; so it is given a data folder that it cannot accept ("/." cannot be removed),
 // and stops at that, right after unpacking. What tells success is whether the programs are there.
 func fetch(repository, temp, dir string) error {
+	logs := libraryLogs()
+	defer func() {
+		for log := range libraryLogs() {
+			if !logs[log] {
+				_ = os.Remove(log)
+			}
+		}
+	}()
 	err := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(downloadVersion).
 		BinaryRepositoryURL(repository).
@@ -101,6 +109,18 @@ func fetch(repository, temp, dir string) error {
 		return statErr
 	}
 	return nil
+}
+
+// libraryLogs lists the empty log files of the library, which leaves one behind.
+func libraryLogs() map[string]bool {
+	logs := map[string]bool{}
+	files, _ := filepath.Glob(filepath.Join(os.TempDir(), "embedded_postgres_log*"))
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.Size() == 0 {
+			logs[file] = true
+		}
+	}
+	return logs
 }
 
 // openToAll lets every user read what our umask may have closed.
