@@ -23,4 +23,4 @@ SELECT p.start, r.oid, r.rolname,
     END AS privileged
 FROM reach AS p
 JOIN pg_catalog.pg_roles AS r ON r.oid = p.oid
-ORDER BY 1, 3;
+ORDER BY 1, r.rolname <> current_user, 3;
