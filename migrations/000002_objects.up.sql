@@ -84,13 +84,20 @@ COMMENT ON FUNCTION sync_roles.adapt_to_server() IS 'Makes the views over catalo
 
 SELECT sync_roles.adapt_to_server();
 
+-- aclexplode unpacks a compressed ACL anew for each entry (aclexplode in acl.c), which makes a long one slow.
+CREATE FUNCTION sync_roles.unpacked(acl aclitem[]) RETURNS aclitem[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT array_cat(acl, '{}') $$;
+
+COMMENT ON FUNCTION sync_roles.unpacked(aclitem[]) IS 'The same ACL, so that aclexplode reads it in time linear to its length.';
+
 -- A NULL ACL in a catalog means the default, which acldefault gives. (Only roles have none.)
 -- Schemas that are PostgreSQL's or this project's are left out, so that nothing in them can be granted through rows or revoked as "other".
 -- Names stay of type name, so that comparing them can use the catalogs' indexes.
 CREATE VIEW sync_roles.objects AS
 SELECT 'table'::text AS object_type, 'pg_catalog.pg_class'::regclass::oid AS class_oid, c.oid AS object_oid,
     n.nspname AS schema_name, c.relname AS object_name, NULL::text AS signature,
-    c.relowner AS owner, coalesce(c.relacl, acldefault('r', c.relowner)) AS acl
+    c.relowner AS owner, sync_roles.unpacked(coalesce(c.relacl, acldefault('r', c.relowner))) AS acl
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -98,7 +105,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
 UNION ALL
 SELECT 'sequence', 'pg_catalog.pg_class'::regclass::oid, c.oid,
     n.nspname, c.relname, NULL,
-    c.relowner, coalesce(c.relacl, acldefault('s', c.relowner))
+    c.relowner, sync_roles.unpacked(coalesce(c.relacl, acldefault('s', c.relowner)))
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind = 'S'
@@ -110,7 +117,7 @@ SELECT 'routine', 'pg_catalog.pg_proc'::regclass::oid, p.oid,
         SELECT coalesce(string_agg(format_type(a.type, NULL), ', ' ORDER BY a.position), '')
         FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, position)
     ) || ')',
-    p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+    p.proowner, sync_roles.unpacked(coalesce(p.proacl, acldefault('f', p.proowner)))
 FROM pg_catalog.pg_proc AS p
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname <> ALL ('{pg_catalog,information_schema,sync_roles}') AND NOT starts_with(n.nspname::text, 'pg_')
@@ -118,7 +125,7 @@ UNION ALL
 -- Not the row types of tables, nor arrays: they have no privileges of their own.
 SELECT 'type', 'pg_catalog.pg_type'::regclass::oid, t.oid,
     n.nspname, t.typname, NULL,
-    t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+    t.typowner, sync_roles.unpacked(coalesce(t.typacl, acldefault('T', t.typowner)))
 FROM pg_catalog.pg_type AS t
 JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid
@@ -128,46 +135,46 @@ WHERE (t.typrelid = 0 OR c.relkind = 'c')
 UNION ALL
 SELECT 'schema', 'pg_catalog.pg_namespace'::regclass::oid, n.oid,
     ''::name, n.nspname, NULL,
-    n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+    n.nspowner, sync_roles.unpacked(coalesce(n.nspacl, acldefault('n', n.nspowner)))
 FROM pg_catalog.pg_namespace AS n
 WHERE n.nspname <> ALL ('{pg_catalog,information_schema,sync_roles}') AND NOT starts_with(n.nspname::text, 'pg_')
 UNION ALL
 SELECT 'database', 'pg_catalog.pg_database'::regclass::oid, d.oid,
     ''::name, d.datname, NULL,
-    d.datdba, coalesce(d.datacl, acldefault('d', d.datdba))
+    d.datdba, sync_roles.unpacked(coalesce(d.datacl, acldefault('d', d.datdba)))
 FROM pg_catalog.pg_database AS d
 UNION ALL
 -- Privileges cannot be granted on untrusted languages.
 SELECT 'language', 'pg_catalog.pg_language'::regclass::oid, l.oid,
     ''::name, l.lanname, NULL,
-    l.lanowner, coalesce(l.lanacl, acldefault('l', l.lanowner))
+    l.lanowner, sync_roles.unpacked(coalesce(l.lanacl, acldefault('l', l.lanowner)))
 FROM pg_catalog.pg_language AS l
 WHERE l.lanpltrusted
 UNION ALL
 SELECT 'foreign_data_wrapper', 'pg_catalog.pg_foreign_data_wrapper'::regclass::oid, w.oid,
     ''::name, w.fdwname, NULL,
-    w.fdwowner, coalesce(w.fdwacl, acldefault('F', w.fdwowner))
+    w.fdwowner, sync_roles.unpacked(coalesce(w.fdwacl, acldefault('F', w.fdwowner)))
 FROM pg_catalog.pg_foreign_data_wrapper AS w
 UNION ALL
 SELECT 'foreign_server', 'pg_catalog.pg_foreign_server'::regclass::oid, s.oid,
     ''::name, s.srvname, NULL,
-    s.srvowner, coalesce(s.srvacl, acldefault('S', s.srvowner))
+    s.srvowner, sync_roles.unpacked(coalesce(s.srvacl, acldefault('S', s.srvowner)))
 FROM pg_catalog.pg_foreign_server AS s
 UNION ALL
 SELECT 'tablespace', 'pg_catalog.pg_tablespace'::regclass::oid, t.oid,
     ''::name, t.spcname, NULL,
-    t.spcowner, coalesce(t.spcacl, acldefault('t', t.spcowner))
+    t.spcowner, sync_roles.unpacked(coalesce(t.spcacl, acldefault('t', t.spcowner)))
 FROM pg_catalog.pg_tablespace AS t
 UNION ALL
 -- A parameter belongs to nobody: the bootstrap superuser is the grantor.
 SELECT 'parameter', to_regclass('pg_catalog.pg_parameter_acl')::oid, p.oid,
     ''::name, p.name, NULL,
-    10::oid, p.acl
+    10::oid, sync_roles.unpacked(p.acl)
 FROM sync_roles.parameters AS p
 UNION ALL
 SELECT 'large_object', 'pg_catalog.pg_largeobject'::regclass::oid, l.oid,
     ''::name, l.oid::text::name, NULL,
-    l.lomowner, coalesce(l.lomacl, acldefault('L', l.lomowner))
+    l.lomowner, sync_roles.unpacked(coalesce(l.lomacl, acldefault('L', l.lomowner)))
 FROM pg_catalog.pg_largeobject_metadata AS l
 UNION ALL
 SELECT 'role', 'pg_catalog.pg_authid'::regclass::oid, r.oid,

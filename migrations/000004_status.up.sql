@@ -147,7 +147,7 @@ CROSS JOIN LATERAL (
                 WHEN 'MEMBER' THEN EXISTS (SELECT FROM sync_roles.memberships AS m WHERE m.role_oid = o.object_oid AND m.member_oid = r.oid AND m.set_option)
                 ELSE g.direct IS NOT FALSE AND EXISTS (
                     SELECT
-                    FROM aclexplode(CASE WHEN g.column_name IS NULL THEN o.acl ELSE c.attacl END) AS a
+                    FROM aclexplode(CASE WHEN g.column_name IS NULL THEN o.acl ELSE sync_roles.unpacked(c.attacl) END) AS a
                     WHERE a.grantee = CASE WHEN g.role_name = 'public' THEN 0 ELSE r.oid END AND a.privilege_type = p.privilege AND (a.is_grantable OR NOT g.grantable)
                 )
             END AS direct,
@@ -208,7 +208,7 @@ entries AS (
     SELECT o.object_type, o.schema_name, o.object_name::text, c.attname::text, o.owner, a.grantor, a.grantee, a.privilege_type, a.is_grantable
     FROM sync_roles.objects AS o
     JOIN pg_catalog.pg_attribute AS c ON c.attrelid = o.object_oid AND c.attacl IS NOT NULL AND NOT c.attisdropped
-    CROSS JOIN LATERAL aclexplode(c.attacl) AS a
+    CROSS JOIN LATERAL aclexplode(sync_roles.unpacked(c.attacl)) AS a
     WHERE o.object_type = 'table'
 )
 SELECT h.role_name, e.privilege_type AS privilege, e.object_type, nullif(e.schema_name, '')::text AS schema_name, e.object_name, e.column_name,

@@ -29,5 +29,5 @@ CROSS JOIN LATERAL (
     WHERE o.class_oid = d.classid AND o.object_oid = d.objid
     OFFSET 0
 ) AS o
-CROSS JOIN LATERAL aclexplode(c.attacl) AS a
+CROSS JOIN LATERAL aclexplode(sync_roles.unpacked(c.attacl)) AS a
 WHERE r.rolname = $1 AND a.grantee = r.oid;

@@ -49,7 +49,7 @@ found AS MATERIALIZED (
 ),
 targets AS MATERIALIZED (
     SELECT row_number() OVER () AS target, f.*, i.role_oid AS intermediate_oid,
-        CASE WHEN f.column_name = '' THEN f.object_acl ELSE c.attacl END AS acl,
+        CASE WHEN f.column_name = '' THEN f.object_acl ELSE sync_roles.unpacked(c.attacl) END AS acl,
         f.column_name <> '' AND f.object_oid IS NOT NULL AND c.attnum IS NULL AS column_missing,
         coalesce(p.privilege, f.privilege) AS one_privilege,
         p.privilege IS NOT NULL AS known -- to this server; makeaclitem fails on others

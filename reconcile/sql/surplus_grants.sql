@@ -137,7 +137,7 @@ entries AS MATERIALIZED (
     SELECT o.object_type, o.class_oid, o.object_oid, c.attname, a.grantor, a.grantee, a.privilege_type, a.is_grantable
     FROM objects AS o
     JOIN pg_catalog.pg_attribute AS c ON c.attrelid = o.object_oid AND c.attacl IS NOT NULL AND NOT c.attisdropped
-    CROSS JOIN LATERAL aclexplode(c.attacl) AS a
+    CROSS JOIN LATERAL aclexplode(sync_roles.unpacked(c.attacl)) AS a
     WHERE o.object_type = 'table'
 ),
 held AS (
