@@ -154,9 +154,17 @@ func TestRolesInherit(t *testing.T) {
 	f.is(t, true, "rolinherit from pg_roles where rolname = $1", x)
 	f.can(t, x, "select from app.sales")
 
+	f.write(t, "update sync_roles.desired_roles set inherit = false where role_name = $1", x)
+	f.pending(t)
+	f.quiet(t)
+	f.cannot(t, x, "select from app.sales")
+	f.can(t, x, "set local role "+g+"; select from app.sales")
+
 	f.write(t, "update sync_roles.desired_roles set inherit = null where role_name = $1", x)
 	f.pending(t)
 	f.Exec(t, "alter role "+x+" inherit")
+	f.rescan(t)
+	f.can(t, x, "select from app.sales")
 	f.quiet(t)
 	f.is(t, true, "rolinherit from pg_roles where rolname = $1", x)
 }

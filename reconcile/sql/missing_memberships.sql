@@ -67,7 +67,8 @@ WHERE (
     SELECT true
     FROM sync_roles.memberships AS m
     WHERE m.role_oid = f.oid AND m.member_oid = f.member_oid AND m.set_option
-        AND (m.inherit_option OR NOT f.inherit)
+        -- Since 16 each membership has an option of its own, which a change of the role's attribute leaves as it is.
+        AND m.inherit_option = f.inherit
         AND (m.admin_option OR NOT f.grantable)
     LIMIT 1
 ) IS NULL
