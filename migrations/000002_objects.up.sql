@@ -87,7 +87,7 @@ SELECT sync_roles.adapt_to_server();
 -- aclexplode unpacks a compressed ACL anew for each entry (aclexplode in acl.c), which makes a long one slow.
 CREATE FUNCTION sync_roles.unpacked(acl aclitem[]) RETURNS aclitem[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$ SELECT array_cat(acl, '{}') $$;
+AS $$ SELECT array_cat(acl, NULL) $$;
 
 COMMENT ON FUNCTION sync_roles.unpacked(aclitem[]) IS 'The same ACL, so that aclexplode reads it in time linear to its length.';
 
