@@ -137,6 +137,7 @@ type SurplusGrant struct {
 	Rival      bool // PostgreSQL may take us for another grantor than the owner
 	Dependents string
 	NoUsage    bool
+	OptionOnly bool // the privilege is desired, its grant option is not
 }
 
 func (s SurplusGrant) object() catalog.Object {
@@ -152,6 +153,7 @@ type SurplusMembership struct {
 	MemberName string
 	Grantor    catalog.OID
 	Dependents string
+	OptionOnly bool // the membership is desired, its ADMIN option is not
 }
 
 // SurplusOwnership is an object that a role owns and should not. (sql/surplus_ownerships.sql)

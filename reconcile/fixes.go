@@ -21,6 +21,9 @@ func revokeFix(grantor string, s SurplusGrant) string {
 	if s.ColumnName != "" {
 		what += " (" + catalog.Quote(s.ColumnName) + ")"
 	}
+	if s.OptionOnly {
+		what = "GRANT OPTION FOR " + what
+	}
 	sql := fmt.Sprintf("REVOKE %s ON %s %s FROM %s", what, keywords.Grant, s.object().SQL(), catalog.Grantee(s.Role))
 	if grantor != "" {
 		sql = fmt.Sprintf("SET ROLE %s; %s; RESET ROLE", catalog.Quote(grantor), sql)

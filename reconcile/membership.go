@@ -77,16 +77,21 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		return
 	}
 	server := c.drift.Server
-	left := link{role: s.RoleName, member: s.MemberName, unit: s.Unit}
+	left := link{role: s.RoleName, option: s.OptionOnly, member: s.MemberName, unit: s.Unit}
 	grantor := c.drift.Rights[s.Grantor]
 	admin := c.drift.Rights[s.RoleOID].Admin
+	revoke := "REVOKE "
+	if s.OptionOnly {
+		revoke += "ADMIN OPTION FOR "
+	}
+	revoke += catalog.Quote(s.RoleName) + " FROM " + catalog.Quote(s.MemberName)
 	switch {
 	case s.Dependents != "":
 		c.blockedMembership(s, fmt.Sprintf("%s are members by its ADMIN option, and would lose that too", s.Dependents), "")
 		return
 	case !server.MembershipOptions() && (server.Superuser || admin):
 	case !server.MembershipOptions():
-		c.blockedMembership(s, "the daemon has no ADMIN option on the role", fmt.Sprintf("REVOKE %s FROM %s", catalog.Quote(s.RoleName), catalog.Quote(s.MemberName)))
+		c.blockedMembership(s, "the daemon has no ADMIN option on the role", revoke)
 		return
 	case s.Grantor == server.RoleOID || server.Superuser || grantor.Usage:
 		left.tail = " GRANTED BY " + catalog.Quote(grantor.Name)
@@ -104,7 +109,7 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		return
 	default:
 		c.blockedMembership(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name),
-			fmt.Sprintf("REVOKE %s FROM %s GRANTED BY %s", catalog.Quote(s.RoleName), catalog.Quote(s.MemberName), catalog.Quote(grantor.Name)))
+			revoke+" GRANTED BY "+catalog.Quote(grantor.Name))
 		return
 	}
 	c.touched[s.Unit] = true

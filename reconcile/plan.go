@@ -245,13 +245,13 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 		return
 	}
 	object := s.object()
-	taken := cell{object: &object, column: s.ColumnName, privilege: s.Privilege, role: s.Role}
+	taken := cell{object: &object, column: s.ColumnName, privilege: s.Privilege, role: s.Role, withOption: s.OptionOnly}
 	owner, grantor := c.drift.Rights[s.Owner], c.drift.Rights[s.Grantor]
 	server := c.drift.Server
 	own := s.Grantor == s.Owner
 	switch {
 	case s.Dependents != "":
-		c.cannotTake(s, fmt.Sprintf("%s hold it by this role's grant option, and would lose it too", s.Dependents), "")
+		c.cannotTake(s, fmt.Sprintf("%s hold it by this role's grant option, and would lose it", s.Dependents), "")
 		return
 	case s.NoUsage && !server.Superuser && !canBorrow(owner):
 		c.cannotTake(s, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.object()),

@@ -18,7 +18,7 @@ type cell struct {
 	column     string
 	privilege  string
 	role       string
-	withOption bool
+	withOption bool   // the grant option too; in a REVOKE, it alone
 	as         string // act as this role
 	borrow     string // borrow this role's privileges
 }
@@ -118,6 +118,9 @@ func aclStep(v verb, t target, objects []catalog.Object) Step {
 	for i, o := range objects {
 		names[i] = o.SQL()
 	}
+	if v == revoke && t.withOption {
+		what = "GRANT OPTION FOR " + what
+	}
 	head := fmt.Sprintf("%s %s ON %s %s %s ", v.word, what, keywords.Grant, strings.Join(names, ", "), v.preposition)
 	tail := ""
 	if v == grant && t.withOption {
@@ -147,6 +150,7 @@ func aclStep(v verb, t target, objects []catalog.Object) Step {
 // link is one membership to be given or taken.
 type link struct {
 	role   string // the role whose member somebody is
+	option bool   // in a REVOKE: only the ADMIN option
 	member string
 	unit   string // whose audit row it belongs to
 	tail   string // WITH …, GRANTED BY …
@@ -157,10 +161,13 @@ type link struct {
 // membershipSteps turns links into one statement for each granted role: since PostgreSQL 16 its cost is by granted role,
 // not by member.
 func membershipSteps(v verb, links []link) []Step {
-	type target struct{ role, tail, as, borrow string }
+	type target struct {
+		role, tail, as, borrow string
+		option                 bool
+	}
 	members := map[target][]link{}
 	for _, l := range links {
-		t := target{l.role, l.tail, l.as, l.borrow}
+		t := target{l.role, l.tail, l.as, l.borrow, l.option}
 		members[t] = append(members[t], l)
 	}
 	var steps []Step
@@ -168,7 +175,11 @@ func membershipSteps(v verb, links []link) []Step {
 		slices.SortFunc(list, func(a, b link) int { return cmp.Compare(a.member, b.member) })
 		list = slices.CompactFunc(list, func(a, b link) bool { return a.member == b.member })
 		for chunk := range slices.Chunk(list, maxNames) {
-			head := fmt.Sprintf("%s %s %s ", v.word, catalog.Quote(t.role), v.preposition)
+			what := catalog.Quote(t.role)
+			if t.option {
+				what = "ADMIN OPTION FOR " + what
+			}
+			head := fmt.Sprintf("%s %s %s ", v.word, what, v.preposition)
 			step := Step{As: t.as}
 			if t.borrow != "" {
 				step.Borrow = []string{t.borrow}

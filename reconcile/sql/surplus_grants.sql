@@ -19,7 +19,7 @@ WITH batch AS MATERIALIZED (
 ),
 withdrawn AS MATERIALIZED (
     SELECT b.role_name, b.grantee, p.privilege, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match,
-        coalesce(w.column_name, '') AS column_name
+        coalesce(w.column_name, '') AS column_name, w.grantable
     FROM sync_roles.withdrawn AS w
     JOIN batch AS b ON b.role_name = w.role_name
     CROSS JOIN LATERAL unnest(
@@ -80,13 +80,13 @@ renamed AS (
     ) AS o
     WHERE $2 AND (o.schema_name <> r.schema_name OR o.object_name <> r.object_name)
 ),
--- privilege '' stands for every privilege
+-- privilege '' stands for every privilege; with option, the grant option alone may be surplus
 candidates AS (
-    SELECT w.role_name, w.grantee, w.privilege, w.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn' AS reason
+    SELECT w.role_name, w.grantee, w.privilege, w.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn' AS reason, w.grantable AS option
     FROM withdrawn AS w
     JOIN withdrawn_objects AS o USING (object_type, schema_name, object_name, name_match)
     UNION
-    SELECT b.role_name, b.grantee, p.privilege, coalesce(g.column_name, ''), r.object_type, r.class_oid, r.object_oid, 'renamed'
+    SELECT b.role_name, b.grantee, p.privilege, coalesce(g.column_name, ''), r.object_type, r.class_oid, r.object_oid, 'renamed', false
     FROM renamed AS r
     JOIN sync_roles.desired_grants AS g
         ON g.object_type = r.object_type AND coalesce(g.schema_name, '') = r.schema_name
@@ -97,7 +97,7 @@ candidates AS (
     ) AS p (privilege)
     WHERE g.privilege NOT IN ('OWNER', 'MEMBER')
     UNION
-    SELECT b.role_name, b.grantee, '', '', o.object_type, d.classid, d.objid, 'other'
+    SELECT b.role_name, b.grantee, '', '', o.object_type, d.classid, d.objid, 'other', true
     FROM batch AS b
     JOIN pg_catalog.pg_shdepend AS d
         ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = b.grantee AND d.deptype = 'a'
@@ -112,7 +112,7 @@ candidates AS (
         AND (d.dbid <> 0 OR o.object_type <> 'database' OR d.objid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
     UNION
     -- pg_shdepend does not know PUBLIC.
-    SELECT b.role_name, b.grantee, '', '', o.object_type, o.class_oid, o.object_oid, 'other'
+    SELECT b.role_name, b.grantee, '', '', o.object_type, o.class_oid, o.object_oid, 'other', true
     FROM batch AS b
     CROSS JOIN sync_roles.objects AS o
     WHERE b.grantee = 0 AND b.revoke_other <> '{}'
@@ -141,59 +141,80 @@ entries AS MATERIALIZED (
     WHERE o.object_type = 'table'
 ),
 held AS (
-    SELECT DISTINCT c.role_name, c.grantee, e.privilege, e.column_name::text, e.is_grantable, e.grantor, e.object_type, e.class_oid, e.object_oid,
-        c.reason = 'other' AS other
+    SELECT c.role_name, c.grantee, e.privilege, e.column_name::text, e.is_grantable, e.grantor, e.object_type, e.class_oid, e.object_oid,
+        bool_and(c.reason = 'other') AS other, bool_or(c.option AND e.is_grantable) AS option
     FROM candidates AS c
     JOIN entries AS e
         ON e.class_oid = c.class_oid AND e.object_oid = c.object_oid AND e.object_type = c.object_type AND e.grantee = c.grantee
     WHERE c.privilege = '' OR e.privilege = c.privilege AND e.column_name = c.column_name
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+),
+judged AS MATERIALIZED (
+    SELECT h.*, o.schema_name, o.object_name, o.signature, o.owner
+    FROM held AS h
+    JOIN objects AS o USING (object_type, class_oid, object_oid)
+    JOIN batch AS b ON b.grantee = h.grantee
+    WHERE
+        -- What an owner holds on its own objects is implied by owning them.
+        h.grantee <> o.owner
+        AND (NOT h.other OR (
+            (
+                'all' = ANY (b.revoke_other)
+                OR CASE WHEN h.object_type IN ('foreign_data_wrapper', 'foreign_server', 'database', 'schema', 'table', 'sequence', 'routine', 'type', 'language', 'tablespace', 'parameter', 'large_object')
+                    THEN h.object_type || 's' END = ANY (b.revoke_other)
+                OR h.object_type = 'table' AND h.privilege = 'SELECT' AND 'table_selects' = ANY (b.revoke_other)
+                OR h.object_type = 'schema' AND h.privilege = 'USAGE' AND 'schema_usage' = ANY (b.revoke_other)
+            )
+            AND NOT o.schema_name = ANY (b.preserved)
+        ))
+),
+surplus AS (
+    SELECT j.*, false AS option_only
+    FROM judged AS j
+    WHERE NOT EXISTS (
+            SELECT
+            FROM sync_roles.desired_holdings AS g
+            WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
+                AND g.schema_name = j.schema_name AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature]) AND g.name_match = 'exact'
+                AND g.column_name = j.column_name AND g.direct IS NOT FALSE
+        )
+        AND NOT EXISTS (
+            SELECT
+            FROM sync_roles.desired_holdings AS g
+            WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
+                AND g.schema_name = j.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(j.object_name, g.object_name, g.name_match)
+                AND g.column_name = j.column_name AND g.direct IS NOT FALSE
+        )
+    UNION ALL
+    -- The privilege is desired, its grant option is not.
+    SELECT j.*, true
+    FROM judged AS j
+    CROSS JOIN LATERAL (
+        SELECT bool_or(g.grantable) AS grantable
+        FROM sync_roles.desired_holdings AS g
+        WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
+            AND g.schema_name = j.schema_name AND (g.object_name = j.signature OR sync_roles.name_matches(j.object_name, g.object_name, g.name_match))
+            AND g.column_name = j.column_name AND g.direct IS NOT FALSE
+    ) AS g
+    WHERE j.option AND NOT g.grantable
 )
-SELECT h.role_name, h.grantee AS grantee_oid, h.privilege, h.column_name, h.is_grantable AS grantable, h.grantor AS grantor_oid, h.object_type, h.class_oid, h.object_oid,
-    o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid, bool_and(h.other) AS other,
+SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_grantable AS grantable, s.grantor AS grantor_oid, s.object_type, s.class_oid, s.object_oid,
+    s.schema_name::text, s.object_name::text, coalesce(s.signature, '') AS signature, s.owner AS owner_oid, s.other,
     -- Whoever has the grant option besides the owner: PostgreSQL may take us for that role when it looks for the grantor (select_best_grantor in acl.c).
     EXISTS (
         SELECT
         FROM entries AS e
-        WHERE e.class_oid = h.class_oid AND e.object_oid = h.object_oid AND e.column_name = h.column_name AND e.privilege = h.privilege
-            AND e.is_grantable AND e.grantee NOT IN (0, o.owner) AND pg_has_role(e.grantee, 'USAGE')
+        WHERE e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
+            AND e.is_grantable AND e.grantee NOT IN (0, s.owner) AND pg_has_role(e.grantee, 'USAGE')
     ) AS rival_option,
     -- Who holds it from this grantee: PostgreSQL does not revoke under them.
-    CASE WHEN h.is_grantable THEN coalesce((
+    CASE WHEN s.is_grantable THEN coalesce((
         SELECT string_agg(DISTINCT coalesce(r.rolname::text, 'PUBLIC'), ', ')
         FROM entries AS e
         LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.grantee
-        WHERE e.class_oid = h.class_oid AND e.object_oid = h.object_oid AND e.column_name = h.column_name AND e.privilege = h.privilege
-            AND e.grantor = h.grantee
+        WHERE e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
+            AND e.grantor = s.grantee
     ), '') ELSE '' END AS dependents,
-    o.schema_name <> '' AND NOT has_schema_privilege(o.schema_name::text, 'USAGE') AS no_usage
-FROM held AS h
-JOIN objects AS o USING (object_type, class_oid, object_oid)
-JOIN batch AS b ON b.grantee = h.grantee
-WHERE
-    -- What an owner holds on its own objects is implied by owning them.
-    h.grantee <> o.owner
-    AND (NOT h.other OR (
-        (
-            'all' = ANY (b.revoke_other)
-            OR CASE WHEN h.object_type IN ('foreign_data_wrapper', 'foreign_server', 'database', 'schema', 'table', 'sequence', 'routine', 'type', 'language', 'tablespace', 'parameter', 'large_object')
-                THEN h.object_type || 's' END = ANY (b.revoke_other)
-            OR h.object_type = 'table' AND h.privilege = 'SELECT' AND 'table_selects' = ANY (b.revoke_other)
-            OR h.object_type = 'schema' AND h.privilege = 'USAGE' AND 'schema_usage' = ANY (b.revoke_other)
-        )
-        AND NOT o.schema_name = ANY (b.preserved)
-    ))
-    AND NOT EXISTS (
-        SELECT
-        FROM sync_roles.desired_holdings AS g
-        WHERE g.role_name = h.role_name AND g.object_type = h.object_type AND g.privilege = ANY (ARRAY[h.privilege, 'ALL'])
-            AND g.schema_name = o.schema_name AND g.object_name = ANY (ARRAY[o.object_name::text, o.signature]) AND g.name_match = 'exact'
-            AND g.column_name = h.column_name AND g.direct IS NOT FALSE
-    )
-    AND NOT EXISTS (
-        SELECT
-        FROM sync_roles.desired_holdings AS g
-        WHERE g.role_name = h.role_name AND g.object_type = h.object_type AND g.privilege = ANY (ARRAY[h.privilege, 'ALL'])
-            AND g.schema_name = o.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
-            AND g.column_name = h.column_name AND g.direct IS NOT FALSE
-    )
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, o.schema_name;
+    s.schema_name <> '' AND NOT has_schema_privilege(s.schema_name::text, 'USAGE') AS no_usage,
+    s.option_only
+FROM surplus AS s;

@@ -17,7 +17,7 @@ held AS MATERIALIZED (
     JOIN sync_roles.memberships AS m ON m.member_oid = b.member_oid
 ),
 withdrawn AS MATERIALIZED (
-    SELECT w.role_name, w.object_name, w.name_match
+    SELECT w.role_name, w.object_name, w.name_match, w.grantable
     FROM sync_roles.withdrawn AS w
     WHERE w.role_name = ANY ($1) AND w.privilege = 'MEMBER'
 ),
@@ -67,10 +67,12 @@ joined AS MATERIALIZED (
     WHERE $3 AND b.intermediate AND u.rolname <> current_user
         AND NOT EXISTS (SELECT FROM batch AS me WHERE me.member_oid = m.member_oid)
 ),
+-- With option, the ADMIN option alone may be surplus.
 surplus AS MATERIALIZED (
     -- Members of an intermediate role of ours without a row for its selector.
     SELECT j.role_oid, j.member_oid, j.grantor_oid,
-        coalesce(j.unit, (SELECT g.role_name FROM sync_roles.desired_grants AS g WHERE g.role_name = j.member_name LIMIT 1), i.role_name) AS unit
+        coalesce(j.unit, (SELECT g.role_name FROM sync_roles.desired_grants AS g WHERE g.role_name = j.member_name LIMIT 1), i.role_name) AS unit,
+        false AS option
     FROM joined AS j
     JOIN sync_roles.intermediate_roles AS i ON i.role_oid = j.role_oid
     WHERE NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = j.member_oid)
@@ -85,7 +87,7 @@ surplus AS MATERIALIZED (
         ) IS NULL
     UNION
     -- What a MEMBER row gave that is gone.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, w.grantable AND h.admin_option
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN withdrawn AS w ON w.role_name = h.role_name
@@ -94,7 +96,7 @@ surplus AS MATERIALIZED (
         OR sync_roles.name_matches(o.object_name, w.object_name, w.name_match)
     UNION
     -- What a MEMBER row gave in a role that has another name now.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = h.role_oid AND o.object_name <> r.rolname
@@ -104,7 +106,7 @@ surplus AS MATERIALIZED (
     UNION
     -- What exclusive roles have besides. Intermediate roles of other databases, known by the OID in their name, are not looked at;
     -- neither is the ADMIN that PostgreSQL (16 and later) gives whoever creates a role, which only a superuser can take away.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, h.admin_option
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     WHERE h.revoke_other && '{all,role_memberships}'
@@ -126,7 +128,7 @@ surplus AS MATERIALIZED (
         AND NOT (h.grantor_oid = 10 AND h.admin_option AND NOT h.inherit_option AND NOT h.set_option)
     UNION
     -- Intermediate roles of the Python library whose one privilege was taken away, or that an exclusive role has besides.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
     FROM held AS h
     JOIN python AS p USING (role_oid, member_oid)
     WHERE (
@@ -174,14 +176,20 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
                 FROM sync_roles.memberships AS a
                 WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option AND a.grantor_oid <> s.grantor_oid
             )
-    ), '') ELSE '' END AS dependents
-FROM surplus AS s
+    ), '') ELSE '' END AS dependents,
+    d.asked AS option_only
+FROM (
+    SELECT s.role_oid, s.member_oid, s.grantor_oid, s.unit, bool_or(s.option) AS option
+    FROM surplus AS s
+    GROUP BY 1, 2, 3, 4
+) AS s
 -- LATERAL with OFFSET 0: otherwise the planner may pair all roles with all roles first.
 CROSS JOIN LATERAL (SELECT r.rolname FROM pg_catalog.pg_roles AS r WHERE r.oid = s.role_oid OFFSET 0) AS r
 CROSS JOIN LATERAL (SELECT u.rolname FROM pg_catalog.pg_roles AS u WHERE u.oid = s.member_oid OFFSET 0) AS u
-WHERE NOT EXISTS (
-    SELECT
+CROSS JOIN LATERAL (
+    SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable
     FROM sync_roles.desired_grants AS g
     WHERE g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
         AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
-);
+) AS d
+WHERE NOT d.asked OR s.option AND NOT d.grantable;
