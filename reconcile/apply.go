@@ -98,7 +98,7 @@ func (a *applier) try(ctx context.Context, s Step) error {
 		return a.exec(ctx, "RELEASE SAVEPOINT try")
 	}
 	var refusal *pgconn.PgError
-	if worthRetrying(err) || !errors.As(err, &refusal) {
+	if inTheWay(err) || !errors.As(err, &refusal) {
 		return err
 	}
 	if a.refused == nil {

@@ -97,9 +97,6 @@ func refusedAttributes(r Role, policy Policy) []Problem {
 			})
 		}
 	}
-	if r.DesiredSettings {
-		list = append(list, Problem{Kind: Refused, Privilege: "SETTINGS", Object: "role " + r.Name, Reason: "settings are not applied by this version of pg-sync-roles"})
-	}
 	return list
 }
 

@@ -64,7 +64,7 @@ func (d *Drift) concerned(policy Policy) []catalog.OID {
 		set[s.Owner] = true
 	}
 	for _, r := range d.Roles {
-		if len(alterations(r, policy)) > 0 {
+		if settings, _ := settingChanges(r); len(settings) > 0 || len(alterations(r, policy)) > 0 {
 			set[r.OID] = true
 		}
 	}

@@ -23,16 +23,24 @@ func isConcurrentUpdate(err error) bool {
 // worthRetrying reports whether the same pass, begun anew, may succeed at once: somebody else was in the way, or took away
 // what was just read.
 func worthRetrying(err error) bool {
-	if isConcurrentUpdate(err) {
+	if inTheWay(err) {
 		return true
 	}
 	switch SQLState(err) {
-	case "40001", "40P01", "55P03", // serialization, deadlock, lock_timeout
-		"42710", "42P06", "42P07", // it exists by now
+	case "42710", "42P06", "42P07", // it exists by now
 		"42704", "42P01", "3F000", "42883": // it is gone by now
 		return true
 	}
 	return false
+}
+
+// inTheWay reports whether somebody else was, who is going to be out of it.
+func inTheWay(err error) bool {
+	switch SQLState(err) {
+	case "40001", "40P01", "55P03": // serialization, deadlock, lock_timeout
+		return true
+	}
+	return isConcurrentUpdate(err)
 }
 
 // needsRights reports whether trying again is of no use until somebody changes something.

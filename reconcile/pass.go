@@ -354,7 +354,7 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 
 // lookAgain reads anew where there were differences, and decides. Where there were none, nothing was done.
 func (e *Engine) lookAgain(ctx context.Context, tx pgx.Tx, w work, s *state) (err error) {
-	if s.drift == nil || s.plan.preparing() {
+	if s.drift == nil || s.plan.preparing() || s.drift.settingsDiffer() {
 		return e.look(ctx, tx, keys(s.roles), w, s)
 	}
 	s.problems = problems{}

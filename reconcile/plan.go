@@ -15,7 +15,7 @@ type Plan struct {
 	Intermediates []Step // intermediate roles that do not exist yet; after the changes of owner, which may make them needless
 	Ownerships    []ownershipChange
 	Touched       map[string]bool // the roles for which there is something to do
-	Grants        []Step
+	Grants        []Step          // and settings
 	Revokes       []Step
 	Rebuild       []rebuild // intermediate roles with members that only a new role gets rid of
 	Remember      []Remembered
@@ -59,6 +59,7 @@ func Decide(d *Drift, policy Policy) *Plan {
 	for _, s := range d.Ownerships {
 		c.surplusOwnership(s)
 	}
+	c.settings = c.settingSteps()
 	return c.plan()
 }
 
@@ -82,6 +83,7 @@ type decision struct {
 	give, take       []cell
 	join, leave      []link
 	ownerships       []ownershipChange
+	settings         []Step
 	founding         map[string]Step // by what is founded
 	foundingRoles    map[string]Step // intermediate roles, and what they take
 	foundingIntermed []string
@@ -110,6 +112,7 @@ func (c *decision) plan() *Plan {
 		objects = 1
 	}
 	p.Grants = append(aclSteps(grant, c.give, objects), membershipSteps(grant, c.join)...)
+	p.Grants = append(p.Grants, c.settings...)
 	p.Revokes = append(aclSteps(revoke, c.take, objects), membershipSteps(revoke, c.leave)...)
 	return p
 }

@@ -80,7 +80,7 @@ func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 		if errors.As(err, new(*lockError)) {
 			return e.recordLockFailure(ctx, w, err, report)
 		}
-		if len(p.roles) == 1 && !w.tolerant && SQLState(err) != "" && !worthRetrying(err) {
+		if len(p.roles) == 1 && !w.tolerant && SQLState(err) != "" && (!worthRetrying(err) || attempt == maxAttempts-1) {
 			w.patient, w.tolerant = true, true
 			continue
 		}

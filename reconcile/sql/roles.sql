@@ -27,7 +27,12 @@ SELECT
         WHEN encode(sha256(convert_to(d.password_verifier, 'UTF8')), 'hex') IS DISTINCT FROM p.fingerprint
             THEN d.password_verifier
     END AS desired_password_verifier,
-    d.settings IS NOT NULL AS desired_settings,
+    d.settings AS desired_settings,
+    coalesce((
+        SELECT s.setconfig
+        FROM pg_catalog.pg_db_role_setting AS s
+        WHERE s.setrole = r.oid AND s.setdatabase = (SELECT b.oid FROM pg_catalog.pg_database AS b WHERE b.datname = current_database())
+    ), '{}') AS settings,
     d.role_name IS NOT NULL OR EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = n.role_name) AS managed,
     coalesce(d.revoke_other <> '{}', false) AS exclusive,
     EXISTS (SELECT FROM sync_roles.withdrawn AS w WHERE w.role_name = n.role_name) AS withdrawn,
