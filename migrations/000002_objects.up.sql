@@ -63,15 +63,16 @@ BEGIN
 
     IF version >= 15 THEN
         CREATE OR REPLACE VIEW sync_roles.parameters AS
-        SELECT p.oid, p.parname::name AS name, p.paracl AS acl
-        FROM pg_catalog.pg_parameter_acl AS p;
+        SELECT coalesce(p.oid, 0::oid) AS oid, coalesce(p.parname, lower(s.name))::name AS name, coalesce(p.paracl, acldefault('p', 10)) AS acl
+        FROM pg_catalog.pg_settings AS s
+        FULL JOIN pg_catalog.pg_parameter_acl AS p ON p.parname = lower(s.name);
     ELSE
         CREATE OR REPLACE VIEW sync_roles.parameters AS
         SELECT NULL::oid AS oid, NULL::name AS name, NULL::aclitem[] AS acl
         WHERE false;
     END IF;
-    COMMENT ON VIEW sync_roles.parameters IS 'Configuration parameters on which privileges were granted (PostgreSQL 15 and later).';
-    COMMENT ON COLUMN sync_roles.parameters.oid IS 'pg_parameter_acl.oid';
+    COMMENT ON VIEW sync_roles.parameters IS 'Configuration parameters (PostgreSQL 15 and later): those that this role may see, and all on which privileges were granted.';
+    COMMENT ON COLUMN sync_roles.parameters.oid IS 'pg_parameter_acl.oid; 0 while no privilege was ever granted on it, and so it is not listed there';
     COMMENT ON COLUMN sync_roles.parameters.name IS 'The parameter.';
     COMMENT ON COLUMN sync_roles.parameters.acl IS 'pg_parameter_acl.paracl';
 

@@ -88,6 +88,8 @@ BEGIN
         WHEN name_match = 'exact' AND object_type = 'large_object'
             AND CASE WHEN object_name ~ '^[1-9][0-9]{0,9}$' THEN object_name::bigint > 4294967295 ELSE true END THEN
             format('object_name %s is not the OID of a large object: a number from 1 to 4294967295 is allowed', quote_literal(object_name))
+        WHEN name_match = 'exact' AND object_type = 'parameter' AND object_name <> lower(object_name) THEN
+            format('object_name %s has upper case: PostgreSQL lists parameters in lower case, here %s', quote_literal(object_name), quote_literal(lower(object_name)))
         WHEN name_match = 'exact' AND object_type = 'routine' AND sync_roles.name_problem('object_name', split_part(object_name, '(', 1)) IS NOT NULL THEN
             sync_roles.name_problem('object_name', split_part(object_name, '(', 1))
         WHEN name_match = 'exact' AND object_type <> 'routine' AND sync_roles.name_problem('object_name', object_name) IS NOT NULL THEN

@@ -47,7 +47,7 @@ type Role struct {
 	LastProblems   []Problem
 }
 
-// Target is what a desired grant comes to: one privilege on one object; with OID 0, on nothing yet. Roles that lack the same
+// Target is what a desired grant comes to: one privilege on one object; without ObjectName, on nothing yet. Roles that lack the same
 // share it. (sql/missing_grants.sql)
 type Target struct {
 	Privilege       string
@@ -87,11 +87,14 @@ func (t *Target) kind() string {
 
 func (t *Target) object() catalog.Object {
 	o := catalog.Object{Type: t.ObjectType, Class: t.Class, OID: t.OID, Schema: t.SchemaName, Name: t.ObjectName, Signature: t.Signature, Owner: t.Owner}
-	if t.OID == 0 {
+	if !t.exists() {
 		o.Name = t.AskedName
 	}
 	return o
 }
+
+// exists reports whether there is such an object. A parameter on which nothing was ever granted has no OID.
+func (t *Target) exists() bool { return t.ObjectName != "" }
 
 // shared is the one copy of the object for all roles that lack the same.
 func (t *Target) shared() *catalog.Object {

@@ -66,7 +66,7 @@ func Decide(d *Drift, policy Policy) *Plan {
 // compareMissing orders by object, then by role.
 func compareMissing(a, b Missing) int {
 	if a.Target != b.Target {
-		if c := cmp.Or(cmp.Compare(a.OID, b.OID), cmp.Compare(a.Class, b.Class), cmp.Compare(a.AskedName, b.AskedName), cmp.Compare(a.Privilege, b.Privilege)); c != 0 {
+		if c := cmp.Or(cmp.Compare(a.OID, b.OID), cmp.Compare(a.Class, b.Class), cmp.Compare(a.ObjectName, b.ObjectName), cmp.Compare(a.AskedName, b.AskedName), cmp.Compare(a.Privilege, b.Privilege)); c != 0 {
 			return c
 		}
 	}
@@ -133,7 +133,7 @@ func (c *decision) missing(m Missing) {
 	case c.protected[m.Role]:
 	case m.GrantID != 0 && m.Refused != "":
 		c.problems.add(m.Role, m.problem(Refused, m.Refused, ""))
-	case m.OID == 0:
+	case !m.exists():
 		c.absent(m)
 	case m.ColumnMissing:
 		c.problems.add(m.Role, m.problem(Waiting, fmt.Sprintf("%s has no column %q yet", m.object(), m.ColumnName), ""))

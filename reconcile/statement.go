@@ -47,6 +47,7 @@ type target struct {
 // acl is the ACL of an object, or of a column, as far as it is changed in one way.
 type acl struct {
 	class, oid catalog.OID
+	name       string // where it has no OID
 	column     string
 	withOption bool
 	as, borrow string
@@ -61,7 +62,10 @@ func aclSteps(v verb, cells []cell, maxObjects int) []Step {
 	named := map[acl]*catalog.Object{}
 	entries := map[acl][]entry{}
 	for _, c := range cells {
-		key := acl{c.object.Class, c.object.OID, c.column, c.withOption, c.as, c.borrow}
+		key := acl{c.object.Class, c.object.OID, "", c.column, c.withOption, c.as, c.borrow}
+		if key.oid == 0 {
+			key.name = c.object.Name
+		}
 		if _, ok := named[key]; !ok {
 			named[key] = c.object
 		}

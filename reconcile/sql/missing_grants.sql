@@ -157,7 +157,7 @@ UNION ALL
 SELECT '{0}', f.role_names[1:1], '', '', :'object_type', f.schema_name, f.object_name, f.name_match, '', NULL, false, 0,
     f.class_oid, f.object_oid, f.found_name, coalesce(f.signature, ''), coalesce(f.owner, 0), 0, 0, false, false, false, false, ''
 FROM found AS f
-WHERE f.object_oid IS NOT NULL
+WHERE f.object_oid <> 0 -- as a parameter without privileges has
     AND (
         SELECT true
         FROM sync_roles.resolved_objects AS r

@@ -1,0 +1,42 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
+
+// A parameter on which nothing was ever granted is not in pg_parameter_acl. A superuser grants on it all the same; a daemon that is none says what it
+// lacks.
+func TestParameterWithoutPrivileges(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if f.Version < 15 {
+		t.Skip("before 15 there are no privileges on parameters")
+	}
+	alice, bob := f.user(t, "alice"), f.user(t, "bob")
+	has := func(parameter string) string {
+		return fmt.Sprintf(raiseUnless, "has_parameter_privilege('"+parameter+"', 'SET')")
+	}
+	id := f.insert(t, alice, "SET", "parameter", "", "log_lock_waits")
+	f.insert(t, bob, "SELECT", "table", "app", "sales")
+	f.pending(t)
+	f.cannot(t, alice, has("log_lock_waits"))
+	last := f.last(t, alice)
+	if last.Outcome != string(reconcile.Blocked) || len(last.Problems) != 1 || !strings.Contains(last.Problems[0].Fix, "GRANT SET ON PARAMETER") {
+		t.Fatalf("the audit says: %v", last)
+	}
+	f.Exec(t, last.Problems[0].Fix)
+	f.rescan(t)
+	f.can(t, alice, has("log_lock_waits"))
+	f.cannot(t, bob, has("log_lock_waits"))
+	f.quiet(t)
+
+	f.delete(t, id)
+	f.pending(t)
+	f.cannot(t, alice, has("log_lock_waits"))
+	f.quiet(t)
+	f.Exec(t, "revoke set on parameter log_lock_waits from "+f.Daemon+" cascade")
+}
