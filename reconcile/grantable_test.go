@@ -9,7 +9,7 @@ import (
 )
 
 // grantableCases are rows with an option, and what tells that a login has it.
-func grantableCases(f *fixture, t *testing.T) map[string]struct {
+func (f *fixture) grantableCases(t *testing.T) map[string]struct {
 	row       row
 	use, pass string
 } {
@@ -37,7 +37,7 @@ func TestGrantableOptionAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			c := grantableCases(f, t)[name]
+			c := f.grantableCases(t)[name]
 			alice, bob := f.user(t, "alice"), f.user(t, "bob")
 			f.asOwner(t, "grant select on app.sales to "+bob+" with grant option")
 			c.row.grantable = true
@@ -89,7 +89,7 @@ func TestGrantableDependents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			c := grantableCases(f, t)[name]
+			c := f.grantableCases(t)[name]
 			if name == "member" && f.Version < 16 {
 				t.Skip("before 16, a membership does not depend on its grantor's")
 			}

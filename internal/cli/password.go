@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+	"github.com/xdg-go/scram"
+	"golang.org/x/term"
+)
+
+func passwordCommand() *cobra.Command {
+	var c connection
+	cmd := &cobra.Command{
+		Use:   "password ROLE",
+		Short: "Set a role's password, of which only a SCRAM verifier is stored",
+		Long: `password asks for a password, twice on a terminal, otherwise as one line of standard input, and writes its SCRAM-SHA-256
+verifier into sync_roles.desired_roles. The password itself leaves this process in no way; the next pass gives the role the verifier.
+
+To take a role's password away: UPDATE sync_roles.desired_roles SET password_verifier = '' WHERE role_name = 'ROLE'`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := c.config()
+			if err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			conn, err := pgx.ConnectConfig(ctx, config)
+			if err != nil {
+				return explained(err)
+			}
+			defer func() { _ = conn.Close(ctx) }()
+			// Before anybody types a password for nothing.
+			if err := mayHavePassword(ctx, conn, args[0]); err != nil {
+				return err
+			}
+			password, err := readPassword(cmd.InOrStdin(), cmd.ErrOrStderr(), args[0])
+			if err != nil {
+				return err
+			}
+			verifier, err := scramVerifier(password)
+			if err != nil {
+				return err
+			}
+			if _, err := conn.Exec(ctx, `
+				insert into sync_roles.desired_roles (role_name, password_verifier) values ($1, $2)
+				on conflict (role_name) do update set password_verifier = excluded.password_verifier`, args[0], verifier); err != nil {
+				return fmt.Errorf("write the verifier for role %q: %w", args[0], err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Role %q gets this password with the next pass.\n", args[0])
+			return err
+		},
+	}
+	c.flags(cmd)
+	return cmd
+}
+
+// mayHavePassword refuses a name that may be a slip: the row would make a role of it.
+func mayHavePassword(ctx context.Context, conn *pgx.Conn, role string) error {
+	var installed, known bool
+	if err := conn.QueryRow(ctx, "select to_regclass('sync_roles.desired_roles') is not null").Scan(&installed); err != nil {
+		return fmt.Errorf("look for schema sync_roles: %w", err)
+	}
+	if !installed {
+		return fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", conn.Config().Database)
+	}
+	err := conn.QueryRow(ctx, `
+		select exists (select from pg_catalog.pg_roles where rolname = $1)
+			or exists (select from sync_roles.desired_roles where role_name = $1)
+			or exists (select from sync_roles.desired_grants where role_name = $1)`, role).Scan(&known)
+	if err != nil {
+		return fmt.Errorf("look for role %q: %w", role, err)
+	}
+	if !known {
+		return fmt.Errorf("role %q neither exists nor has a row in sync_roles.desired_roles or desired_grants: write one first", role)
+	}
+	return nil
+}
+
+// readPassword asks twice on a terminal, and reads one line elsewhere.
+func readPassword(in io.Reader, prompt io.Writer, role string) (string, error) {
+	file, ok := in.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		line, err := bufio.NewReader(in).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read the password from standard input: %w", err)
+		}
+		return notEmpty(strings.TrimRight(line, "\r\n"))
+	}
+	ask := func(text string) (string, error) {
+		_, _ = fmt.Fprint(prompt, text)
+		password, err := term.ReadPassword(int(file.Fd()))
+		_, _ = fmt.Fprintln(prompt)
+		return string(password), err
+	}
+	first, err := ask(fmt.Sprintf("Password for role %s: ", role))
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	second, err := ask("Again: ")
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	if first != second {
+		return "", errors.New("the two passwords differ: nothing was changed")
+	}
+	return notEmpty(first)
+}
+
+func notEmpty(password string) (string, error) {
+	if password == "" {
+		return "", errors.New("the password is empty: nothing was changed")
+	}
+	return password, nil
+}
+
+// scramIterations is PostgreSQL's scram_iterations, which clients are used to.
+const scramIterations = 4096
+
+// scramVerifier is what PostgreSQL stores for a password (src/common/scram-common.c, scram_build_secret).
+func scramVerifier(password string) (string, error) {
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // it never fails
+	client, err := scram.SHA256.NewClient("", password, "")
+	if err != nil {
+		return "", fmt.Errorf("prepare the password (RFC 4013, SASLprep): %w", err)
+	}
+	keys, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: scramIterations})
+	if err != nil {
+		return "", fmt.Errorf("make a verifier of the password: %w", err)
+	}
+	text := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, text(salt), text(keys.StoredKey), text(keys.ServerKey)), nil
+}
