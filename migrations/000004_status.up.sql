@@ -65,6 +65,14 @@ COMMENT ON COLUMN sync_roles.role_status.next_retry_at IS 'When a failed role is
 COMMENT ON COLUMN sync_roles.role_status.pending_since IS 'Since when a request for it is in the queue.';
 
 CREATE VIEW sync_roles.grant_status AS
+-- Apart, and read only where there are any: what may cost much for each row makes PostgreSQL compile the query first, for seconds.
+WITH python AS MATERIALIZED (
+    SELECT m.member_oid, i.class_oid, i.object_oid, i.privilege, min(l.rolname)::text AS role_name
+    FROM sync_roles.python_intermediate_roles AS i
+    JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.inherit_option
+    JOIN pg_catalog.pg_roles AS l ON l.oid = i.role_oid
+    GROUP BY 1, 2, 3, 4
+)
 SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name,
     CASE
         WHEN EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = g.role_name OR p.role_name IS NULL) OR a.outcome IS NULL THEN 'pending'
@@ -137,9 +145,7 @@ CROSS JOIN LATERAL (
     ) AS o
     LEFT JOIN pg_catalog.pg_attribute AS c
         ON g.column_name IS NOT NULL AND c.attrelid = o.object_oid AND c.attname = g.column_name AND NOT c.attisdropped
-    CROSS JOIN LATERAL unnest(
-        CASE WHEN g.privilege = 'ALL' THEN sync_roles.privileges_of(g.object_type) ELSE ARRAY[g.privilege] END
-    ) AS p (privilege)
+    LEFT JOIN LATERAL unnest(sync_roles.privileges_of(g.object_type)) AS p (privilege) ON g.privilege IN (p.privilege, 'ALL')
     CROSS JOIN LATERAL (
         SELECT
             CASE g.privilege
@@ -152,12 +158,10 @@ CROSS JOIN LATERAL (
                 )
             END AS direct,
             CASE WHEN (SELECT EXISTS (SELECT FROM pg_catalog.pg_roles AS l WHERE l.rolname LIKE '\_pgsr\_local\_%' OR l.rolname LIKE '\_pgsr\_global\_%')) THEN (
-                SELECT min(l.rolname)::text
-                FROM sync_roles.python_intermediate_roles AS i
-                JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.inherit_option
-                JOIN pg_catalog.pg_roles AS l ON l.oid = i.role_oid
-                WHERE g.direct IS NOT TRUE AND m.member_oid = r.oid
-                    AND i.class_oid = o.class_oid AND i.object_oid = o.object_oid AND i.privilege = p.privilege
+                SELECT y.role_name
+                FROM python AS y
+                WHERE g.direct IS NOT TRUE AND y.member_oid = r.oid
+                    AND y.class_oid = o.class_oid AND y.object_oid = o.object_oid AND y.privilege = p.privilege
             ) END AS python_role
     ) AS h
     WHERE g.column_name IS NULL OR c.attnum IS NOT NULL
