@@ -93,7 +93,7 @@ const dependentsSQL = `
 		and not exists (select from ours as i where i.class = case when r.oid is null then d.classid else 'pg_class'::regclass end and i.oid = coalesce(r.ev_class, d.objid))
 		and not exists (select from pg_catalog.pg_constraint as c join ours as i on i.class = 'pg_class'::regclass and i.oid = c.conrelid where d.classid = 'pg_constraint'::regclass and c.oid = d.objid)
 		and not exists (select from pg_catalog.pg_trigger as t join ours as i on i.class = 'pg_class'::regclass and i.oid = t.tgrelid where d.classid = 'pg_trigger'::regclass and t.oid = d.objid)
-		and d.classid not in ('pg_policy'::regclass, 'pg_attrdef'::regclass)
+		and d.classid not in ('pg_policy'::regclass, 'pg_attrdef'::regclass, 'pg_event_trigger'::regclass)
 	order by 1`
 
 func names(ctx context.Context, tx pgx.Tx, sql string) ([]string, error) {

@@ -48,6 +48,8 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	params["lock_timeout"] = milliseconds(config.LockTimeout, 5*time.Second)
 	params["statement_timeout"] = milliseconds(config.StatementTimeout, time.Minute)
 	params["client_min_messages"] = "warning"
+	// The event triggers have nothing to tell us about what we do ourselves.
+	params["sync_roles.daemon"] = "on"
 	// The same few statements, over and over: planning them costs more than running them, and compiling them more still.
 	params["plan_cache_mode"] = "force_generic_plan"
 	params["jit"] = "off"

@@ -24,6 +24,7 @@ const (
 	Startup Cause = "startup"
 	Retry   Cause = "retry"
 	Expiry  Cause = "expiry"
+	DDL     Cause = "ddl"
 	Manual  Cause = "manual"
 )
 

@@ -134,6 +134,9 @@ func (e *Engine) Rescan(ctx context.Context, cause Cause) (*Report, error) {
 		return report, err
 	}
 	report.Roles = len(managed)
+	if cause == DDL && drifted == 0 {
+		return report, nil // most DDL is nobody's business
+	}
 	_, err = e.conn.Exec(ctx, "insert into sync_roles.rescans (roles, drifted, duration, instance) values ($1, $2, $3, $4)",
 		len(managed), drifted, time.Since(started), e.instance)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 func migrateCommand() *cobra.Command {
 	var c connection
-	var force bool
+	var force, eventTriggers bool
 	cmd := &cobra.Command{
 		Use:       "migrate [up|down|version]",
 		Short:     "Install, upgrade or remove the schema sync_roles",
@@ -48,12 +48,18 @@ func migrateCommand() *cobra.Command {
 				if err != nil {
 					return explained(err)
 				}
-				_, err = fmt.Fprintf(out, "Schema sync_roles in database %q has version %d.\n", config.Database, version)
-				return err
+				if _, err := fmt.Fprintf(out, "Schema sync_roles in database %q has version %d.\n", config.Database, version); err != nil {
+					return err
+				}
+				if !cmd.Flags().Changed("event-triggers") {
+					return nil
+				}
+				return explained(migrations.SetEventTriggers(cmd.Context(), config, eventTriggers))
 			}
 		},
 	}
 	c.flags(cmd)
+	cmd.Flags().BoolVar(&eventTriggers, "event-triggers", false, "up: also install event triggers, by which DDL is noticed at once; =false removes them (superusers only; default: leave them)")
 	cmd.Flags().BoolVar(&force, "force", false, "down: although roles are managed")
 	return cmd
 }

@@ -129,10 +129,14 @@ func (r *reconciler) Expired(ctx context.Context) error {
 	return err
 }
 
-func (r *reconciler) Rescan(ctx context.Context, startup bool) error {
+func (r *reconciler) Rescan(ctx context.Context, why loop.Occasion) error {
 	cause := reconcile.Rescan
-	if startup {
+	switch why {
+	case loop.Start:
 		cause = reconcile.Startup
+	case loop.DDL:
+		cause = reconcile.DDL
+	case loop.Interval:
 	}
 	_, err := r.engine.Rescan(ctx, cause)
 	return err

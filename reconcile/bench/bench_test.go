@@ -277,9 +277,9 @@ func (r engineReconciler) Pending(ctx context.Context) error {
 	_, err := r.engine.Pending(ctx, reconcile.Notify)
 	return err
 }
-func (r engineReconciler) Retries(context.Context) error      { return nil }
-func (r engineReconciler) Expired(context.Context) error      { return nil }
-func (r engineReconciler) Rescan(context.Context, bool) error { return nil }
+func (r engineReconciler) Retries(context.Context) error               { return nil }
+func (r engineReconciler) Expired(context.Context) error               { return nil }
+func (r engineReconciler) Rescan(context.Context, loop.Occasion) error { return nil }
 func (r engineReconciler) NextDue(context.Context) (time.Time, bool, error) {
 	return time.Time{}, false, nil
 }

@@ -25,12 +25,30 @@ type Reconciler interface {
 	Pending(ctx context.Context) error
 	Retries(ctx context.Context) error
 	Expired(ctx context.Context) error
-	Rescan(ctx context.Context, startup bool) error
+	Rescan(ctx context.Context, why Occasion) error
 	// NextDue returns when a retry or an expiry is due; ok is false if none is.
 	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
 	Ping(ctx context.Context) error
 	Close(ctx context.Context) error
 }
+
+// Occasion is why everything is looked at.
+type Occasion int
+
+// The occasions.
+const (
+	Start    Occasion = iota // after each connect
+	Interval                 // it is time again
+	DDL                      // an event trigger says that objects or privileges have changed
+)
+
+// ddlPayload is what the event triggers notify.
+const ddlPayload = "ddl"
+
+// hints are what notifications leave: that the queue is worth a look, or everything.
+type hints struct{ queue, ddl chan struct{} }
+
+func newHints() hints { return hints{make(chan struct{}, 1), make(chan struct{}, 1)} }
 
 // Config is what a loop needs.
 type Config struct {
@@ -48,7 +66,7 @@ func Run(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	wake := make(chan struct{}, 1)
+	wake := newHints()
 	done := make(chan struct{})
 	listenCtx, stop := context.WithCancel(ctx)
 	go func() {
@@ -85,9 +103,9 @@ func Run(ctx context.Context, config Config) error {
 }
 
 // serve runs one connection until it fails or the context ends.
-func (c Config) serve(ctx context.Context, r Reconciler, wake chan struct{}) error {
+func (c Config) serve(ctx context.Context, r Reconciler, wake hints) error {
 	// What was written while nobody listened is in the queue; what was changed by hand, only a rescan finds.
-	if err := c.later(c.round(ctx, r, true), wake); err != nil {
+	if err := c.later(c.round(ctx, r, Start), wake.queue); err != nil {
 		return err
 	}
 	rescan := time.NewTimer(jitter(c.RescanInterval))
@@ -102,17 +120,19 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake chan struct{}) err
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-wake:
+		case <-wake.queue:
 			err = r.Pending(ctx)
+		case <-wake.ddl:
+			err = c.afterDDL(ctx, r, wake.ddl)
 		case <-due:
 			err = errors.Join(r.Expired(ctx), r.Retries(ctx))
 		case <-ping.C:
 			err = r.Ping(ctx)
 		case <-rescan.C:
-			err = c.round(ctx, r, false)
+			err = c.round(ctx, r, Interval)
 			rescan.Reset(jitter(c.RescanInterval))
 		}
-		if err = c.later(err, wake); err != nil {
+		if err = c.later(err, wake.queue); err != nil {
 			return err
 		}
 	}
@@ -144,11 +164,26 @@ func signal(wake chan<- struct{}) {
 const pingInterval = 15 * time.Second
 
 // round looks at everything.
-func (c Config) round(ctx context.Context, r Reconciler, startup bool) error {
-	for _, step := range []func(context.Context) error{r.Expired, r.Pending, r.Retries, func(ctx context.Context) error { return r.Rescan(ctx, startup) }} {
+func (c Config) round(ctx context.Context, r Reconciler, why Occasion) error {
+	for _, step := range []func(context.Context) error{r.Expired, r.Pending, r.Retries, func(ctx context.Context) error { return r.Rescan(ctx, why) }} {
 		if err := step(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// afterDDL looks at everything. Where DDL never stops, half of the time is left for the rest: hints that come meanwhile wait as long as the look
+// took.
+func (c Config) afterDDL(ctx context.Context, r Reconciler, ddl chan struct{}) error {
+	started := time.Now()
+	if err := r.Rescan(ctx, DDL); err != nil {
+		return err
+	}
+	select {
+	case <-ddl:
+		time.AfterFunc(time.Since(started), func() { signal(ddl) })
+	default:
 	}
 	return nil
 }
@@ -163,7 +198,7 @@ func (c Config) due(ctx context.Context, r Reconciler) (<-chan time.Time, error)
 }
 
 // listen turns notifications into wakes, for as long as the context lasts.
-func (c Config) listen(ctx context.Context, wake chan<- struct{}) {
+func (c Config) listen(ctx context.Context, wake hints) {
 	if c.Connection == nil {
 		<-ctx.Done()
 		return
@@ -189,19 +224,23 @@ func (c Config) listen(ctx context.Context, wake chan<- struct{}) {
 
 // waker wakes the loop; it never works itself, because pgxlisten calls it on the goroutine that reads.
 type waker struct {
-	wake      chan<- struct{}
+	wake      hints
 	listening func()
 }
 
 // HandleNotification implements pgxlisten.Handler.
-func (w *waker) HandleNotification(context.Context, *pgconn.Notification, *pgx.Conn) error {
-	signal(w.wake)
+func (w *waker) HandleNotification(_ context.Context, n *pgconn.Notification, _ *pgx.Conn) error {
+	if n.Payload == ddlPayload {
+		signal(w.wake.ddl)
+	} else {
+		signal(w.wake.queue)
+	}
 	return nil
 }
 
 // HandleBacklog implements pgxlisten.BacklogHandler: LISTEN is in effect, and what was notified before was missed.
 func (w *waker) HandleBacklog(context.Context, string, *pgx.Conn) error {
-	signal(w.wake)
+	signal(w.wake.queue)
 	if w.listening != nil {
 		w.listening()
 	}

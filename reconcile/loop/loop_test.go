@@ -76,11 +76,8 @@ func (f *fake) Retries(ctx context.Context) error { return f.note(ctx, "retries"
 func (f *fake) Expired(ctx context.Context) error { return f.note(ctx, "expired") }
 func (f *fake) Ping(ctx context.Context) error    { return f.note(ctx, "ping") }
 
-func (f *fake) Rescan(ctx context.Context, startup bool) error {
-	if startup {
-		return f.note(ctx, "rescan startup")
-	}
-	return f.note(ctx, "rescan")
+func (f *fake) Rescan(ctx context.Context, why loop.Occasion) error {
+	return f.note(ctx, map[loop.Occasion]string{loop.Start: "rescan startup", loop.Interval: "rescan", loop.DDL: "rescan ddl"}[why])
 }
 
 func (f *fake) NextDue(context.Context) (time.Time, bool, error) {

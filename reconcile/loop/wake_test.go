@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // A counter counts looks at the queue, each of which takes a second.
@@ -17,7 +19,7 @@ func (c *counter) Pending(ctx context.Context) error {
 }
 func (c *counter) Retries(context.Context) error                    { return nil }
 func (c *counter) Expired(context.Context) error                    { return nil }
-func (c *counter) Rescan(context.Context, bool) error               { return nil }
+func (c *counter) Rescan(context.Context, Occasion) error           { return nil }
 func (c *counter) NextDue(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
 func (c *counter) Ping(context.Context) error                       { return nil }
 func (c *counter) Close(context.Context) error                      { return nil }
@@ -28,7 +30,7 @@ func TestNotificationsAreFolded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		wake := make(chan struct{}, 1)
+		wake := newHints()
 		w := &waker{wake: wake}
 		c := &counter{}
 		done := make(chan error, 1)
@@ -42,7 +44,7 @@ func TestNotificationsAreFolded(t *testing.T) {
 		notify := func(n int) {
 			t.Helper()
 			for range n {
-				if err := w.HandleNotification(ctx, nil, nil); err != nil { // never blocks
+				if err := w.HandleNotification(ctx, &pgconn.Notification{}, nil); err != nil { // never blocks
 					t.Error(err)
 				}
 			}
@@ -81,7 +83,7 @@ func TestNotificationsAreFolded(t *testing.T) {
 func TestListening(t *testing.T) {
 	t.Parallel()
 	n := 0
-	w := &waker{wake: make(chan struct{}, 1), listening: func() { n++ }}
+	w := &waker{wake: newHints(), listening: func() { n++ }}
 	for range 2 {
 		if err := w.HandleBacklog(t.Context(), Channel, nil); err != nil {
 			t.Error(err)
