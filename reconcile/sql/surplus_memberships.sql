@@ -76,15 +76,14 @@ surplus AS MATERIALIZED (
     FROM joined AS j
     JOIN sync_roles.intermediate_roles AS i ON i.role_oid = j.role_oid
     WHERE NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = j.member_oid)
-        AND (
-            SELECT true
+        AND NOT EXISTS (
+            SELECT
             FROM sync_roles.desired_grants AS g
             WHERE g.role_name = j.member_name AND g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
                 AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
                 AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
                 AND g.direct IS NOT TRUE AND NOT g.grantable
-            LIMIT 1
-        ) IS NULL
+        )
     UNION
     -- What a MEMBER row gave that is gone.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, w.grantable AND h.admin_option
