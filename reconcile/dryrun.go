@@ -45,18 +45,19 @@ func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Rep
 		roles = append(roles, intermediates...)
 	}
 	for chunk := range slices.Chunk(roles, batchSize) {
-		if err := e.rehearse(ctx, tx, chunk, report); err != nil {
+		if err := e.rehearse(ctx, tx, chunk, false, report); err != nil {
 			return report, err
 		}
 	}
 	return report, nil
 }
 
-// rehearse does one batch of a dry run. As in earnest, a batch that fails is split until the role that cannot be served stands alone.
-func (e *Engine) rehearse(ctx context.Context, tx pgx.Tx, roles []string, report *Report) error {
+// rehearse does one batch of a dry run. As in earnest, a batch that fails is split until the role that cannot be served stands alone, and then
+// what PostgreSQL refuses to it is left out.
+func (e *Engine) rehearse(ctx context.Context, tx pgx.Tx, roles []string, tolerant bool, report *Report) error {
 	p := &Pass{roles: slices.Clone(roles)}
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-		w := work{cause: Manual, roles: roles, renamed: true, members: true, dry: true}
+		w := work{cause: Manual, roles: roles, renamed: true, members: true, dry: true, patient: tolerant, tolerant: tolerant}
 		requests, err := take(ctx, tx, w)
 		if err != nil {
 			return err
@@ -69,6 +70,8 @@ func (e *Engine) rehearse(ctx context.Context, tx pgx.Tx, roles []string, report
 		return nil
 	case ctx.Err() != nil || SQLState(err) == "":
 		return err
+	case len(roles) == 1 && !tolerant:
+		return e.rehearse(ctx, tx, roles, true, report)
 	case len(roles) == 1:
 		report.Rows = append(report.Rows, AuditRow{
 			Role: roles[0], Cause: Manual, Outcome: Failed, SQLState: SQLState(err), Error: err.Error(),
@@ -77,7 +80,7 @@ func (e *Engine) rehearse(ctx context.Context, tx pgx.Tx, roles []string, report
 		return nil
 	}
 	half := len(roles) / 2
-	return errors.Join(e.rehearse(ctx, tx, roles[:half], report), e.rehearse(ctx, tx, roles[half:], report))
+	return errors.Join(e.rehearse(ctx, tx, roles[:half], false, report), e.rehearse(ctx, tx, roles[half:], false, report))
 }
 
 // runFirst runs the user's statements inside a function, where PostgreSQL itself refuses COMMIT and its like.

@@ -53,6 +53,9 @@ func TestRefusedByPostgreSQL(t *testing.T) {
 				t.Errorf("the audit says: %v", last)
 			}
 			f.outcome(t, bob, reconcile.Applied)
+			if plan := f.dryRun(t); len(plan.Statements) > 0 {
+				t.Errorf("a plan has what PostgreSQL refuses: %v", plan.Statements)
+			}
 
 			f.Exec(t, "drop event trigger "+f.Prefix+"refuse")
 			f.rescan(t)
