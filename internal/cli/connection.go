@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,6 +19,30 @@ func (c *connection) flags(cmd *cobra.Command) {
 }
 
 func (c *connection) config() (*pgx.ConnConfig, error) { return parseURL(c.url) }
+
+// open connects to a database that has the schema.
+func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, explained(err)
+	}
+	var installed bool
+	err = conn.QueryRow(ctx, "select to_regclass('sync_roles.role_status') is not null").Scan(&installed)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("look for schema sync_roles: %w", err)
+	case !installed:
+		err = fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", config.Database)
+	default:
+		return conn, nil
+	}
+	_ = conn.Close(ctx)
+	return nil, err
+}
 
 func parseURL(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)

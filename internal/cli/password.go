@@ -28,14 +28,10 @@ verifier into sync_roles.desired_roles. The password itself leaves this process 
 To take a role's password away: UPDATE sync_roles.desired_roles SET password_verifier = '' WHERE role_name = 'ROLE'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			config, err := c.config()
+			ctx := cmd.Context()
+			conn, err := c.open(ctx)
 			if err != nil {
 				return err
-			}
-			ctx := cmd.Context()
-			conn, err := pgx.ConnectConfig(ctx, config)
-			if err != nil {
-				return explained(err)
 			}
 			defer func() { _ = conn.Close(ctx) }()
 			// Before anybody types a password for nothing.
@@ -65,13 +61,7 @@ To take a role's password away: UPDATE sync_roles.desired_roles SET password_ver
 
 // mayHavePassword refuses a name that may be a slip: the row would make a role of it.
 func mayHavePassword(ctx context.Context, conn *pgx.Conn, role string) error {
-	var installed, known bool
-	if err := conn.QueryRow(ctx, "select to_regclass('sync_roles.desired_roles') is not null").Scan(&installed); err != nil {
-		return fmt.Errorf("look for schema sync_roles: %w", err)
-	}
-	if !installed {
-		return fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", conn.Config().Database)
-	}
+	var known bool
 	err := conn.QueryRow(ctx, `
 		select exists (select from pg_catalog.pg_roles where rolname = $1)
 			or exists (select from sync_roles.desired_roles where role_name = $1)

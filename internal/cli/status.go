@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
@@ -21,23 +20,12 @@ func statusCommand() *cobra.Command {
 
 Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			config, err := c.config()
+			ctx := cmd.Context()
+			conn, err := c.open(ctx)
 			if err != nil {
 				return err
 			}
-			ctx := cmd.Context()
-			conn, err := pgx.ConnectConfig(ctx, config)
-			if err != nil {
-				return explained(err)
-			}
 			defer func() { _ = conn.Close(ctx) }()
-			var installed bool
-			if err := conn.QueryRow(ctx, "select to_regclass('sync_roles.role_status') is not null").Scan(&installed); err != nil {
-				return fmt.Errorf("look for schema sync_roles: %w", err)
-			}
-			if !installed {
-				return fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", config.Database)
-			}
 			list, err := reconcile.ReadStatuses(ctx, conn, args)
 			if err != nil {
 				return err
