@@ -11,7 +11,10 @@ const lockKeeperSQL = `
 	select
 		n.keeper,
 		current_setting('server_version_num')::integer >= 160000 and not me.rolsuper
-			and not exists (select from sync_roles.keepers as k where k.role_oid = r.oid)
+			and not (
+				r.rolcreaterole and exists (select from sync_roles.keepers as k where k.role_oid = r.oid)
+				and pg_has_role(r.oid, l.oid, 'MEMBER WITH ADMIN OPTION') and pg_has_role(r.oid, case when current_setting('server_version_num')::integer >= 160000 then 'SET' else 'MEMBER' end)
+			) is true
 			-- Somebody else's role of this name is left alone.
 			and (r.oid is null or not r.rolsuper and pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')),
 		r.oid is not null
@@ -19,6 +22,7 @@ const lockKeeperSQL = `
 	join pg_catalog.pg_database as d on d.datname = current_database()
 	cross join lateral (select format('_pgsr_%s_keeper_lock', d.oid)) as n (keeper)
 	left join pg_catalog.pg_roles as r on r.rolname = n.keeper
+	left join pg_catalog.pg_roles as l on l.rolname = '_pgsr_lock'
 	where me.rolname = current_user`
 
 // ensureLockKeeper makes sure of the role as which daemons lock _pgsr_lock. Whoever locks a role must have CREATEROLE, and ADMIN on it; since

@@ -19,7 +19,7 @@ import (
 type applier struct {
 	tx         pgx.Tx
 	server     catalog.Server
-	borrowed   map[string]bool
+	borrowed   map[string]string // roles, and what gives each back
 	done       []Step            // what ran, for the audit
 	statements []string          // all that was sent, in order, secrets redacted
 	patient    bool              // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
@@ -104,7 +104,7 @@ func (a *applier) try(ctx context.Context, s Step) error {
 	if a.refused == nil {
 		a.refused = map[string]string{}
 	}
-	a.refused[s.SQL] = fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", refusal.Message, refusal.Code)
+	a.refused[s.key()] = fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", refusal.Message, refusal.Code)
 	return a.exec(ctx, "ROLLBACK TO SAVEPOINT try")
 }
 
@@ -112,12 +112,12 @@ func (a *applier) try(ctx context.Context, s Step) error {
 func (a *applier) untried(steps []Step) []Step {
 	tried := make(map[string]bool, len(a.done))
 	for _, s := range a.done {
-		tried[s.SQL] = true
+		tried[s.key()] = true
 	}
-	for sql := range a.refused {
-		tried[sql] = true
+	for key := range a.refused {
+		tried[key] = true
 	}
-	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return tried[s.SQL] })
+	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return tried[s.key()] })
 }
 
 // bookkeeping is the step's record in sync_roles with its arguments in place, for a plan that can be run by hand.
@@ -171,11 +171,24 @@ func (a *applier) exec(ctx context.Context, sql string) error {
 // borrow makes the connected role a member of another for the rest of the transaction; giveBack ends it. It needs ADMIN on
 // that role, and leaves nothing: the membership is never committed.
 func (a *applier) borrow(ctx context.Context, role string) error {
-	if a.borrowed[role] || a.server.Superuser {
+	if a.borrowed[role] != "" || a.server.Superuser {
 		return nil
 	}
 	sql := fmt.Sprintf("GRANT %s TO %s", catalog.Quote(role), catalog.Quote(a.server.Role))
+	back := fmt.Sprintf("REVOKE %s FROM %s", catalog.Quote(role), catalog.Quote(a.server.Role))
 	if a.server.MembershipOptions() {
+		// A membership that the daemon's role gave itself is the same one, with other options.
+		var options string
+		err := a.tx.QueryRow(ctx, `
+			select format(' WITH INHERIT %s, SET %s', m.inherit_option, m.set_option)
+			from sync_roles.memberships as m
+			join pg_catalog.pg_roles as r on r.oid = m.role_oid
+			where r.rolname = $1 and m.member_oid = $2 and m.grantor_oid = $2`, role, a.server.RoleOID).Scan(&options)
+		if err == nil {
+			back = sql + options
+		} else if !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("read the membership in role %q: %w", role, err)
+		}
 		sql += " WITH INHERIT TRUE, SET TRUE"
 	}
 	if err := a.exec(ctx, sql); err != nil {
@@ -183,16 +196,16 @@ func (a *applier) borrow(ctx context.Context, role string) error {
 	}
 	a.statements = append(a.statements, sql)
 	if a.borrowed == nil {
-		a.borrowed = map[string]bool{}
+		a.borrowed = map[string]string{}
 	}
-	a.borrowed[role] = true
+	a.borrowed[role] = back
 	return nil
 }
 
 // giveBack ends what borrow began.
 func (a *applier) giveBack(ctx context.Context) error {
 	for _, role := range keys(a.borrowed) {
-		sql := fmt.Sprintf("REVOKE %s FROM %s", catalog.Quote(role), catalog.Quote(a.server.Role))
+		sql := a.borrowed[role]
 		if err := a.exec(ctx, sql); err != nil {
 			return fmt.Errorf("give back the membership of role %q: %w", role, err)
 		}

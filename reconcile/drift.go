@@ -34,9 +34,9 @@ type Role struct {
 	DesiredBypassRLS        *bool
 	DesiredConnectionLimit  *int
 	DesiredValidUntil       pgtype.Timestamptz
-	DesiredPasswordVerifier *string        // only where it is not the one that was applied last
-	DesiredSettings         map[string]any // nil: left as they are
-	Settings                []string       // as pg_db_role_setting.setconfig, for this database
+	DesiredPasswordVerifier *string         // only where it is not the one that was applied last
+	DesiredSettings         desiredSettings // nil: left as they are
+	Settings                []string        // as pg_db_role_setting.setconfig, for this database
 	Managed                 bool
 
 	Exclusive bool // it has revoke_other

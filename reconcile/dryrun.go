@@ -18,14 +18,11 @@ import (
 // It does the real thing because half of a plan depends on the other half: what a new owner holds, what a new role lacks.
 func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Report, error) {
 	report := &Report{}
-	tx, err := e.conn.Begin(ctx)
+	tx, err := e.beginLocked(ctx)
 	if err != nil {
-		return report, fmt.Errorf("begin: %w", err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := e.lock(ctx, tx); err != nil {
 		return report, err
 	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	if first != "" {
 		if err := runFirst(ctx, tx, first); err != nil {
 			return report, err

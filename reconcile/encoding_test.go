@@ -360,3 +360,23 @@ func TestEncodingDeleteAndInsertAgain(t *testing.T) {
 		})
 	}
 }
+
+// A REVOKE on the table takes the privileges on its columns along, which a pattern asks for: they come back in the same pass, through an intermediate
+// role that is made for it.
+func TestEncodingColumnLostWithTheTable(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.user(t, "alice")
+	f.asOwner(t, "create table app.sums (id int); grant select (id) on app.sales, app.sums to "+alice)
+	f.add(t, row{role: alice, privilege: "SELECT", objectType: "table", schema: "app", name: "s(ale|um)s", match: "regex", column: "id"})
+	id := f.insert(t, alice, "SELECT", "table", "app", "sales")
+	f.pending(t)
+	f.can(t, alice, "select amount from app.sales")
+	f.delete(t, id)
+	f.pending(t)
+	f.cannot(t, alice, "select amount from app.sales")
+	f.can(t, alice, "select id from app.sales")
+	f.can(t, alice, "select id from app.sums")
+	f.inOrder(t, alice)
+	f.quiet(t)
+}

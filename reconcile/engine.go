@@ -154,13 +154,12 @@ func (e *Engine) checkVersion(ctx context.Context) error {
 
 // Ready waits for the lock and releases it: a daemon without the right to it should say so when it starts.
 func (e *Engine) Ready(ctx context.Context) error {
-	tx, err := e.conn.Begin(ctx)
+	tx, err := e.beginLocked(ctx)
+	if SQLState(err) == "55P03" {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := e.lock(ctx, tx); err != nil && SQLState(err) != "55P03" {
-		return err
-	}
-	return nil
+	return tx.Rollback(ctx)
 }

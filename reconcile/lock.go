@@ -10,6 +10,27 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
+// beginLocked begins a transaction and takes the lock. When the lock keeper is of no more use, because somebody altered or dropped it, the daemon
+// locks as itself.
+func (e *Engine) beginLocked(ctx context.Context) (pgx.Tx, error) {
+	for {
+		tx, err := e.conn.Begin(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("begin: %w", err)
+		}
+		err = e.lock(ctx, tx)
+		if err == nil {
+			return tx, nil
+		}
+		_ = tx.Rollback(context.WithoutCancel(ctx))
+		if e.locker == "" || SQLState(err) != "42501" && SQLState(err) != "22023" {
+			return nil, &lockError{err}
+		}
+		e.log.Warn().Str("role", e.locker).Err(err).Msg("cannot lock as this role, and so locks as itself, which takes longer; pg-sync-roles migrate puts it right")
+		e.locker = ""
+	}
+}
+
 // lock takes what makes passes follow one another: an advisory lock, if asked for, then ours. COMMENT ON ROLE locks the role
 // (a shared object, so cluster-wide) against itself until the transaction ends, and a NULL comment leaves no row.
 // The advisory lock comes first: whoever holds it must not make us hold the real one.

@@ -592,3 +592,21 @@ func TestOwnerOfOddNames(t *testing.T) {
 	f.is(t, false, "exists (select from pg_shdepend where deptype = 'o' and refclassid = 'pg_authid'::regclass and refobjid = (select oid from pg_roles where rolname = $1))", x)
 	f.quiet(t)
 }
+
+// Who owned an object has what its own rows ask for, when another role becomes the owner.
+func TestOwnerBefore(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice, bob := f.user(t, "alice"), f.user(t, "bob")
+	f.add(t, row{role: alice, privilege: "OWNER", objectType: "table", schema: "app", name: "s%", match: "like"})
+	f.insert(t, alice, "SELECT", "table", "app", "sales")
+	f.pending(t)
+	f.can(t, alice, "drop table app.sales")
+	f.insert(t, bob, "OWNER", "table", "app", "sales")
+	f.pending(t)
+	f.can(t, bob, "drop table app.sales")
+	f.cannot(t, alice, "drop table app.sales")
+	f.can(t, alice, "select from app.sales")
+	f.outcome(t, alice, reconcile.Refused)
+	f.quiet(t)
+}

@@ -95,6 +95,11 @@ const needsSQL = `
 	left join pg_catalog.pg_roles as r on r.rolname = $1
 	left join pg_catalog.pg_namespace as n on n.nspname = nullif($2, '')`
 
+const queueSQL = `
+	insert into sync_roles.pending (role_name)
+	select $1
+	where exists (select from sync_roles.desired_grants where role_name = $1)`
+
 // prepareOwnerships turns the plan's changes of owner into steps, or into problems where the daemon lacks a right. What a
 // change needs for the moment is part of its steps, and taken back right after it.
 func (p *Plan) prepareOwnerships(ctx context.Context, tx pgx.Tx, server catalog.Server) error {
@@ -119,6 +124,10 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 		effect.Granted, effect.Revoked = 0, 1
 	}
 	change := Step{SQL: o.sql(), Effects: []Effect{effect}}
+	if o.from.Name != "" && o.from.Name != o.unit {
+		// What the former owner's rows ask for, owning implied.
+		change.then, change.args = queueSQL, []any{o.from.Name}
+	}
 	var n needs
 	if err := tx.QueryRow(ctx, needsSQL, o.to, o.object.Schema, o.object.Class, o.object.OID).
 		Scan(&n.CreateDB, &n.CreateInDatabase, &n.CreateInSchema, &n.SchemaOwner, &n.FollowsTable, &n.To); err != nil {

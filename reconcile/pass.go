@@ -54,14 +54,11 @@ const maxRounds = 6
 func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	started := time.Now()
 	p := &Pass{roles: w.roles}
-	tx, err := e.conn.Begin(ctx)
+	tx, err := e.beginLocked(ctx)
 	if err != nil {
-		return p, fmt.Errorf("begin: %w", err)
+		return p, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := e.lock(ctx, tx); err != nil {
-		return p, &lockError{err}
-	}
 	e.lockMissed = false
 	requests, err := take(ctx, tx, w)
 	if err != nil {
@@ -345,7 +342,7 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 			if slices.Contains(changed, effect.Unit) {
 				continue
 			}
-			reason := cmp.Or(a.refused[step.SQL], noEffect)
+			reason := cmp.Or(a.refused[step.key()], noEffect)
 			after.problems.add(effect.Unit, Problem{Kind: Blocked, Object: effect.SQL, Reason: reason, Taking: effect.Revoked > 0})
 		}
 	}
@@ -355,7 +352,11 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 // lookAgain reads anew where there were differences, and decides. Where there were none, nothing was done.
 func (e *Engine) lookAgain(ctx context.Context, tx pgx.Tx, w work, s *state) (err error) {
 	if s.drift == nil || s.plan.preparing() || s.drift.settingsDiffer() {
-		return e.look(ctx, tx, keys(s.roles), w, s)
+		units := keys(s.roles)
+		if s.plan != nil {
+			units = append(units, s.plan.foundIntermed...)
+		}
+		return e.look(ctx, tx, units, w, s)
 	}
 	s.problems = problems{}
 	if s.plan, err = e.lookAtRoles(ctx, tx, s); err != nil {

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
@@ -86,10 +87,10 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, name string, s *sta
 	if err := a.exec(ctx, "SAVEPOINT prune"); err != nil {
 		return err
 	}
-	done, statements := len(a.done), len(a.statements)
+	done, statements, borrowed := len(a.done), len(a.statements), maps.Clone(a.borrowed)
 	found, err := e.dropRole(ctx, a, name, name)
 	if len(found) > 0 || SQLState(err) != "" && !worthRetrying(err) {
-		a.done, a.statements = a.done[:done], a.statements[:statements]
+		a.done, a.statements, a.borrowed = a.done[:done], a.statements[:statements], borrowed
 		for _, problem := range found {
 			s.problems.add(name, problem)
 		}

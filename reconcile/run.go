@@ -309,7 +309,11 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 	if err != nil {
 		return report, err
 	}
-	_, err = e.lookAtAll(ctx, managed, work{cause: Manual, prune: prune}, report)
+	if _, err = e.lookAtAll(ctx, managed, work{cause: Manual, prune: prune}, report); err != nil {
+		return report, err
+	}
+	pending, err = e.Pending(ctx, Manual) // former owners
+	report.merge(pending)
 	if err != nil || !prune {
 		return report, err
 	}

@@ -1,9 +1,10 @@
 package reconcile
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -19,6 +20,16 @@ var listSettings = []string{
 type setting struct {
 	name   string
 	values []string
+}
+
+// desiredSettings is desired_roles.settings, with numbers as they were written.
+type desiredSettings map[string]any
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *desiredSettings) UnmarshalJSON(text []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	return decoder.Decode((*map[string]any)(d))
 }
 
 // settingSteps decides about what roles' sessions start with.
@@ -61,20 +72,28 @@ func settingChanges(r Role) (changes []setting, wrong []Problem) {
 	actual := map[string]setting{}
 	for _, s := range r.Settings {
 		name, value, _ := strings.Cut(s, "=")
-		actual[strings.ToLower(name)] = parsedSetting(name, value)
+		actual[strings.ToLower(name)], _ = parsedSetting(name, value)
+	}
+	refuse := func(name, why string) {
+		wrong = append(wrong, Problem{Kind: Refused, Privilege: "SETTINGS", Object: "role " + r.Name, Reason: fmt.Sprintf("settings has %q %s", name, why)})
+		delete(actual, strings.ToLower(name))
+	}
+	spellings := map[string]int{}
+	for name := range r.DesiredSettings {
+		spellings[strings.ToLower(name)]++
 	}
 	for _, name := range keys(r.DesiredSettings) {
 		value := r.DesiredSettings[name]
+		if spellings[strings.ToLower(name)] > 1 {
+			refuse(name, "in more than one spelling: PostgreSQL does not tell upper case from lower in them")
+			continue
+		}
 		if value == nil {
 			continue // reset, like those that are not mentioned
 		}
 		desired, ok := desiredSetting(name, value)
 		if !ok {
-			wrong = append(wrong, Problem{
-				Kind: Refused, Privilege: "SETTINGS", Object: "role " + r.Name,
-				Reason: fmt.Sprintf("settings has %q with a value of another kind: a string, a number, a boolean, a list of strings, or null is allowed", name),
-			})
-			delete(actual, strings.ToLower(name))
+			refuse(name, "with a value that is none: a string, a number, a boolean, a list of strings, or null is allowed; in a string that is a list of names, those with other than letters need double quotes")
 			continue
 		}
 		if !slices.Equal(actual[strings.ToLower(name)].values, desired.values) {
@@ -100,13 +119,14 @@ func (d *Drift) settingsDiffer() bool {
 
 func (s setting) isList() bool { return slices.Contains(listSettings, strings.ToLower(s.name)) }
 
-// parsedSetting is one as pg_db_role_setting has it.
-func parsedSetting(name, value string) setting {
-	s := setting{name: name, values: []string{value}}
-	if s.isList() {
-		s.values = splitNames(value)
+// parsedSetting is one as pg_db_role_setting has it; ok is false where a list is none.
+func parsedSetting(name, value string) (s setting, ok bool) {
+	s = setting{name: name, values: []string{value}}
+	if !s.isList() {
+		return s, true
 	}
-	return s
+	s.values, ok = splitNames(value)
+	return s, ok
 }
 
 // desiredSetting is one as desired_roles has it.
@@ -114,11 +134,11 @@ func desiredSetting(name string, value any) (s setting, ok bool) {
 	s.name = name
 	switch value := value.(type) {
 	case string:
-		return parsedSetting(name, value), true
+		return parsedSetting(name, value)
 	case bool:
 		s.values = []string{map[bool]string{true: "on", false: "off"}[value]}
-	case float64:
-		s.values = []string{strconv.FormatFloat(value, 'f', -1, 64)}
+	case json.Number:
+		s.values = []string{value.String()}
 	case []any:
 		for _, element := range value {
 			text, ok := element.(string)
@@ -156,26 +176,46 @@ func (s setting) clause() string {
 	return "SET " + name + " TO " + strings.Join(values, ", ")
 }
 
-// splitNames takes a list of names apart, as SplitGUCList of PostgreSQL does.
-func splitNames(list string) []string {
-	var names []string
-	var name strings.Builder
-	quoted := false
-	for i := 0; i < len(list); i++ {
-		b := list[i]
-		switch {
-		case b == '"' && quoted && strings.HasPrefix(list[i+1:], `"`):
-			name.WriteByte(b)
-			i++
-		case b == '"':
-			quoted = !quoted
-		case b == ',' && !quoted:
-			names = append(names, name.String())
-			name.Reset()
-		case !quoted && strings.IndexByte(" \t\n\r\f\v", b) >= 0:
-		default:
-			name.WriteByte(b)
-		}
+// splitNames takes a list of names apart, as SplitGUCList of PostgreSQL does (src/backend/utils/adt/varlena.c).
+func splitNames(list string) (names []string, ok bool) {
+	const space = " \t\n\r\f\v"
+	rest := strings.TrimLeft(list, space)
+	if rest == "" {
+		return []string{""}, true
 	}
-	return append(names, name.String())
+	for {
+		var name strings.Builder
+		if strings.HasPrefix(rest, `"`) {
+			for {
+				part, after, closed := strings.Cut(rest[1:], `"`)
+				if !closed {
+					return nil, false
+				}
+				name.WriteString(part)
+				if rest = after; !strings.HasPrefix(rest, `"`) {
+					break
+				}
+				name.WriteByte('"')
+			}
+		} else {
+			end := strings.IndexAny(rest, space+",")
+			if end < 0 {
+				end = len(rest)
+			}
+			if end == 0 {
+				return nil, false
+			}
+			name.WriteString(rest[:end])
+			rest = rest[end:]
+		}
+		names = append(names, name.String())
+		rest = strings.TrimLeft(rest, space)
+		if rest == "" {
+			return names, true
+		}
+		if rest[0] != ',' {
+			return nil, false
+		}
+		rest = strings.TrimLeft(rest[1:], space)
+	}
 }

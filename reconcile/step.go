@@ -19,3 +19,6 @@ type Effect struct {
 	Granted int
 	Revoked int
 }
+
+// key tells steps apart: the same statement by another role is another.
+func (s Step) key() string { return s.As + "\x00" + s.SQL }

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 	"github.com/xdg-go/scram"
+	"github.com/xdg-go/stringprep"
 	"golang.org/x/term"
 )
 
@@ -61,16 +62,20 @@ To take a role's password away: UPDATE sync_roles.desired_roles SET password_ver
 
 // mayHavePassword refuses a name that may be a slip: the row would make a role of it.
 func mayHavePassword(ctx context.Context, conn *pgx.Conn, role string) error {
-	var known bool
+	var known, managed bool
 	err := conn.QueryRow(ctx, `
 		select exists (select from pg_catalog.pg_roles where rolname = $1)
 			or exists (select from sync_roles.desired_roles where role_name = $1)
-			or exists (select from sync_roles.desired_grants where role_name = $1)`, role).Scan(&known)
+			or exists (select from sync_roles.desired_grants where role_name = $1),
+			not exists (select from pg_catalog.pg_roles where rolname = $1 and (rolsuper or rolname = current_user))`, role).Scan(&known, &managed)
 	if err != nil {
 		return fmt.Errorf("look for role %q: %w", role, err)
 	}
 	if !known {
 		return fmt.Errorf("role %q neither exists nor has a row in sync_roles.desired_roles or desired_grants: write one first", role)
+	}
+	if !managed {
+		return fmt.Errorf("role %q is a superuser, or the role that runs pg-sync-roles, and so is not managed: use psql's \\password", role)
 	}
 	return nil
 }
@@ -119,6 +124,9 @@ const scramIterations = 4096
 func scramVerifier(password string) (string, error) {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // it never fails
+	if prepared, err := stringprep.SASLprep.Prepare(password); err == nil && prepared == "" {
+		return "", errors.New("the password has only characters that do not count (RFC 4013, SASLprep): nothing was changed")
+	}
 	client, err := scram.SHA256.NewClient("", password, "")
 	if err != nil {
 		return "", fmt.Errorf("prepare the password (RFC 4013, SASLprep): %w", err)

@@ -100,6 +100,9 @@ func TestPassword(t *testing.T) {
 		s.admits(t, "alice", password+"x", false)
 		s.admits(t, "bob", password, false)
 	}
+	s.run(t, "\u00ad\n", "password", "alice").want(t, 1, "", "do not count")
+	s.run(t, "x\n", "password", "daemon").want(t, 1, "", "not managed")
+	s.run(t, "x\n", "password", "postgres").want(t, 1, "", "not managed")
 	s.run(t, "\n", "password", "alice").want(t, 1, "", "empty")
 	s.run(t, "", "password", "alice").want(t, 1, "", "empty")
 	s.run(t, "", "sync").want(t, 0, "Nothing", "")
