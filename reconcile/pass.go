@@ -134,6 +134,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 			return err
 		}
 	}
+	a.tolerant = false // pruning has its own way with what is refused
 	if err := e.prune(ctx, a, w, result); err != nil {
 		return err
 	}
