@@ -180,7 +180,7 @@ func (a *applier) borrow(ctx context.Context, role string) error {
 		// A membership that the daemon's role gave itself is the same one, with other options.
 		var options string
 		err := a.tx.QueryRow(ctx, `
-			select format(' WITH INHERIT %s, SET %s', m.inherit_option, m.set_option)
+			select format(' WITH INHERIT %s, SET %s', upper(m.inherit_option::text), upper(m.set_option::text))
 			from sync_roles.memberships as m
 			join pg_catalog.pg_roles as r on r.oid = m.role_oid
 			where r.rolname = $1 and m.member_oid = $2 and m.grantor_oid = $2`, role, a.server.RoleOID).Scan(&options)
