@@ -39,7 +39,7 @@ func on(tb testing.TB, env *pgtest.Env, args ...string) result {
 	tb.Helper()
 	args = append(args, "-d", env.URL(env.Daemon))
 	switch args[0] {
-	case "sync", "plan", "run":
+	case "sync", "plan", "run", "adopt":
 		args = append(args, "--lock-timeout", "1m")
 	}
 	return call(tb, args...)

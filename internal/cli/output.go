@@ -105,3 +105,11 @@ func printable(s string) string {
 	}
 	return strings.Trim(strconv.Quote(s), `"`)
 }
+
+// counted is a number of things: 1 role, 2 roles.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}

@@ -11,7 +11,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
-var commands = []string{"migrate", "run", "sync", "plan", "status", "demo", "version"}
+var commands = []string{"migrate", "run", "sync", "plan", "status", "adopt", "demo", "version"}
 
 // A call that cannot be understood is 64, with a hint, before anything is done.
 func TestUsageErrors(t *testing.T) {
@@ -46,6 +46,8 @@ func TestUsageErrors(t *testing.T) {
 		{"plan", "--with-sql"},
 		{"sync", "-d"},
 		{"sync", "--prune=perhaps"},
+		{"adopt", "-d", nowhere},
+		{"adopt", "--all", "alice", "-d", nowhere},
 	} {
 		r := call(t, args...)
 		r.want(t, 64, "", "Try: pg-sync-roles")

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
+
+func adoptCommand() *cobra.Command {
+	var c connection
+	var o engineOptions
+	var all, patterns bool
+	cmd := &cobra.Command{
+		Use:   "adopt ROLE… | --all",
+		Short: "Write rows for what roles are and hold now, so that plan is empty",
+		Long: `adopt writes rows of desired_roles and desired_grants for what these roles are and hold in this database, memberships and
+ownerships included. Nobody's access changes; from then on what the rows say is kept. --all means all roles that may be managed; PUBLIC
+only where it is named ("public"). Passwords are left as they are.
+
+What rows cannot say is listed on stderr, with the reason. It stays as it is, unless the role is made exclusive (revoke_other).
+
+Exit codes: 0 all of it is in rows, 1 something is not, or an error.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) > 0) {
+				return usageError{errors.New("name the roles to adopt, or give --all")}
+			}
+			engine, err := open(cmd, &c, &o)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = engine.Close(cmd.Context()) }()
+			a, err := engine.Adopt(cmd.Context(), args, patterns)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "Adopted %s with %s of desired_grants.\n", counted(len(a.Roles), "role"), counted(a.Grants, "row")); err != nil {
+				return err
+			}
+			if err := printUnsaid(cmd.ErrOrStderr(), "LEFT ALONE", a.Beyond); err != nil {
+				return err
+			}
+			if err := printUnsaid(cmd.ErrOrStderr(), "NOT ADOPTED", a.Refused); err != nil || len(a.Refused) == 0 {
+				return err
+			}
+			return fmt.Errorf("%s cannot be said in rows; the rest is adopted", counted(len(a.Refused), "holding"))
+		},
+	}
+	c.flags(cmd)
+	o.flags(cmd, "error")
+	cmd.Flags().BoolVar(&all, "all", false, "all roles that may be managed")
+	cmd.Flags().BoolVar(&patterns, "patterns", false, "one row with a pattern for what a role has on all objects of a schema; it covers later objects too")
+	return cmd
+}
+
+func printUnsaid(w io.Writer, heading string, list []reconcile.Unsaid) error {
+	if len(list) == 0 {
+		return nil
+	}
+	t := newTable(w, "ROLE", heading, "WHY")
+	for _, u := range list {
+		t.row(u.Role, u.What, u.Why)
+	}
+	return t.flush()
+}

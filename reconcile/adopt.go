@@ -1,0 +1,259 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// Adoption is what rows were written for what roles hold, and what could not be said in rows.
+type Adoption struct {
+	Roles   []string
+	Grants  int // rows written to desired_grants
+	Refused []Unsaid
+	Beyond  []Unsaid // what is none of the daemon's business, whatever rows say
+}
+
+// Unsaid is something that a role has and that no row says.
+type Unsaid struct {
+	Role string
+	What string
+	Why  string
+}
+
+var (
+	holdingsSQL    = query("holdings")
+	populationsSQL = query("populations")
+	adoptRolesSQL  = query("adopt_roles")
+	adoptGrantsSQL = query("adopt_grants")
+	beyondRowsSQL  = query("beyond_rows")
+)
+
+// Adopt writes rows for what these roles are and hold now, so that a pass over them has nothing to do; for all roles that may be managed
+// if none is named. With patterns, what a role has on all objects of a schema becomes one row, which covers later objects too.
+//
+// What rows cannot say is found by the engine itself: what it would grant for the new rows, and what it would take away were the
+// roles exclusive. It is all one transaction, under the lock of every pass.
+func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Adoption, error) {
+	tx, err := e.beginLocked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	a := &Adoption{}
+	if a.Roles, err = e.adoptable(ctx, tx, roles); err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, adoptRolesSQL, slices.DeleteFunc(slices.Clone(a.Roles), isPublic), append([]string{}, e.policy.AllowAttribute...)); err != nil {
+		return nil, fmt.Errorf("write rows of desired_roles: %w", err)
+	}
+	holdings, err := collect[Holding](ctx, tx, holdingsSQL, a.Roles)
+	if err != nil {
+		return nil, fmt.Errorf("read what the roles hold: %w", err)
+	}
+	populations, err := collect[Population](ctx, tx, populationsSQL)
+	if err != nil {
+		return nil, fmt.Errorf("count objects: %w", err)
+	}
+	if err := e.adoptGrants(ctx, tx, a, fewestRows(holdings, populations, patterns)); err != nil {
+		return nil, err
+	}
+	if err := e.findUnsaid(ctx, tx, a); err != nil {
+		return nil, err
+	}
+	if a.Beyond, err = collect[Unsaid](ctx, tx, beyondRowsSQL, a.Roles); err != nil {
+		return nil, fmt.Errorf("look for what rows cannot name: %w", err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	return a, nil
+}
+
+func isPublic(role string) bool { return role == catalog.Public }
+
+// adoptable returns the roles that can be managed: all of them, or these, of which none may be missing or protected.
+func (e *Engine) adoptable(ctx context.Context, tx pgx.Tx, roles []string) ([]string, error) {
+	asked := len(roles) > 0
+	if !asked {
+		var err error
+		if roles, err = names(ctx, tx, "select rolname from pg_catalog.pg_roles order by rolname"); err != nil {
+			return nil, fmt.Errorf("read roles: %w", err)
+		}
+	}
+	known, err := readRoles(ctx, tx, roles)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	var wrong []error
+	for _, name := range roles {
+		r := known[name]
+		why := protection(r, e.server, e.policy)
+		switch {
+		case name != catalog.Public && r.OID == 0:
+			why = "it does not exist"
+		case r.Intermediate:
+			why = "it is an intermediate role"
+		}
+		if why == "" {
+			list = append(list, name)
+		} else if asked {
+			wrong = append(wrong, fmt.Errorf("role %q cannot be adopted: %s", name, why))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), errors.Join(wrong...)
+}
+
+// written is what became of a row. (sql/adopt_grants.sql)
+type written struct {
+	ID      int64 // 0: not written
+	Problem string
+}
+
+// adoptGrants writes rows, but for those that the engine would have something to do for.
+func (e *Engine) adoptGrants(ctx context.Context, tx pgx.Tx, a *Adoption, rows []adopted) error {
+	var wrong map[int]string
+	err := rolledBack(ctx, tx, func(tx pgx.Tx) error {
+		results, err := writeRows(ctx, tx, rows)
+		if err != nil {
+			return err
+		}
+		wrong, err = e.unfit(ctx, tx, a.Roles, results)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var fit []adopted
+	for i, row := range rows {
+		if why, ok := wrong[i]; ok {
+			a.Refused = append(a.Refused, Unsaid{row.Role, row.String(), why})
+		} else {
+			fit = append(fit, row)
+		}
+	}
+	results, err := writeRows(ctx, tx, fit)
+	for _, r := range results {
+		if r.ID != 0 {
+			a.Grants++
+		}
+	}
+	return err
+}
+
+func writeRows(ctx context.Context, tx pgx.Tx, rows []adopted) ([]written, error) {
+	n := len(rows)
+	roles, privileges, types, schemas := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	objects, matches, columns, grantable := make([]string, n), make([]string, n), make([]string, n), make([]bool, n)
+	for i, r := range rows {
+		roles[i], privileges[i], types[i], schemas[i] = r.Role, r.Privilege, string(r.ObjectType), r.Schema
+		objects[i], matches[i], columns[i], grantable[i] = r.Name, r.match, r.Column, r.Grantable
+	}
+	results, err := collect[written](ctx, tx, adoptGrantsSQL, roles, privileges, types, schemas, objects, matches, columns, grantable)
+	if err != nil {
+		return nil, fmt.Errorf("write rows of desired_grants: %w", err)
+	}
+	return results, nil
+}
+
+// unfit says which of the rows, by their position, ask for something that is not so, or are none.
+func (e *Engine) unfit(ctx context.Context, tx pgx.Tx, roles []string, results []written) (map[int]string, error) {
+	wrong := map[int]string{}
+	position := map[int64]int{}
+	for i, r := range results {
+		position[r.ID] = i
+		if r.Problem != "" {
+			wrong[i] = r.Problem
+		}
+	}
+	for chunk := range slices.Chunk(roles, batchSize) {
+		drift, err := readAll(ctx, tx, chunk)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range drift.Missing {
+			if i, ok := position[m.GrantID]; ok && m.GrantID != 0 {
+				wrong[i] = whyMissing(m)
+			}
+		}
+	}
+	return wrong, nil
+}
+
+// whyMissing says why a row that says what a role holds would have something granted.
+func whyMissing(m Missing) string {
+	switch {
+	case m.AskedPrivilege == "MEMBER":
+		return "a MEMBER row gives INHERIT (as the role's attribute is) and SET, and this membership has not both"
+	case !m.exists():
+		return "rows cannot name it"
+	default:
+		return fmt.Sprintf("a row would grant %s on %s as well", m.Privilege, m.object())
+	}
+}
+
+// readAll reads how roles differ from their rows, but for what they are.
+func readAll(ctx context.Context, tx pgx.Tx, roles []string) (*Drift, error) {
+	_, scope, err := readScope(ctx, tx, slices.Clone(roles), work{})
+	if err != nil {
+		return nil, err
+	}
+	return readDifferences(ctx, tx, scope)
+}
+
+// findUnsaid lists what would be taken away from the roles, were they exclusive.
+func (e *Engine) findUnsaid(ctx context.Context, tx pgx.Tx, a *Adoption) error {
+	known := map[string]bool{}
+	for _, u := range a.Refused {
+		known[u.Role+" "+u.What] = true
+	}
+	add := func(h Holding, why string) {
+		u := Unsaid{h.Role, h.String(), why}
+		if key := u.Role + " " + u.What; !known[key] {
+			known[key] = true
+			a.Refused = append(a.Refused, u)
+		}
+	}
+	return rolledBack(ctx, tx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "update sync_roles.desired_roles set revoke_other = '{all}' where role_name = any ($1)", a.Roles); err != nil {
+			return fmt.Errorf("make the roles exclusive for a moment: %w", err)
+		}
+		for chunk := range slices.Chunk(a.Roles, batchSize) {
+			drift, err := readAll(ctx, tx, chunk)
+			if err != nil {
+				return err
+			}
+			for _, s := range drift.Grants {
+				add(Holding{Role: s.Role, Privilege: s.Privilege, ObjectType: s.ObjectType, Schema: s.SchemaName, Name: cmp.Or(s.Signature, s.ObjectName), Column: s.ColumnName}, "rows cannot name it")
+			}
+			for _, s := range drift.Memberships {
+				add(Holding{Role: s.Unit, Privilege: "MEMBER", ObjectType: catalog.Role, Name: s.RoleName}, "rows give no such membership")
+			}
+			for _, s := range drift.Ownerships {
+				add(Holding{Role: s.Role, Privilege: "OWNER", ObjectType: s.ObjectType, Schema: s.SchemaName, Name: cmp.Or(s.Signature, s.ObjectName)}, "rows want another owner, or cannot name it")
+			}
+		}
+		return nil
+	})
+}
+
+// rolledBack runs something of which nothing is to stay.
+func rolledBack(ctx context.Context, tx pgx.Tx, do func(pgx.Tx) error) error {
+	inner, err := tx.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("set a savepoint: %w", err)
+	}
+	err = do(inner)
+	if rollback := inner.Rollback(ctx); err == nil && rollback != nil {
+		err = fmt.Errorf("roll back to a savepoint: %w", rollback)
+	}
+	return err
+}
