@@ -1,5 +1,7 @@
 package catalog
 
+import "slices"
+
 // ObjectType is a kind of object on which privileges are granted, in the words of desired_grants.object_type.
 type ObjectType string
 
@@ -39,4 +41,14 @@ var keywords = map[ObjectType]Keywords{
 func (t ObjectType) Keywords() (k Keywords, ok bool) {
 	k, ok = keywords[t]
 	return k, ok
+}
+
+// TypeNames lists all object types by name, role included.
+func TypeNames() []string {
+	names := []string{string(Role)}
+	for t := range keywords {
+		names = append(names, string(t))
+	}
+	slices.Sort(names)
+	return names
 }

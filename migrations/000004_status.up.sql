@@ -243,6 +243,50 @@ COMMENT ON COLUMN sync_roles.actual_grants.grantable IS 'WITH GRANT OPTION, or W
 COMMENT ON COLUMN sync_roles.actual_grants.grantor IS 'Who granted it.';
 COMMENT ON COLUMN sync_roles.actual_grants.via IS 'The intermediate role that holds it for the role.';
 
+-- Without WITH, so that conditions on role and object reach the catalogs' indexes.
+CREATE VIEW sync_roles.effective_grants AS
+SELECT r.rolname::text AS role_name, p.privilege, o.object_type, nullif(o.schema_name, '')::text AS schema_name,
+    coalesce(o.signature, o.object_name::text) AS object_name, NULL::text AS column_name
+FROM sync_roles.objects AS o
+CROSS JOIN LATERAL unnest(sync_roles.privileges_of(o.object_type)) AS p (privilege)
+CROSS JOIN pg_catalog.pg_roles AS r
+WHERE o.object_type <> 'role'
+    AND (
+        r.rolsuper
+        OR EXISTS (
+            SELECT
+            FROM aclexplode(o.acl) AS a
+            WHERE a.privilege_type = p.privilege AND (a.grantee = 0 OR pg_has_role(r.oid, a.grantee, 'USAGE'))
+                -- A parameter on which nothing was ever granted has no ACL, not even an owner's.
+                AND o.object_oid <> 0
+        )
+        -- What predefined roles have on everything: pg_class_aclmask_ext and pg_namespace_aclmask_ext in aclchk.c.
+        OR o.object_type IN ('table', 'sequence') AND p.privilege = 'SELECT' AND pg_has_role(r.oid, 'pg_read_all_data', 'USAGE')
+        OR o.object_type IN ('table', 'sequence') AND p.privilege IN ('INSERT', 'UPDATE', 'DELETE') AND pg_has_role(r.oid, 'pg_write_all_data', 'USAGE')
+        OR o.object_type = 'table' AND p.privilege = 'MAINTAIN' AND pg_has_role(r.oid, to_regrole('pg_maintain'), 'USAGE')
+        OR o.object_type = 'schema' AND p.privilege = 'USAGE'
+            AND (pg_has_role(r.oid, 'pg_read_all_data', 'USAGE') OR pg_has_role(r.oid, 'pg_write_all_data', 'USAGE'))
+    )
+UNION ALL
+SELECT r.rolname::text, a.privilege_type, o.object_type, o.schema_name::text, o.object_name::text, c.attname::text
+FROM sync_roles.objects AS o
+JOIN pg_catalog.pg_attribute AS c ON c.attrelid = o.object_oid AND c.attacl IS NOT NULL AND NOT c.attisdropped
+CROSS JOIN LATERAL (
+    SELECT DISTINCT a.privilege_type, a.grantee
+    FROM aclexplode(sync_roles.unpacked(c.attacl)) AS a
+) AS a
+JOIN pg_catalog.pg_roles AS r ON a.grantee = 0 OR pg_has_role(r.oid, a.grantee, 'USAGE')
+WHERE o.object_type = 'table'
+GROUP BY 1, 2, 3, 4, 5, 6;
+
+COMMENT ON VIEW sync_roles.effective_grants IS 'Who can do what, by whatever way: the privileges that each role of the cluster has by its own ACL entries, PUBLIC, memberships it inherits from, owning, predefined roles, or as a superuser. Ask for a role or an object: all with all are many. It does not say whether the role may CONNECT or has USAGE on the schema.';
+COMMENT ON COLUMN sync_roles.effective_grants.role_name IS 'The role.';
+COMMENT ON COLUMN sync_roles.effective_grants.privilege IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.effective_grants.object_type IS 'As in desired_grants, but for memberships.';
+COMMENT ON COLUMN sync_roles.effective_grants.schema_name IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.effective_grants.object_name IS 'As in desired_grants; routines as name(argument types).';
+COMMENT ON COLUMN sync_roles.effective_grants.column_name IS 'A column on which alone it has the privilege; NULL: the object.';
+
 CREATE FUNCTION sync_roles.wait_for_sync(role_name text DEFAULT NULL, timeout interval DEFAULT '30 s') RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -26,7 +26,7 @@ func TestAdoptAMess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			roles := f.mess(t, 200)
+			roles := f.Mess(t, 200)
 			before := f.Effective(t, f.super, roles)
 			a := f.adopt(t, patterns, append(roles, "public")...)
 			for _, u := range a.Refused {

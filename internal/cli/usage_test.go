@@ -11,7 +11,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
-var commands = []string{"migrate", "run", "sync", "plan", "status", "adopt", "demo", "version"}
+var commands = []string{"migrate", "run", "sync", "plan", "status", "adopt", "explain", "who", "demo", "version"}
 
 // A call that cannot be understood is 64, with a hint, before anything is done.
 func TestUsageErrors(t *testing.T) {

@@ -1,24 +1,28 @@
-package reconcile_test
+package pgtest
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
-// mess fills the database as years of work by hand do: several grantors, columns, grant options, PUBLIC revoked, partitions, default
-// privileges, odd names. It returns the roles. What only a later version has is left to the tests.
-func (f *fixture) mess(t *testing.T, users int) []string {
-	t.Helper()
+// Mess fills the database as years of work by hand do: several grantors, columns, grant options, PUBLIC revoked, partitions, default privileges, odd
+// names. The owner needs a schema app, and the daemon may manage the roles. It returns them: this many users (23 at least), groups and the owner.
+func (e *Env) Mess(tb testing.TB, users int) []string {
+	tb.Helper()
 	var roles []string
 	create := func(name, attributes string) string {
-		role := f.Role(name)
-		f.Exec(t, "create role "+quote(role)+" "+attributes)
-		f.manageable(t, role)
-		roles = append(roles, role)
-		return quote(role)
+		role := pgx.Identifier{e.Role(name)}.Sanitize()
+		e.Exec(tb, "create role "+role+" "+attributes)
+		if e.Version >= 16 {
+			e.Exec(tb, "grant "+role+" to "+e.Daemon+" with admin true, inherit false, set false")
+		}
+		roles = append(roles, e.Role(name))
+		return role
 	}
-	names := []string{"{owner}", quote(f.Owner), "{db}", quote(f.Database)}
+	names := []string{"{owner}", e.Owner, "{db}", e.Database}
 	for i := range users {
 		attributes := "login"
 		switch {
@@ -29,13 +33,10 @@ func (f *fixture) mess(t *testing.T, users int) []string {
 		}
 		names = append(names, fmt.Sprintf("{u%d}", i), create(fmt.Sprintf("u%d", i), attributes))
 	}
-	for _, name := range []string{"readers", "writers", "noinherit"} {
-		names = append(names, "{"+name+"}", create(name, map[bool]string{true: "noinherit"}[name == "noinherit"]))
-	}
-	names = append(names, "{lead}", create("lead", "login"), "{weird}", create("We\"ird \n x", "login"))
-	roles = append(roles, f.Owner)
-	f.Exec(t, strings.NewReplacer(names...).Replace(messSQL))
-	return roles
+	names = append(names, "{readers}", create("readers", ""), "{writers}", create("writers", ""), "{noinherit}", create("noinherit", "noinherit"),
+		"{lead}", create("lead", "login"), "{weird}", create("We\"ird \n x", "login"))
+	e.Exec(tb, strings.NewReplacer(names...).Replace(messSQL))
+	return append(roles, e.Owner)
 }
 
 const messSQL = `

@@ -1,0 +1,153 @@
+package access
+
+import (
+	"slices"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// How is what a role has a privilege by, at the end of a path.
+type How string
+
+// The ways to have a privilege.
+const (
+	Granted    How = "granted"    // an ACL entry of a role
+	Public     How = "public"     // an ACL entry of PUBLIC
+	Owner      How = "owner"      // the owner's ACL entry, which is there by default
+	Predefined How = "predefined" // a role of PostgreSQL's own, such as pg_read_all_data
+	Superuser  How = "superuser"  // no ACL is asked
+	Member     How = "member"     // of a role, or that role itself
+)
+
+// Path is one way by which a role has a privilege: over memberships to a holder, and how that one has it.
+type Path struct {
+	Chain   []Membership // empty: the role itself is the holder, or PUBLIC is
+	Holder  string
+	How     How
+	SetRole string // the role that one must SET ROLE to; empty: the privilege is there at once
+	Entry   Entry  // for granted, public and owner
+}
+
+// Effective reports whether the privilege is there without SET ROLE.
+func (p Path) Effective() bool { return p.SetRole == "" }
+
+// Subject is a role whose access is asked for, with all that it reaches by membership.
+type Subject struct {
+	Role
+	reach []reached
+}
+
+// reached is a way to a role.
+type reached struct {
+	role  Role
+	chain chain
+}
+
+// Subject finds all that a role reaches.
+func (g Graph) Subject(role Role) *Subject {
+	s := &Subject{Role: role}
+	for oid, chains := range g.chains(role.OID) {
+		for _, c := range chains {
+			r := reached{role, c}
+			if oid != role.OID {
+				r.role = c[len(c)-1].Role
+			}
+			s.reach = append(s.reach, r)
+		}
+	}
+	slices.SortFunc(s.reach, compareReached)
+	return s
+}
+
+// Reach lists the roles that the subject is, or is a member of.
+func (s *Subject) Reach() []Role {
+	var roles []Role
+	for _, r := range s.reach {
+		if !slices.Contains(roles, r.role) {
+			roles = append(roles, r.role)
+		}
+	}
+	return roles
+}
+
+// Paths lists the ways by which the subject has a privilege on an object, or on a column of it: the shortest first, those by PUBLIC last.
+// A privilege on the whole table is not listed for its columns.
+func (s *Subject) Paths(o *Object, privilege, column string) []Path {
+	var paths []Path
+	for _, r := range s.reach {
+		p := Path{Chain: r.chain, Holder: r.role.Name}
+		if set := r.chain.setRole(); set != nil {
+			p.SetRole = set.Name
+		}
+		// What makes a superuser is not inherited.
+		if column == "" && r.role.Superuser && (len(r.chain) == 0 || p.SetRole == r.role.Name) {
+			p.How = Superuser
+			paths = append(paths, p)
+			continue
+		}
+		if column == "" && isPredefined(r.role.Name, o.Type, privilege) {
+			p.How = Predefined
+			paths = append(paths, p)
+		}
+		for _, e := range o.Entries {
+			if e.Grantee != r.role.OID || e.Privilege != privilege || e.Column != column {
+				continue
+			}
+			p.How, p.Entry = Granted, e
+			if e.Grantee == o.Owner {
+				p.How = Owner
+			}
+			paths = append(paths, p)
+		}
+	}
+	for _, e := range o.Entries {
+		if s.OID != 0 && e.Grantee == 0 && e.Privilege == privilege && e.Column == column {
+			paths = append(paths, Path{Holder: catalog.Public, How: Public, Entry: e})
+		}
+	}
+	return paths
+}
+
+// Has reports whether the subject has a privilege on an object at once, as PostgreSQL's has_…_privilege says it.
+func (s *Subject) Has(o *Object, privilege, column string) bool {
+	return slices.ContainsFunc(s.Paths(o, privilege, column), Path.Effective) ||
+		column != "" && slices.ContainsFunc(s.Paths(o, privilege, ""), Path.Effective)
+}
+
+// isPredefined reports whether a role has a privilege on all objects of a type by being what it is: the manual's "Predefined Roles", and
+// pg_class_aclmask_ext and pg_namespace_aclmask_ext in aclchk.c.
+func isPredefined(role string, objectType catalog.ObjectType, privilege string) bool {
+	relation := objectType == catalog.Table || objectType == "sequence"
+	switch role {
+	case "pg_read_all_data":
+		return relation && privilege == "SELECT" || objectType == catalog.Schema && privilege == "USAGE"
+	case "pg_write_all_data":
+		return relation && slices.Contains([]string{"INSERT", "UPDATE", "DELETE"}, privilege) || objectType == catalog.Schema && privilege == "USAGE"
+	case "pg_maintain":
+		return relation && privilege == "MAINTAIN"
+	}
+	return false
+}
+
+// PathsTo lists the ways by which the subject is a member of a role, or that role itself; a superuser needs none.
+func (s *Subject) PathsTo(role Role) []Path {
+	var paths []Path
+	if s.Superuser {
+		paths = append(paths, Path{Holder: s.Name, How: Superuser})
+	}
+	for _, r := range s.reach {
+		if r.role.OID == role.OID {
+			p := Path{Chain: r.chain, Holder: r.role.Name, How: Member}
+			if set := r.chain.setRole(); set != nil {
+				p.SetRole = set.Name
+			}
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+// CanSet reports whether each membership of the path allows SET ROLE.
+func (p Path) CanSet() bool {
+	return !slices.ContainsFunc(p.Chain, func(m Membership) bool { return !m.Set })
+}

@@ -1,0 +1,309 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
+)
+
+// Explanation is what a role can do, and why.
+type Explanation struct {
+	Role        string       `json:"role_name"`
+	Superuser   bool         `json:"superuser"`
+	Login       bool         `json:"login"`
+	Memberships []Membership `json:"memberships"` // its own, not those of its groups
+	Everywhere  []Everywhere `json:"everywhere"`  // what it has on all objects of a type
+	Objects     []Object     `json:"objects"`
+}
+
+// Everywhere is a privilege on all objects of a type, which predefined roles have.
+type Everywhere struct {
+	Type catalog.ObjectType `json:"object_type"`
+	Privilege
+}
+
+// Object is what a role can do with one object.
+type Object struct {
+	Type       catalog.ObjectType `json:"object_type"`
+	Schema     string             `json:"schema_name,omitempty"`
+	Name       string             `json:"object_name"`
+	Privileges []Privilege        `json:"privileges"`
+	InTheWay   []string           `json:"in_the_way"` // what keeps it from using what it has
+	Notes      []string           `json:"notes"`
+}
+
+// Privilege is one privilege on an object, or on a column of it.
+type Privilege struct {
+	Privilege string  `json:"privilege"`
+	Column    string  `json:"column_name,omitempty"`
+	Has       bool    `json:"has"`  // at once, without SET ROLE
+	Ways      []Way   `json:"ways"` // also those by SET ROLE
+	Asked     []Asked `json:"asked,omitempty"`
+}
+
+// Way is one way by which the role has a privilege.
+type Way struct {
+	Memberships []Membership `json:"memberships"` // one after the other, up to the holder
+	Holder      string       `json:"holder"`
+	How         access.How   `json:"how"`
+	SetRole     string       `json:"set_role,omitempty"` // the role that one must SET ROLE to
+	Grantor     string       `json:"grantor,omitempty"`
+	Grantable   bool         `json:"grantable,omitempty"`
+	Rows        []Row        `json:"rows"` // that ask for what the holder has
+}
+
+// Membership is one hop of a way.
+type Membership struct {
+	Role    string `json:"role_name"`
+	Inherit bool   `json:"inherit"`
+	Set     bool   `json:"set"`
+	Admin   bool   `json:"admin"`
+	Rows    []Row  `json:"rows"` // that ask for it
+}
+
+// Asked is a row that asks for a privilege that the role has not.
+type Asked struct {
+	Row
+	Status string `json:"status"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// explainer explains one role.
+type explainer struct {
+	q        catalog.Querier
+	database string
+	subject  *access.Subject
+	graph    access.Graph
+	wishes   *wishes
+}
+
+// Role explains what a role can do: with these objects, or with all on which it, PUBLIC or a role of which it is a member has a privilege.
+func Role(ctx context.Context, q catalog.Querier, name string, which *access.Which) (*Explanation, error) {
+	role, login, err := readRole(ctx, q, name)
+	if err != nil {
+		return nil, err
+	}
+	e := &explainer{q: q}
+	if err := q.QueryRow(ctx, "select current_database()").Scan(&e.database); err != nil {
+		return nil, fmt.Errorf("ask for the database's name: %w", err)
+	}
+	if e.graph, err = access.ReadGraph(ctx, q, []catalog.OID{role.OID}, nil); err != nil {
+		return nil, err
+	}
+	e.subject = e.graph.Subject(role)
+	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everywhere: []Everywhere{}, Objects: []Object{}}
+	switch {
+	case which == nil:
+		err = e.all(ctx, x)
+	case which.Type == catalog.Role:
+		err = e.membership(ctx, x, which.Name)
+	default:
+		err = e.some(ctx, x, *which)
+	}
+	return x, err
+}
+
+func readRole(ctx context.Context, q catalog.Querier, name string) (r access.Role, login bool, err error) {
+	if name == catalog.Public {
+		return access.Role{Name: name}, false, nil
+	}
+	err = q.QueryRow(ctx, "select oid, rolname, rolsuper, rolcanlogin from pg_catalog.pg_roles where rolname = $1", name).Scan(&r.OID, &r.Name, &r.Superuser, &login)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, false, fmt.Errorf("role %q does not exist", name)
+	}
+	if err != nil {
+		return r, false, fmt.Errorf("look for role %q: %w", name, err)
+	}
+	return r, login, nil
+}
+
+// reach lists whose rows and whose ACL entries matter.
+func (e *explainer) reach() (names []string, oids []catalog.OID) {
+	names, oids = []string{catalog.Public}, []catalog.OID{0}
+	for _, r := range e.subject.Reach() {
+		names, oids = append(names, r.Name), append(oids, r.OID)
+	}
+	return names, oids
+}
+
+// some explains these objects.
+func (e *explainer) some(ctx context.Context, x *Explanation, which access.Which) error {
+	objects, err := access.ReadObjects(ctx, e.q, which)
+	if err != nil {
+		return err
+	}
+	if len(objects) == 0 {
+		return notFound(ctx, e.q, which)
+	}
+	names, _ := e.reach()
+	for _, o := range objects {
+		if e.wishes, err = readWishes(ctx, e.q, names, &o.Object); err != nil {
+			return err
+		}
+		list, err := e.objects(ctx, []*access.Object{o}, false)
+		if err != nil {
+			return err
+		}
+		x.Objects = append(x.Objects, list...)
+	}
+	x.Memberships = e.memberships()
+	return e.addAsked(ctx, x)
+}
+
+// all explains all that the role has.
+func (e *explainer) all(ctx context.Context, x *Explanation) error {
+	names, oids := e.reach()
+	var err error
+	if e.wishes, err = readWishes(ctx, e.q, names, nil); err != nil {
+		return err
+	}
+	x.Memberships = e.memberships()
+	if x.Superuser {
+		return nil
+	}
+	for _, t := range []catalog.ObjectType{catalog.Schema, catalog.Table, "sequence"} {
+		o := &access.Object{Object: catalog.Object{Type: t}}
+		if err := e.q.QueryRow(ctx, "select sync_roles.privileges_of($1)", string(t)).Scan(&o.Privileges); err != nil {
+			return fmt.Errorf("ask for the privileges of object type %s: %w", t, err)
+		}
+		for _, p := range e.privileges(o, true) {
+			x.Everywhere = append(x.Everywhere, Everywhere{t, p})
+		}
+	}
+	objects, err := access.ReadObjects(ctx, e.q, access.Which{Holders: oids})
+	if err != nil {
+		return err
+	}
+	x.Objects, err = e.objects(ctx, objects, true)
+	return err
+}
+
+// memberships lists those of the role itself.
+func (e *explainer) memberships() []Membership {
+	list := []Membership{}
+	for _, m := range e.graph[e.subject.OID] {
+		list = append(list, e.hop(m, "", catalog.Object{}))
+	}
+	return list
+}
+
+// objects explains objects; with held only privileges that the role has.
+func (e *explainer) objects(ctx context.Context, objects []*access.Object, held bool) ([]Object, error) {
+	barriers, err := readBarriers(ctx, e.q, []catalog.OID{e.subject.OID}, objects)
+	if err != nil {
+		return nil, err
+	}
+	list := []Object{}
+	for _, o := range objects {
+		x := Object{
+			Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: e.privileges(o, held),
+			InTheWay: barriers[e.subject.OID].inTheWay(o.Object, e.database), Notes: e.notes(o),
+		}
+		if len(x.Privileges) > 0 {
+			list = append(list, x)
+		}
+	}
+	return list, nil
+}
+
+func (e *explainer) notes(o *access.Object) []string {
+	list := []string{}
+	if o.RowSecurity && !e.subject.Superuser {
+		list = append(list, "row-level security decides which rows are seen, unless the role is the owner or has BYPASSRLS")
+	}
+	return list
+}
+
+// privileges explains each privilege on an object, and on its columns where their ACLs say something for the role.
+func (e *explainer) privileges(o *access.Object, held bool) []Privilege {
+	list := []Privilege{}
+	columns := []string{""}
+	for _, entry := range o.Entries {
+		if !slices.Contains(columns, entry.Column) {
+			columns = append(columns, entry.Column)
+		}
+	}
+	for _, column := range columns {
+		for _, privilege := range o.Privileges {
+			paths := e.subject.Paths(o, privilege, column)
+			if len(paths) == 0 && (held || column != "") {
+				continue
+			}
+			p := Privilege{Privilege: privilege, Column: column, Has: slices.ContainsFunc(paths, access.Path.Effective), Ways: []Way{}}
+			for _, path := range paths {
+				p.Ways = append(p.Ways, e.way(path, privilege, o.Object))
+			}
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
+	w := Way{
+		Memberships: []Membership{}, Holder: p.Holder, How: p.How, SetRole: p.SetRole, Grantor: p.Entry.GrantorName, Grantable: p.Entry.Grantable,
+		Rows: append([]Row{}, e.wishes.forHolder(p, o)...),
+	}
+	for _, m := range p.Chain {
+		w.Memberships = append(w.Memberships, e.hop(m, privilege, o))
+	}
+	return w
+}
+
+func (e *explainer) hop(m access.Membership, privilege string, o catalog.Object) Membership {
+	return Membership{Role: m.Role.Name, Inherit: m.Inherit, Set: m.Set, Admin: m.Admin, Rows: append([]Row{}, e.wishes.forMembership(m, privilege, o)...)}
+}
+
+// addAsked puts the rows that ask for what the role has not beside it, and why it has not.
+func (e *explainer) addAsked(ctx context.Context, x *Explanation) error {
+	for i, o := range x.Objects {
+		for j, p := range o.Privileges {
+			if p.Has {
+				continue
+			}
+			for _, a := range e.wishes.rows[x.Role] {
+				if a.ObjectType != o.Type || a.Schema != o.Schema || a.ObjectName != o.Name || a.Column != p.Column || a.Privilege != p.Privilege && a.Privilege != "ALL" {
+					continue
+				}
+				asked := Asked{Row: a.Row}
+				err := e.q.QueryRow(ctx, "select status, coalesce(reason, '') from sync_roles.grant_status where id = $1", a.ID).Scan(&asked.Status, &asked.Reason)
+				if err != nil {
+					return fmt.Errorf("read the status of row %d: %w", a.ID, err)
+				}
+				x.Objects[i].Privileges[j].Asked = append(x.Objects[i].Privileges[j].Asked, asked)
+			}
+		}
+	}
+	return nil
+}
+
+// notFound says that there is no such object, and what there is of that name.
+func notFound(ctx context.Context, q catalog.Querier, which access.Which) error {
+	what := string(which.Type) + " " + which.Name
+	if which.Schema != nil {
+		what = string(which.Type) + " " + *which.Schema + "." + which.Name
+	}
+	rows, err := q.Query(ctx, `
+		select distinct o.object_type || ':' || case o.schema_name when '' then '' else quote_ident(o.schema_name) || '.' end || coalesce(o.signature, quote_ident(o.object_name))
+		from sync_roles.objects as o
+		where o.object_name = split_part($1, '(', 1) and ($2::text is null or o.schema_name = $2)
+		order by 1 limit 10`, which.Name, which.Schema)
+	if err != nil {
+		return fmt.Errorf("look for %s: %w", what, err)
+	}
+	others, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("look for %s: %w", what, err)
+	}
+	if len(others) > 0 {
+		return fmt.Errorf("%s does not exist; there is %s", what, strings.Join(others, ", "))
+	}
+	return fmt.Errorf("%s does not exist, or is PostgreSQL's own, which rows cannot name", what)
+}

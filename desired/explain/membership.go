@@ -1,0 +1,36 @@
+package explain
+
+import (
+	"context"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// membership explains how the role is a member of another: whether it inherits from it, and whether it may SET ROLE to it.
+func (e *explainer) membership(ctx context.Context, x *Explanation, group string) error {
+	other, _, err := readRole(ctx, e.q, group)
+	if err != nil {
+		return err
+	}
+	names, _ := e.reach()
+	if e.wishes, err = readWishes(ctx, e.q, names, &catalog.Object{Type: catalog.Role, Name: group}); err != nil {
+		return err
+	}
+	o := Object{Type: catalog.Role, Name: group, InTheWay: []string{}, Notes: []string{}}
+	inherit, set := Privilege{Privilege: "INHERIT", Ways: []Way{}}, Privilege{Privilege: "SET", Ways: []Way{}}
+	for _, p := range e.subject.PathsTo(other) {
+		w := e.way(p, "MEMBER", catalog.Object{Type: catalog.Role, Name: group})
+		if p.Effective() {
+			inherit.Ways = append(inherit.Ways, w)
+		}
+		if p.CanSet() {
+			w.SetRole = ""
+			set.Ways = append(set.Ways, w)
+		}
+	}
+	inherit.Has, set.Has = len(inherit.Ways) > 0, len(set.Ways) > 0
+	o.Privileges = []Privilege{inherit, set}
+	x.Memberships = e.memberships()
+	x.Objects = append(x.Objects, o)
+	return nil
+}

@@ -1,0 +1,149 @@
+package explain
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
+)
+
+// Row is a row of desired_grants.
+type Row struct {
+	ID        int64  `json:"id"`
+	Note      string `json:"note,omitempty"`
+	CreatedBy string `json:"created_by"`
+}
+
+// asked is a row, and one object that it asks for. (rows.sql)
+type asked struct {
+	Row
+	Role       string
+	Privilege  string
+	Column     string
+	Indirect   bool // an intermediate role may serve it
+	Grantable  bool
+	AskedName  string
+	NameMatch  string
+	ObjectType catalog.ObjectType
+	Schema     string
+	ObjectName string
+}
+
+// intermediate is what an intermediate role holds.
+type intermediate struct {
+	Role       string
+	Privilege  string
+	ObjectType catalog.ObjectType
+	Schema     string
+	AskedName  string
+	NameMatch  string
+	Column     string
+}
+
+// wishes are the rows that some roles have.
+type wishes struct {
+	rows          map[string][]asked // by role
+	intermediates map[string]intermediate
+}
+
+//go:embed rows.sql
+var rowsSQL string
+
+// readWishes reads the rows of roles: those for one object and for memberships, or all.
+func readWishes(ctx context.Context, q catalog.Querier, roles []string, object *catalog.Object) (*wishes, error) {
+	w := &wishes{rows: map[string][]asked{}, intermediates: map[string]intermediate{}}
+	var objectType, schema, name *string
+	if object != nil {
+		t, n := string(object.Type), nameOf(*object)
+		objectType, schema, name = &t, &object.Schema, &n
+	}
+	rows, err := q.Query(ctx, rowsSQL, roles, objectType, schema, name)
+	if err != nil {
+		return nil, fmt.Errorf("read rows of desired_grants: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a asked, err error) {
+		err = row.Scan(&a.ID, &a.Role, &a.Privilege, &a.Column, &a.Indirect, &a.Grantable, &a.AskedName, &a.NameMatch, &a.Note, &a.CreatedBy, &a.ObjectType, &a.Schema, &a.ObjectName)
+		return a, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read rows of desired_grants: %w", err)
+	}
+	for _, a := range list {
+		w.rows[a.Role] = append(w.rows[a.Role], a)
+	}
+	rows, err = q.Query(ctx, `
+		select role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, '')
+		from sync_roles.intermediate_roles where role_name = any ($1)`, roles)
+	if err != nil {
+		return nil, fmt.Errorf("read intermediate roles: %w", err)
+	}
+	intermediates, err := pgx.CollectRows(rows, pgx.RowToStructByPos[intermediate])
+	if err != nil {
+		return nil, fmt.Errorf("read intermediate roles: %w", err)
+	}
+	for _, i := range intermediates {
+		w.intermediates[i.Role] = i
+	}
+	return w, nil
+}
+
+func nameOf(o catalog.Object) string {
+	if o.Signature != "" {
+		return o.Signature
+	}
+	return o.Name
+}
+
+func (a asked) isFor(o catalog.Object) bool {
+	return a.ObjectType == o.Type && a.Schema == o.Schema && a.ObjectName == nameOf(o)
+}
+
+// forHolder lists the rows that ask for what the holder of a path has.
+func (w *wishes) forHolder(p access.Path, o catalog.Object) []Row {
+	privilege := p.Entry.Privilege
+	switch p.How {
+	case access.Owner:
+		privilege = "OWNER"
+	case access.Granted, access.Public:
+	default:
+		return nil
+	}
+	return w.find(p.Holder, func(a asked) bool {
+		return a.isFor(o) && (a.Privilege == privilege || a.Privilege == "ALL" && privilege != "OWNER") && (a.Column == p.Entry.Column || privilege == "OWNER")
+	})
+}
+
+// forMembership lists the rows that ask for a membership: a MEMBER row or, in an intermediate role, the rows that it serves.
+func (w *wishes) forMembership(m access.Membership, privilege string, o catalog.Object) []Row {
+	if i, ok := w.intermediates[m.Role.Name]; ok {
+		return w.find(m.Member.Name, func(a asked) bool {
+			return a.Indirect && !a.Grantable && a.Privilege == i.Privilege && a.ObjectType == i.ObjectType && a.Schema == i.Schema &&
+				a.AskedName == i.AskedName && a.NameMatch == i.NameMatch && a.Column == i.Column
+		})
+	}
+	if isPythons(m.Role.Name) {
+		return w.find(m.Member.Name, func(a asked) bool {
+			return a.Indirect && a.isFor(o) && (a.Privilege == privilege || a.Privilege == "ALL")
+		})
+	}
+	return w.find(m.Member.Name, func(a asked) bool { return a.ObjectType == catalog.Role && a.ObjectName == m.Role.Name })
+}
+
+func (w *wishes) find(role string, fits func(asked) bool) (list []Row) {
+	for _, a := range w.rows[role] {
+		if fits(a) && (len(list) == 0 || list[len(list)-1].ID != a.ID) {
+			list = append(list, a.Row)
+		}
+	}
+	return list
+}
+
+// isPythons reports whether a role is an intermediate role of the Python library pg-sync-roles, by its name.
+func isPythons(role string) bool {
+	return strings.HasPrefix(role, "_pgsr_local_") || strings.HasPrefix(role, "_pgsr_global_")
+}

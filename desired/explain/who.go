@@ -1,0 +1,126 @@
+package explain
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
+)
+
+// Who is who has a privilege on an object.
+type Who struct {
+	Type      catalog.ObjectType `json:"object_type"`
+	Schema    string             `json:"schema_name,omitempty"`
+	Name      string             `json:"object_name"`
+	Privilege string             `json:"privilege"`
+	Roles     []Holder           `json:"roles"`
+}
+
+// Holder is a role that has the privilege, on the object or on a column. "public" is every role; those with no other way are not listed.
+type Holder struct {
+	Role   string `json:"role_name"`
+	Login  bool   `json:"login"`
+	Column string `json:"column_name,omitempty"`
+	Has    bool   `json:"has"` // at once, without SET ROLE
+	Ways   []Way  `json:"ways"`
+	// What keeps it from using what it has.
+	InTheWay []string `json:"in_the_way"`
+}
+
+// Holders finds all roles that have a privilege on these objects, by whatever way.
+func Holders(ctx context.Context, q catalog.Querier, privilege string, which access.Which) ([]Who, error) {
+	objects, err := access.ReadObjects(ctx, q, which)
+	if err != nil {
+		return nil, err
+	}
+	if len(objects) == 0 {
+		return nil, notFound(ctx, q, which)
+	}
+	var list []Who
+	for _, o := range objects {
+		if !slices.Contains(o.Privileges, privilege) {
+			return nil, fmt.Errorf("object type %s has no privilege %s on this server: it has %v", o.Type, privilege, o.Privileges)
+		}
+		w, err := holders(ctx, q, privilege, o)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, w)
+	}
+	return list, nil
+}
+
+func holders(ctx context.Context, q catalog.Querier, privilege string, o *access.Object) (Who, error) {
+	w := Who{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privilege: privilege, Roles: []Holder{}}
+	var database string
+	if err := q.QueryRow(ctx, "select current_database()").Scan(&database); err != nil {
+		return w, fmt.Errorf("ask for the database's name: %w", err)
+	}
+	graph, roles, err := candidates(ctx, q, privilege, o)
+	if err != nil {
+		return w, err
+	}
+	names := []string{catalog.Public}
+	oids := []catalog.OID{0}
+	for _, r := range roles {
+		names, oids = append(names, r.Name), append(oids, r.OID)
+	}
+	wishes, err := readWishes(ctx, q, names, &o.Object)
+	if err != nil {
+		return w, err
+	}
+	barriers, err := readBarriers(ctx, q, oids, []*access.Object{o})
+	if err != nil {
+		return w, err
+	}
+	for _, role := range append([]access.Role{{Name: catalog.Public}}, roles...) {
+		e := &explainer{graph: graph, subject: graph.Subject(role), wishes: wishes}
+		for _, p := range e.privileges(&access.Object{Object: o.Object, Privileges: []string{privilege}, Entries: o.Entries}, true) {
+			if role.OID != 0 {
+				p.Ways = slices.DeleteFunc(p.Ways, func(w Way) bool { return w.How == access.Public })
+			}
+			if len(p.Ways) > 0 {
+				b := barriers[role.OID]
+				w.Roles = append(w.Roles, Holder{Role: role.Name, Login: b.Login, Column: p.Column, Has: p.Has, Ways: p.Ways, InTheWay: b.inTheWay(o.Object, database)})
+			}
+		}
+	}
+	return w, nil
+}
+
+// candidates are all roles that can have the privilege by more than PUBLIC's ACL entry, in order of their names.
+func candidates(ctx context.Context, q catalog.Querier, privilege string, o *access.Object) (access.Graph, []access.Role, error) {
+	var ends []catalog.OID
+	for _, e := range o.Entries {
+		if e.Privilege == privilege && e.Grantee != 0 {
+			ends = append(ends, e.Grantee)
+		}
+	}
+	rows, err := q.Query(ctx, `
+		select oid, rolname, rolsuper from pg_catalog.pg_roles
+		where oid = any ($1) or rolsuper or rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_maintain')`, append([]catalog.OID{}, ends...))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read who has privileges: %w", err)
+	}
+	roles, err := pgx.CollectRows(rows, pgx.RowToStructByPos[access.Role])
+	if err != nil {
+		return nil, nil, fmt.Errorf("read who has privileges: %w", err)
+	}
+	for _, r := range roles {
+		ends = append(ends, r.OID)
+	}
+	graph, err := access.ReadGraph(ctx, q, nil, ends)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, memberships := range graph {
+		roles = append(roles, memberships[0].Member)
+	}
+	slices.SortFunc(roles, func(a, b access.Role) int { return cmp.Compare(a.Name, b.Name) })
+	return graph, slices.Compact(roles), nil
+}

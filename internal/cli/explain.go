@@ -1,0 +1,302 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
+	"github.com/pg-sync-roles/pg-sync-roles/desired/explain"
+)
+
+func explainCommand() *cobra.Command {
+	var c connection
+	var out output
+	cmd := &cobra.Command{
+		Use:   "explain ROLE [OBJECT]",
+		Short: "What a role can do, by which ways, and which rows ask for it",
+		Long: `explain prints what a role can do with an object, or with everything, and why: ACL entries of its own and of PUBLIC, chains of
+memberships (with INHERIT and SET told apart), ownership, predefined roles, superuser; what still keeps it from using that; and
+beside each of these the row of desired_grants that asks for it.
+
+OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said: sales.orders, schema:sales, role:analysts,
+'routine:sales.total(integer, text)', '"Sales"."Orders"'. The role's name is taken as it is; "public" is PUBLIC.`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			var which *access.Which
+			if len(args) == 2 {
+				w, err := parseObject(args[1])
+				if err != nil {
+					return err
+				}
+				which = &w
+			}
+			conn, err := c.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = conn.Close(ctx) }()
+			x, err := explain.Role(ctx, conn, args[0], which)
+			if err != nil {
+				return err
+			}
+			if out.json() {
+				return writeJSON(cmd.OutOrStdout(), x)
+			}
+			return printExplanation(cmd.OutOrStdout(), x, which != nil)
+		},
+	}
+	c.flags(cmd)
+	out.flags(cmd)
+	return cmd
+}
+
+func whoCommand() *cobra.Command {
+	var c connection
+	var out output
+	cmd := &cobra.Command{
+		Use:   "who PRIVILEGE OBJECT",
+		Short: "Which roles have a privilege on an object, by which ways, and which rows ask for it",
+		Long: `who is explain the other way round: all roles that have the privilege, on the object or on one of its columns. What PUBLIC has, every
+role has; those that have it by PUBLIC alone are not listed. OBJECT is as for explain.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			which, err := parseObject(args[1])
+			if err != nil {
+				return err
+			}
+			if which.Type == "role" {
+				return usageError{errors.New("who is for objects: a role's members are in pg_auth_members, and explain ROLE role:GROUP tells of one")}
+			}
+			conn, err := c.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = conn.Close(ctx) }()
+			list, err := explain.Holders(ctx, conn, strings.ToUpper(args[0]), which)
+			if err != nil {
+				return err
+			}
+			if out.json() {
+				return writeJSON(cmd.OutOrStdout(), list)
+			}
+			return printHolders(cmd.OutOrStdout(), list)
+		},
+	}
+	c.flags(cmd)
+	out.flags(cmd)
+	return cmd
+}
+
+func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
+	root := &node{text: x.Role}
+	switch {
+	case x.Superuser:
+		root.text += ", a superuser: it can do everything"
+	case x.Role == "public":
+		root.text = "PUBLIC: every role"
+	case !x.Login:
+		root.text += ", which cannot log in"
+	}
+	if !asked {
+		for _, m := range x.Memberships {
+			root.add("member of " + membership(m))
+		}
+		for _, e := range x.Everywhere {
+			root.add(fmt.Sprintf("every %s", e.Type)).privilege(e.Privilege, asked)
+		}
+	}
+	for _, o := range x.Objects {
+		object := root.add(objectText(string(o.Type), o.Schema, o.Name))
+		for _, p := range o.Privileges {
+			object.privilege(p, asked)
+		}
+		for _, why := range o.InTheWay {
+			object.add("in the way: " + why)
+		}
+		for _, note := range o.Notes {
+			object.add("note: " + note)
+		}
+	}
+	return root.print(w)
+}
+
+func printHolders(w io.Writer, list []explain.Who) error {
+	for _, who := range list {
+		root := &node{text: who.Privilege + " on " + objectText(string(who.Type), who.Schema, who.Name)}
+		for _, h := range who.Roles {
+			name := h.Role
+			switch {
+			case name == "public":
+				name = "PUBLIC: every role"
+			case !h.Login:
+				name += ", which cannot log in"
+			}
+			if h.Column != "" {
+				name += ", on column " + h.Column
+			}
+			role := root.add(name)
+			for _, way := range h.Ways {
+				role.add(wayText(way))
+			}
+			for _, why := range h.InTheWay {
+				role.add("in the way: " + why)
+			}
+		}
+		if len(who.Roles) == 0 {
+			root.add("nobody")
+		}
+		if err := root.print(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func objectText(objectType, schema, name string) string {
+	if schema != "" {
+		name = schema + "." + name
+	}
+	return objectType + " " + name
+}
+
+// privilege adds a privilege with all its ways. With asked, also that there is none.
+func (n *node) privilege(p explain.Privilege, asked bool) {
+	text := p.Privilege
+	if p.Column != "" {
+		text += " (" + p.Column + ")"
+	}
+	switch {
+	case p.Has && !asked:
+	case p.Has:
+		text += ": yes"
+	case len(p.Ways) > 0:
+		text += ": only after SET ROLE"
+	default:
+		text += ": no"
+	}
+	privilege := n.add(text)
+	for _, way := range p.Ways {
+		privilege.add(wayText(way))
+	}
+	for _, a := range p.Asked {
+		text := fmt.Sprintf("asked for by %s, which is %s", rowText(a.Row), a.Status)
+		if a.Reason != "" {
+			text += ": " + a.Reason
+		}
+		privilege.add(text)
+	}
+}
+
+// wayText is a way in one line: the memberships, and how the holder has it.
+func wayText(w explain.Way) string {
+	var parts []string
+	for _, m := range w.Memberships {
+		parts = append(parts, "member of "+membership(m))
+	}
+	how := ""
+	switch w.How {
+	case access.Superuser:
+		how = "a superuser"
+	case access.Predefined:
+		how = w.Holder + " has it on all"
+	case access.Public:
+		how = "PUBLIC"
+	case access.Member:
+		if len(parts) == 0 {
+			how = "the role itself"
+		}
+	case access.Owner:
+		how = "the owner"
+	default:
+		how = "granted to " + w.Holder
+		if w.Holder == "public" {
+			how = "granted to PUBLIC"
+		}
+		if w.Grantor != "" {
+			how += " by " + w.Grantor
+		}
+	}
+	if w.Grantable {
+		how += " with grant option"
+	}
+	if how != "" {
+		parts = append(parts, how+rowsText(w.Rows))
+	}
+	text := strings.Join(parts, " → ")
+	if w.SetRole != "" {
+		text = "after SET ROLE " + w.SetRole + ": " + text
+	}
+	return text
+}
+
+func membership(m explain.Membership) string {
+	var options []string
+	for _, o := range []struct {
+		name string
+		on   bool
+	}{{"INHERIT", m.Inherit}, {"SET", m.Set}, {"ADMIN", m.Admin}} {
+		if o.on {
+			options = append(options, o.name)
+		}
+	}
+	return fmt.Sprintf("%s (%s)%s", m.Role, strings.Join(options, ", "), rowsText(m.Rows))
+}
+
+func rowsText(rows []explain.Row) string {
+	if len(rows) == 0 {
+		return ""
+	}
+	texts := make([]string, len(rows))
+	for i, r := range rows {
+		texts[i] = rowText(r)
+	}
+	return " [" + strings.Join(texts, "; ") + "]"
+}
+
+func rowText(r explain.Row) string {
+	text := fmt.Sprintf("row %d by %s", r.ID, r.CreatedBy)
+	if r.Note != "" {
+		text += ": " + r.Note
+	}
+	return text
+}
+
+// node is a line of a tree.
+type node struct {
+	text  string
+	below []*node
+}
+
+func (n *node) add(text string) *node {
+	// Neighbours that say the same are one.
+	if last := len(n.below) - 1; last >= 0 && n.below[last].text == text && len(n.below[last].below) > 0 {
+		return n.below[last]
+	}
+	n.below = append(n.below, &node{text: text})
+	return n.below[len(n.below)-1]
+}
+
+func (n *node) print(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(printable(n.text) + "\n")
+	n.write(&b, "")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (n *node) write(b *strings.Builder, indent string) {
+	for i, below := range n.below {
+		branch, further := "├─ ", "│  "
+		if i == len(n.below)-1 {
+			branch, further = "└─ ", "   "
+		}
+		b.WriteString(indent + branch + printable(below.text) + "\n")
+		below.write(b, indent+further)
+	}
+}
