@@ -123,7 +123,8 @@ FROM pg_catalog.pg_proc AS p
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname <> ALL ('{pg_catalog,information_schema,sync_roles}') AND NOT starts_with(n.nspname::text, 'pg_')
 UNION ALL
--- Not the row types of tables, nor arrays: they have no privileges of their own.
+-- Not the row types of tables, nor arrays, nor (since 17, where PostgreSQL says so) multiranges: they have no privileges of their own.
+-- An array is what another type names as its array type: a domain over an array is a type like others.
 SELECT 'type', 'pg_catalog.pg_type'::regclass::oid, t.oid,
     n.nspname, t.typname, NULL,
     t.typowner, sync_roles.unpacked(coalesce(t.typacl, acldefault('T', t.typowner)))
@@ -131,7 +132,8 @@ FROM pg_catalog.pg_type AS t
 JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid
 WHERE (t.typrelid = 0 OR c.relkind = 'c')
-    AND t.typcategory <> 'A'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS e WHERE e.oid = t.typelem AND e.typarray = t.oid)
+    AND (t.typtype <> 'm' OR current_setting('server_version_num')::integer < 170000)
     AND n.nspname <> ALL ('{pg_catalog,information_schema,sync_roles}') AND NOT starts_with(n.nspname::text, 'pg_')
 UNION ALL
 SELECT 'schema', 'pg_catalog.pg_namespace'::regclass::oid, n.oid,

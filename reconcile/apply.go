@@ -24,6 +24,7 @@ type applier struct {
 	statements []string          // all that was sent, in order, secrets redacted
 	patient    bool              // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
 	tolerant   bool              // and go on with the next when PostgreSQL refuses one
+	lenient    bool              // the same, for steps on which only their own row depends
 	refused    map[string]string // statements, and why PostgreSQL refused them
 }
 
@@ -36,6 +37,12 @@ const (
 // run executes the steps in order.
 func (a *applier) run(ctx context.Context, steps []Step) error {
 	for _, s := range steps {
+		if a.tolerant {
+			break // each step borrows for itself, so that one that is refused leaves nothing
+		}
+		if a.lenient && s.optional {
+			continue
+		}
 		for _, role := range s.Borrow {
 			if err := a.borrow(ctx, role); err != nil {
 				return err
@@ -53,7 +60,7 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 		return err
 	}
 	for _, s := range steps {
-		if a.tolerant {
+		if a.tolerant || a.lenient && s.optional {
 			if err := a.try(ctx, s); err != nil {
 				return err
 			}
@@ -91,7 +98,7 @@ func (a *applier) try(ctx context.Context, s Step) error {
 		return err
 	}
 	cautious := *a
-	cautious.tolerant, cautious.borrowed = false, maps.Clone(a.borrowed)
+	cautious.tolerant, cautious.lenient, cautious.borrowed = false, false, maps.Clone(a.borrowed)
 	err := cautious.run(ctx, []Step{s})
 	if err == nil {
 		a.done, a.statements, a.borrowed = cautious.done, cautious.statements, cautious.borrowed

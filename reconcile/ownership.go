@@ -43,6 +43,10 @@ func (c *decision) ownership(m Missing) {
 	if strings.HasPrefix(m.ObjectName, "pg_") && m.ObjectType == catalog.Schema {
 		return
 	}
+	if m.ObjectType == "foreign_data_wrapper" {
+		c.problems.add(m.Role, m.problem(Blocked, "PostgreSQL gives foreign data wrappers to superusers only, and these are never managed", ""))
+		return
+	}
 	member := c.drift.Roles[m.Role]
 	c.touched[m.Role] = true
 	c.ownerships = append(c.ownerships, ownershipChange{object: m.object(), from: c.drift.Rights[m.Owner], to: m.Role, toOID: member.OID, unit: m.Role, given: true, grantID: m.GrantID})
@@ -112,7 +116,10 @@ func (p *Plan) prepareOwnerships(ctx context.Context, tx pgx.Tx, server catalog.
 			problems(p.Problems).add(o.unit, *problem)
 			continue
 		}
-		p.Found = append(p.Found, steps...)
+		for _, s := range steps {
+			s.optional = !o.create
+			p.Found = append(p.Found, s)
+		}
 	}
 	p.Ownerships = nil
 	return nil
@@ -151,6 +158,9 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 	}
 
 	if o.from.OID != 0 && !rights[o.from.OID].Usage {
+		if o.from.Superuser { // membership in it would make the daemon one
+			return blocked(fmt.Sprintf("it belongs to role %s, a superuser", o.from.Name), o.sql())
+		}
 		if !canBorrow(rights[o.from.OID]) {
 			return blocked(fmt.Sprintf("it belongs to role %s, whose privileges the daemon does not have", o.from.Name), memberFix(o.from.Name, false, server))
 		}

@@ -121,7 +121,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err != nil {
 		return err
 	}
-	a := &applier{tx: tx, server: e.server, patient: w.patient}
+	a := &applier{tx: tx, server: e.server, patient: w.patient, lenient: w.tolerant}
 	result, err := e.converge(ctx, a, w, append(slices.Clone(p.roles), before.involved...))
 	if err != nil {
 		return err

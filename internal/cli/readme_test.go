@@ -127,6 +127,11 @@ func (r *readme) checks() map[string]func() {
 			r.can("auditor", "delete from sync_roles.audit", false)
 			r.can("sync_daemon", "delete from sync_roles.audit", false)
 		},
+		"effective": func() {
+			if !strings.Contains(r.answer, "sales_owner SELECT") || strings.Contains(r.answer, "auditor") {
+				r.t.Errorf("who can do what with revenue: %q", r.answer)
+			}
+		},
 		"bad-row": func() {},
 		"blocked": func() { r.can("alice", "select from sales.targets", false) },
 		"fix": func() {
