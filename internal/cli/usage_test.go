@@ -163,6 +163,7 @@ func flagsOf(t *testing.T, command string) (flags []string) {
 // Every flag can be given by environment: a value that is wrong for the flag is as wrong there, and the error names the variable.
 func TestEveryFlagByEnvironment(t *testing.T) { //nolint:paralleltest // it sets the environment
 	text := []string{"protect", "allow-membership-in", "fallback-owner", "with-sql"} // any value is one
+	arguments := map[string][]string{"adopt": {"alice"}, "explain": {"alice"}, "who": {"SELECT", "orders"}}
 	for _, command := range commands {
 		for _, flag := range flagsOf(t, command) {
 			if slices.Contains(text, flag) {
@@ -172,7 +173,7 @@ func TestEveryFlagByEnvironment(t *testing.T) { //nolint:paralleltest // it sets
 				name := "PG_SYNC_ROLES_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 				t.Setenv("PG_SYNC_ROLES_DATABASE_URL", "postgres://u@127.0.0.1:1/db?connect_timeout=1")
 				t.Setenv(name, "no good://")
-				r := call(t, command)
+				r := call(t, append([]string{command}, arguments[command]...)...)
 				r.want(t, 64, "", "Try: pg-sync-roles "+command)
 				if !strings.Contains(r.stderr, name) && !strings.Contains(r.stderr, "--"+flag) && flag != "database-url" {
 					t.Errorf("the error does not say what is wrong: %s", r.stderr)
