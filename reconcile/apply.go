@@ -37,11 +37,8 @@ const (
 // run executes the steps in order.
 func (a *applier) run(ctx context.Context, steps []Step) error {
 	for _, s := range steps {
-		if a.tolerant {
-			break // each step borrows for itself, so that one that is refused leaves nothing
-		}
-		if a.lenient && s.optional {
-			continue
+		if a.mayFail(s) {
+			continue // it borrows for itself, so that it leaves nothing when it is refused
 		}
 		for _, role := range s.Borrow {
 			if err := a.borrow(ctx, role); err != nil {
@@ -59,9 +56,12 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 		message, size = message[:0], 0
 		return err
 	}
-	for _, s := range steps {
-		if a.tolerant || a.lenient && s.optional {
-			if err := a.try(ctx, s); err != nil {
+	for i, s := range steps {
+		if a.mayFail(s) {
+			if s.bundle != 0 && i > 0 && steps[i-1].bundle == s.bundle {
+				continue // tried with the first of its bundle
+			}
+			if err := a.try(ctx, bundle(steps[i:])); err != nil {
 				return err
 			}
 			continue
@@ -92,14 +92,26 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 	return flush()
 }
 
-// try runs one step that nothing else depends on. When PostgreSQL refuses it, that is remembered.
-func (a *applier) try(ctx context.Context, s Step) error {
+// mayFail reports whether the rest goes on when PostgreSQL refuses a step.
+func (a *applier) mayFail(s Step) bool { return a.tolerant || a.lenient && s.bundle != 0 }
+
+// bundle is the first step, with those after it that stand or fall with it.
+func bundle(steps []Step) []Step {
+	n := 1
+	for n < len(steps) && steps[0].bundle != 0 && steps[n].bundle == steps[0].bundle {
+		n++
+	}
+	return steps[:n]
+}
+
+// try runs steps that nothing else depends on. When PostgreSQL refuses one, none of them has run, and that is remembered.
+func (a *applier) try(ctx context.Context, steps []Step) error {
 	if err := a.exec(ctx, "SAVEPOINT try"); err != nil {
 		return err
 	}
 	cautious := *a
 	cautious.tolerant, cautious.lenient, cautious.borrowed = false, false, maps.Clone(a.borrowed)
-	err := cautious.run(ctx, []Step{s})
+	err := cautious.run(ctx, steps)
 	if err == nil {
 		a.done, a.statements, a.borrowed = cautious.done, cautious.statements, cautious.borrowed
 		return a.exec(ctx, "RELEASE SAVEPOINT try")
@@ -111,7 +123,9 @@ func (a *applier) try(ctx context.Context, s Step) error {
 	if a.refused == nil {
 		a.refused = map[string]string{}
 	}
-	a.refused[s.key()] = fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", refusal.Message, refusal.Code)
+	for _, s := range steps {
+		a.refused[s.key()] = fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", refusal.Message, refusal.Code)
+	}
 	return a.exec(ctx, "ROLLBACK TO SAVEPOINT try")
 }
 

@@ -107,7 +107,7 @@ const queueSQL = `
 // prepareOwnerships turns the plan's changes of owner into steps, or into problems where the daemon lacks a right. What a
 // change needs for the moment is part of its steps, and taken back right after it.
 func (p *Plan) prepareOwnerships(ctx context.Context, tx pgx.Tx, server catalog.Server) error {
-	for _, o := range p.Ownerships {
+	for i, o := range p.Ownerships {
 		steps, problem, err := o.prepare(ctx, tx, server)
 		if err != nil {
 			return fmt.Errorf("prepare to give %s to role %q: %w", o.object, o.to, err)
@@ -117,7 +117,9 @@ func (p *Plan) prepareOwnerships(ctx context.Context, tx pgx.Tx, server catalog.
 			continue
 		}
 		for _, s := range steps {
-			s.optional = !o.create
+			if !o.create {
+				s.bundle = i + 1
+			}
 			p.Found = append(p.Found, s)
 		}
 	}

@@ -69,3 +69,26 @@ func TestRefusedByPostgreSQL(t *testing.T) {
 		})
 	}
 }
+
+// What a change of owner lends for the moment goes back, or the change is not made: here PostgreSQL refuses the way back.
+func TestRefusedWayBack(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	x := f.user(t, "x")
+	f.Exec(t, `create function public.no() returns event_trigger language plpgsql as $$ begin raise insufficient_privilege; end $$;
+		create event trigger no_revoke on ddl_command_end when tag in ('REVOKE') execute function public.no()`)
+	f.insert(t, x, "OWNER", "table", "app", "sales")
+	f.insert(t, x, "SELECT", "table", "app", "costs")
+	f.pending(t)
+	f.outcome(t, x, reconcile.Blocked)
+	f.can(t, x, "select from app.costs")
+	f.cannot(t, x, "create table app.mine ()")
+	f.owns(t, f.Owner, "app.sales")
+
+	f.Exec(t, "drop event trigger no_revoke")
+	f.rescan(t)
+	f.inOrder(t, x)
+	f.owns(t, x, "app.sales")
+	f.cannot(t, x, "create table app.mine ()")
+	f.quiet(t)
+}

@@ -2,15 +2,15 @@ package reconcile
 
 // Step is one statement of a plan.
 type Step struct {
-	SQL      string   // as sent
-	As       string   // the role to act as; empty: the connected one
-	Borrow   []string // roles of which the connected one must be a member for the moment
-	Effects  []Effect
-	optional bool   // only its own row depends on it
-	creates  string // the intermediate role or keeper that it creates
-	about    string // the intermediate role that it is a part of making
-	then     string // bookkeeping in sync_roles that goes with it
-	args     []any
+	SQL     string   // as sent
+	As      string   // the role to act as; empty: the connected one
+	Borrow  []string // roles of which the connected one must be a member for the moment
+	Effects []Effect
+	bundle  int    // steps with the same number, but 0, stand or fall together, and only their own row depends on them
+	creates string // the intermediate role or keeper that it creates
+	about   string // the intermediate role that it is a part of making
+	then    string // bookkeeping in sync_roles that goes with it
+	args    []any
 }
 
 // Effect is what a step does for one role.
