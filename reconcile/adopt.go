@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -48,6 +49,9 @@ func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Ado
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	a := &Adoption{}
 	if a.Roles, err = e.adoptable(ctx, tx, roles); err != nil {
+		return nil, err
+	}
+	if err := nothingWithdrawn(ctx, tx, a.Roles); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, adoptRolesSQL, slices.DeleteFunc(slices.Clone(a.Roles), isPublic), append([]string{}, e.policy.AllowAttribute...)); err != nil {
@@ -110,6 +114,18 @@ func (e *Engine) adoptable(ctx context.Context, tx pgx.Tx, roles []string) ([]st
 	}
 	slices.Sort(list)
 	return slices.Compact(list), errors.Join(wrong...)
+}
+
+// nothingWithdrawn keeps what a deleted row gave, and no pass has taken away yet, from being asked for again.
+func nothingWithdrawn(ctx context.Context, tx pgx.Tx, roles []string) error {
+	list, err := names(ctx, tx, "select distinct format('%I', role_name) from sync_roles.withdrawn where role_name = any ($1) order by 1", roles)
+	if err != nil {
+		return fmt.Errorf("look for deleted rows: %w", err)
+	}
+	if len(list) > 0 {
+		return fmt.Errorf("rows of %s were deleted, and what they gave is still to be taken away: run pg-sync-roles sync first", strings.Join(list, ", "))
+	}
+	return nil
 }
 
 // written is what became of a row. (sql/adopt_grants.sql)

@@ -169,3 +169,21 @@ func TestAdoptBesidesRows(t *testing.T) {
 	f.can(t, alice, "select from app.sales")
 	f.quiet(t)
 }
+
+// What a row that was deleted gave is not adopted before it is taken away.
+func TestAdoptAfterADelete(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.user(t, "alice")
+	id := f.insert(t, alice, "SELECT", "table", "app", "sales")
+	f.pending(t)
+	f.can(t, alice, "select from app.sales")
+	f.delete(t, id)
+	if _, err := f.engine.Adopt(t.Context(), []string{alice}, false); err == nil || !strings.Contains(err.Error(), alice) || !strings.Contains(err.Error(), "sync") {
+		t.Errorf("adopted what a deleted row gave: %v", err)
+	}
+	f.pending(t)
+	f.adopt(t, false, alice)
+	f.cannot(t, alice, "select from app.sales")
+	f.inSyncAfter(t, alice)
+}
