@@ -40,12 +40,35 @@ func (o Object) SQL() string {
 		return o.Name
 	case o.Signature != "":
 		// Types come from format_type, which quotes; the name is quoted here.
-		return pgx.Identifier{o.Schema, o.Name}.Sanitize() + strings.TrimPrefix(o.Signature, o.Name)
+		return pgx.Identifier{o.Schema, o.Name}.Sanitize() + withModes(strings.TrimPrefix(o.Signature, o.Name))
 	case o.Schema != "":
 		return pgx.Identifier{o.Schema, o.Name}.Sanitize()
 	default:
 		return Quote(o.Name)
 	}
+}
+
+// withModes says of each argument in a list that it is IN. Without modes PostgreSQL also takes a type for that of an OUT argument, and
+// finds two procedures p(integer) and p(OUT integer) ambiguous (LookupFuncWithArgs in parse_func.c).
+func withModes(arguments string) string {
+	if arguments == "()" {
+		return arguments
+	}
+	var b strings.Builder
+	quoted := false
+	for i := 0; i < len(arguments); i++ {
+		b.WriteByte(arguments[i])
+		switch {
+		case arguments[i] == '"':
+			quoted = !quoted
+		case quoted:
+		case arguments[i] == '(':
+			b.WriteString("IN ")
+		case arguments[i] == ',':
+			b.WriteString(" IN")
+		}
+	}
+	return b.String()
 }
 
 // Public is what grants to everybody are to. No role can have this name.

@@ -147,7 +147,7 @@ SELECT 'database', 'pg_catalog.pg_database'::regclass::oid, d.oid,
     d.datdba, sync_roles.unpacked(coalesce(d.datacl, acldefault('d', d.datdba)))
 FROM pg_catalog.pg_database AS d
 UNION ALL
--- Privileges cannot be granted on untrusted languages.
+-- Not the untrusted languages: privileges cannot be granted on them.
 SELECT 'language', 'pg_catalog.pg_language'::regclass::oid, l.oid,
     ''::name, l.lanname, NULL,
     l.lanowner, sync_roles.unpacked(coalesce(l.lanacl, acldefault('l', l.lanowner)))

@@ -42,6 +42,47 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.pattern_problem(text, text) IS 'Why a pattern cannot be one, or NULL.';
 
+-- Only the spelling of the catalogs names a routine. What PostgreSQL would take for the same (int, varchar(10)) would wait for ever; so would a type
+-- of another schema without it.
+CREATE FUNCTION sync_roles.signature_problem(object_name text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    name constant text := split_part(object_name, '(', 1);
+    list constant text := substr(object_name, length(name) + 2, length(object_name) - length(name) - 2);
+    spelled text[] := '{}';
+    given text;
+    type regtype;
+BEGIN
+    IF NOT object_name LIKE '%)' THEN
+        RETURN format('object_name %s has no closing parenthesis: allowed are name(type, …) and a bare name for all overloads', quote_literal(object_name));
+    END IF;
+    -- By commas outside of quotes and parentheses.
+    FOR given IN SELECT btrim(m[1]) FROM regexp_matches(list || ',', '((?:"(?:[^"]|"")*"|\([^()]*\)|[^",()])*),', 'g') AS m LOOP
+        BEGIN
+            type := to_regtype(given);
+        EXCEPTION WHEN OTHERS THEN
+            type := NULL;
+        END;
+        IF type IS NOT NULL THEN
+            spelled := spelled || format_type(type, NULL);
+        ELSIF given ~ '^([a-z_][a-z0-9_]*|"([^"]|"")+")\.([a-z_][a-z0-9_]*|"([^"]|"")+")(\[\])?$' THEN
+            spelled := spelled || given; -- a type that may come
+        ELSIF list <> '' THEN
+            RETURN format('object_name %s has %s where a type should be: allowed are types as format_type spells them, with ", " between; those outside of pg_catalog with their schema',
+                quote_literal(object_name), quote_literal(given));
+        END IF;
+    END LOOP;
+    IF object_name <> name || '(' || array_to_string(spelled, ', ') || ')' THEN
+        RETURN format('object_name %s is not how PostgreSQL spells it: here %s', quote_literal(object_name), quote_literal(name || '(' || array_to_string(spelled, ', ') || ')'));
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.signature_problem(text) IS 'Why a routine''s name with argument types cannot be one, or NULL.';
+
 CREATE FUNCTION sync_roles.grant_problem(
     role_name text, privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text,
     direct boolean, grantable boolean, create_if_not_exists boolean
@@ -92,6 +133,11 @@ BEGIN
             format('object_name %s has upper case: PostgreSQL lists parameters in lower case, here %s', quote_literal(object_name), quote_literal(lower(object_name)))
         WHEN name_match = 'exact' AND object_type = 'routine' AND sync_roles.name_problem('object_name', split_part(object_name, '(', 1)) IS NOT NULL THEN
             sync_roles.name_problem('object_name', split_part(object_name, '(', 1))
+        WHEN name_match = 'exact' AND object_type = 'routine' AND object_name LIKE '%(%' AND sync_roles.signature_problem(object_name) IS NOT NULL THEN
+            sync_roles.signature_problem(object_name)
+        WHEN name_match = 'exact' AND object_type = 'language'
+            AND EXISTS (SELECT FROM pg_language AS l WHERE l.lanname = object_name AND NOT l.lanpltrusted) THEN
+            format('object_name %s is an untrusted language: PostgreSQL lets superusers alone use it', quote_literal(object_name))
         WHEN name_match = 'exact' AND object_type <> 'routine' AND sync_roles.name_problem('object_name', object_name) IS NOT NULL THEN
             sync_roles.name_problem('object_name', object_name)
         WHEN column_name IS NOT NULL AND (object_type <> 'table' OR privilege NOT IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')) THEN

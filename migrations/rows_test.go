@@ -56,6 +56,9 @@ func TestBadGrants(t *testing.T) {
 	pattern := func(match, pattern string) row {
 		return table.with(row{"name_match": match, "object_name": pattern})
 	}
+	routine := func(name string) row {
+		return row{"role_name": "alice", "privilege": "EXECUTE", "object_type": "routine", "schema_name": "s", "object_name": name}
+	}
 
 	bad := []badRow{
 		{"an unknown privilege", table.with(row{"privilege": "READ"}), "privilege", []string{"'READ'", "SELECT", "INSERT", "ALL", "OWNER"}},
@@ -82,6 +85,18 @@ func TestBadGrants(t *testing.T) {
 		{"an object_name of 64 bytes", table.with(row{"object_name": long}), "object_name", []string{long, "64 bytes"}},
 		{"an object_name of 64 bytes in 32 characters", table.with(row{"object_name": longBytes}), "object_name", []string{"64 bytes"}},
 		{"a routine's name of 64 bytes", row{"role_name": "alice", "privilege": "EXECUTE", "object_type": "routine", "schema_name": "s", "object_name": long + "(integer)"}, "object_name", []string{"64 bytes"}},
+		{"a routine without closing parenthesis", routine("f(integer"), "object_name", []string{"'f(integer'", "closing"}},
+		{"a routine with something behind it", routine("f(integer) x"), "object_name", []string{"closing"}},
+		{"an alias of a type", routine("f(int, text)"), "object_name", []string{"'f(integer, text)'"}},
+		{"a type with a length", routine("f(varchar(10),numeric(10,2))"), "object_name", []string{"'f(character varying, numeric)'"}},
+		{"types without a space between", routine(`f("a,b".t,s."x"" y")`), "object_name", []string{`'f("a,b".t, s."x"" y")'`}},
+		{"a type of pg_catalog with its schema", routine("f(pg_catalog.int4)"), "object_name", []string{"'f(integer)'"}},
+		{"a name and a type", routine("f(a integer)"), "object_name", []string{"'a integer'", "format_type"}},
+		{"a type that needs its schema", routine("f(color)"), "object_name", []string{"'color'", "with their schema"}},
+		{"an argument too few", routine("f(integer, )"), "object_name", []string{"''"}},
+		{"an open quote", routine(`f("x)`), "object_name", nil},
+		{"spaces for no arguments", routine("f( )"), "object_name", []string{"''"}},
+		{"an untrusted language", row{"role_name": "alice", "privilege": "OWNER", "object_type": "language", "object_name": "c"}, "object_name", []string{"'c'", "untrusted"}},
 		{"a column_name of 64 bytes", table.with(row{"column_name": long}), "column_name", []string{long, "64 bytes"}},
 		{"a column_name of 64 bytes in 32 characters", table.with(row{"column_name": longBytes}), "column_name", []string{"64 bytes"}},
 		{"an empty role_name", table.with(row{"role_name": ""}), "role_name", []string{"empty", "1 to 63"}},
@@ -197,6 +212,8 @@ func TestGoodGrants(t *testing.T) {
 		"spaces, dots, backslashes":                    table.with(row{"role_name": " ", "schema_name": "a.b", "object_name": `a\b.c`}),
 		"63 bytes":                                     table.with(row{"role_name": strings.Repeat("é", 31) + "x", "schema_name": strings.Repeat("x", 63), "object_name": strings.Repeat("x", 63), "column_name": strings.Repeat("x", 63)}),
 		"a routine with long arguments":                {"role_name": "alice", "privilege": "EXECUTE", "object_type": "routine", "schema_name": "s", "object_name": strings.Repeat("f", 63) + "(timestamp without time zone, character varying)"},
+		"a routine of types that may come":             {"role_name": "alice", "privilege": "EXECUTE", "object_type": "routine", "schema_name": "s", "object_name": `f(s.color, "A, (b".c[], "char", timestamp with time zone[])`},
+		"a routine without arguments":                  {"role_name": "alice", "privilege": "EXECUTE", "object_type": "routine", "schema_name": "s", "object_name": "f()"},
 		"a regex of alternatives":                      pattern("regex", "a|b"),
 		"a regex of a group":                           pattern("regex", "(?:a)"),
 		"a regex that looks ahead":                     pattern("regex", "(?=a).*"),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -33,6 +34,9 @@ func (d *Drift) readCircumstances(ctx context.Context, tx pgx.Tx, policy Policy)
 		d.KnownKeepers = asSet(known)
 	}
 	if d.Keepers, err = readKeepers(ctx, tx, d.intermediates()); err != nil {
+		return err
+	}
+	if d.Overloads, err = readOverloads(ctx, tx, d.Missing); err != nil {
 		return err
 	}
 	d.Reach, err = readReach(ctx, tx, d.membershipTargets(), policy.AllowMembershipIn)
@@ -109,6 +113,34 @@ func readKeepers(ctx context.Context, tx pgx.Tx, intermediates []catalog.OID) (m
 		keepers[r.OID] = r.Keeper
 	}
 	return keepers, nil
+}
+
+// routine is what overloads share.
+type routine struct{ Schema, Name string }
+
+// overloads names the routines that a row with argument types could have meant.
+func (t *Target) overloads() routine {
+	name, _, _ := strings.Cut(t.AskedName, "(")
+	return routine{t.SchemaName, name}
+}
+
+// readOverloads reads what routines there are where rows name one that is not.
+func readOverloads(ctx context.Context, tx pgx.Tx, missing []Missing) (map[routine][]string, error) {
+	asked := map[routine]bool{}
+	for _, m := range missing {
+		if m.ObjectType == catalog.Routine && m.NameMatch == "exact" && !m.exists() {
+			asked[m.overloads()] = true
+		}
+	}
+	found := map[routine][]string{}
+	for r := range asked {
+		list, err := names(ctx, tx, "select signature from sync_roles.objects where object_type = 'routine' and schema_name = $1 and object_name = $2 order by 1", r.Schema, r.Name)
+		if err != nil {
+			return nil, fmt.Errorf("look for routines named %s.%s: %w", r.Schema, r.Name, err)
+		}
+		found[r] = list
+	}
+	return found, nil
 }
 
 func readReach(ctx context.Context, tx pgx.Tx, targets []catalog.OID, allowed []string) (map[catalog.OID][]Reached, error) {

@@ -196,6 +196,7 @@ type Drift struct {
 	Reach        map[catalog.OID][]Reached
 	Keepers      map[catalog.OID]string // intermediate roles, and the keeper that has ADMIN on each
 	KnownKeepers map[string]bool
+	Overloads    map[routine][]string // signatures, where a row names a routine that there is not
 	Server       catalog.Server
 
 	separate bool // one object for each statement, so that one that PostgreSQL refuses is about nothing else

@@ -289,3 +289,56 @@ func TestMatrixMultirangeInAPattern(t *testing.T) {
 		}
 	}
 }
+
+// Procedures that differ in OUT arguments only, and types whose names have what separates arguments, are told apart.
+func TestMatrixRoutinesHardToTellApart(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice, bob, carol := f.user(t, "alice"), f.user(t, "bob"), f.user(t, "carol")
+	f.asOwner(t, `create procedure app.pr(int) language sql as 'select 1';
+		create procedure app.pr(out a int) language sql as 'select 1';
+		create type app."a, (b" as enum ('x');
+		create function app.odd(app."a, (b", variadic text[]) returns int language sql as 'select 1';
+		create function app.odd(app."a, (b") returns int language sql as 'select 1';
+		revoke execute on all routines in schema app from public`)
+	mayCallOut := "(select has_function_privilege($1, oid, 'execute') from pg_proc where proname = 'pr' and pronargs = 0)"
+	ids := []int64{
+		f.insert(t, alice, "EXECUTE", "routine", "app", "pr(integer)"),
+		f.insert(t, alice, "EXECUTE", "routine", "app", `odd(app."a, (b", text[])`),
+		f.insert(t, bob, "EXECUTE", "routine", "app", "pr()"),
+		f.insert(t, carol, "OWNER", "routine", "app", "pr(integer)"),
+	}
+	f.pending(t)
+	f.can(t, alice, "call app.pr(1)")
+	f.can(t, alice, "select app.odd('x', 'y')")
+	f.is(t, false, mayCallOut, alice)
+	f.cannot(t, alice, "select app.odd('x')")
+	f.is(t, true, mayCallOut, bob)
+	f.cannot(t, bob, "call app.pr(1)")
+	f.can(t, carol, "alter procedure app.pr(in int) security definer")
+	f.is(t, false, mayCallOut, carol)
+	f.quiet(t)
+
+	f.delete(t, ids...)
+	f.pending(t)
+	f.cannot(t, alice, "call app.pr(1)")
+	f.cannot(t, alice, "select app.odd('x', 'y')")
+	f.is(t, false, mayCallOut, bob)
+	f.cannot(t, carol, "alter procedure app.pr(in int) security definer")
+	f.quiet(t)
+}
+
+// Whoever waits for a routine learns which others of the name there are.
+func TestMatrixWhichOverloadsThereAre(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.user(t, "alice")
+	f.asOwner(t, "create function app.fn(int) returns int language sql as 'select 1'; create function app.fn(text, int[]) returns int language sql as 'select 1'")
+	f.insert(t, alice, "EXECUTE", "routine", "app", "fn(integer, integer)")
+	f.insert(t, alice, "OWNER", "routine", "app", "nowhere()")
+	f.pending(t)
+	f.problem(t, alice, reconcile.Waiting, "app.fn(integer, integer)", "does not exist yet; there is fn(integer), fn(text, integer[])")
+	f.problem(t, alice, reconcile.Waiting, "app.nowhere()", "does not exist yet")
+	f.is(t, true, "exists (select from sync_roles.grant_status where reason like '%there is fn(integer), fn(text, integer[])')")
+	f.quiet(t)
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
@@ -162,7 +163,11 @@ func (c *decision) absent(m Missing) {
 	case m.CreateSchema:
 		c.createSchema(m)
 	case m.NameMatch == "exact":
-		c.problems.add(m.Role, m.problem(Waiting, fmt.Sprintf("%s does not exist yet", m.object()), ""))
+		reason := fmt.Sprintf("%s does not exist yet", m.object())
+		if others := c.drift.Overloads[m.overloads()]; m.ObjectType == catalog.Routine && len(others) > 0 {
+			reason += "; there is " + strings.Join(others, ", ")
+		}
+		c.problems.add(m.Role, m.problem(Waiting, reason, ""))
 	default:
 		where := ""
 		if m.SchemaName != "" {

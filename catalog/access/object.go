@@ -15,6 +15,7 @@ type Object struct {
 	catalog.Object
 	Privileges  []string // that its type has on this server
 	RowSecurity bool     // row-level security decides which rows of the table are seen
+	SetByAll    bool     // a parameter that every role may SET, without a privilege
 	Entries     []Entry
 }
 
@@ -58,7 +59,7 @@ func ReadObjects(ctx context.Context, q catalog.Querier, w Which) ([]*Object, er
 		var grantee, grantor *catalog.OID
 		var grantorName string
 		var grantable *bool
-		err := row.Scan(&o.Type, &o.Class, &o.OID, &o.Schema, &o.Name, &o.Signature, &o.Owner, &o.Privileges, &o.RowSecurity,
+		err := row.Scan(&o.Type, &o.Class, &o.OID, &o.Schema, &o.Name, &o.Signature, &o.Owner, &o.Privileges, &o.RowSecurity, &o.SetByAll,
 			&column, &privilege, &grantee, &grantor, &grantorName, &grantable)
 		if err != nil {
 			return struct{}{}, err

@@ -218,6 +218,9 @@ func (e *explainer) notes(o *access.Object) []string {
 	if o.RowSecurity && !e.subject.Superuser {
 		list = append(list, "row-level security decides which rows are seen, unless the role is the owner or has BYPASSRLS")
 	}
+	if o.SetByAll {
+		list = append(list, "every role may SET this parameter for its session, without a privilege")
+	}
 	return list
 }
 

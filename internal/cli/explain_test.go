@@ -139,6 +139,10 @@ func TestWho(t *testing.T) {
 	on(t, env, "who", "EXECUTE", "app.t1").want(t, 1, "", "object type table has no privilege EXECUTE")
 	on(t, env, "who", "SELECT", "app.t9").want(t, 1, "", "does not exist")
 	on(t, env, "who", "MEMBER", "role:"+team).want(t, 64, "", "explain ROLE role:GROUP")
+	if env.Version >= 15 {
+		on(t, env, "explain", bob, "parameter:work_mem").want(t, 0, "every role may SET this parameter", "")
+		on(t, env, "explain", bob, "parameter:log_statement").want(t, 0, "SET: no", "")
+	}
 	if strings.Contains(on(t, env, "who", "SELECT", "app.t2").stdout, alice) {
 		t.Error("alice can read t2")
 	}
