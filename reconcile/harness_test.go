@@ -314,3 +314,15 @@ func (f *fixture) inOrder(t *testing.T, role string) {
 		t.Errorf("the outcome for %s is %s, want applied or unchanged: %v", role, got.Outcome, got)
 	}
 }
+
+// owns asserts who owns a relation or a schema.
+func (f *fixture) owns(t *testing.T, role, object string) {
+	t.Helper()
+	sql := "select relowner::regrole::text from pg_class where oid = $1::regclass"
+	if !strings.Contains(object, ".") {
+		sql = "select nspowner::regrole::text from pg_namespace where nspname = $1"
+	}
+	if got := pgtest.One[string](t, f.super, sql, object); got != role {
+		t.Errorf("%s belongs to %s, want %s", object, got, role)
+	}
+}
