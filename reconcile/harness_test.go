@@ -326,3 +326,20 @@ func (f *fixture) owns(t *testing.T, role, object string) {
 		t.Errorf("%s belongs to %s, want %s", object, got, role)
 	}
 }
+
+// tablespace makes an empty tablespace; owner may be empty.
+func (f *fixture) tablespace(t *testing.T, name, owner string) string {
+	t.Helper()
+	space := f.Role(name)
+	if owner != "" {
+		owner = " owner " + quote(owner)
+	}
+	if _, err := f.super.Exec(t.Context(), "set allow_in_place_tablespaces = on"); err != nil {
+		t.Fatalf("this server has no in-place tablespaces: %v", err)
+	}
+	if _, err := f.super.Exec(t.Context(), "create tablespace "+space+owner+" location ''"); err != nil {
+		t.Fatal(err)
+	}
+	f.afterwards(t, "drop tablespace if exists "+space)
+	return space
+}
