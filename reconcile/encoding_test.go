@@ -294,10 +294,7 @@ func TestEncodingUpdateOfSelector(t *testing.T) {
 			f.can(t, bob, "delete from app.sales")
 			f.can(t, carol, "select from app.sales")
 			f.quiet(t)
-			f.delete(t, id)
-			f.pending(t)
-			f.cannot(t, bob, "delete from app.costs")
-			f.quiet(t)
+			f.loses(t, bob, "delete from app.costs", id)
 		})
 	}
 }
@@ -353,10 +350,7 @@ func TestEncodingDeleteAndInsertAgain(t *testing.T) {
 			f.outcome(t, alice, reconcile.Unchanged)
 			f.can(t, alice, "select from app.sales")
 			f.quiet(t)
-			f.delete(t, id)
-			f.pending(t)
-			f.cannot(t, alice, "select from app.sales")
-			f.quiet(t)
+			f.loses(t, alice, "select from app.sales", id)
 		})
 	}
 }

@@ -55,10 +55,7 @@ func TestGrantableOptionAlone(t *testing.T) {
 			f.inOrder(t, alice)
 			f.quiet(t)
 
-			f.delete(t, id)
-			f.pending(t)
-			f.cannot(t, alice, c.use)
-			f.quiet(t)
+			f.loses(t, alice, c.use, id)
 		})
 	}
 }

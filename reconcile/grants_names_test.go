@@ -192,10 +192,7 @@ func TestGrantsPatternFollowsTables(t *testing.T) {
 			f.rescan(t)
 			f.can(t, alice, "select from app.day_3")
 			f.inOrder(t, alice)
-			f.delete(t, id)
-			f.pending(t)
-			f.cannot(t, alice, "select from app.day_3")
-			f.quiet(t)
+			f.loses(t, alice, "select from app.day_3", id)
 			f.noIntermediates(t)
 		})
 	}
@@ -286,10 +283,7 @@ func TestGrantsDroppedAndMadeAgain(t *testing.T) {
 			f.rescan(t)
 			f.can(t, alice, "select from app.sales")
 			f.inOrder(t, alice)
-			f.delete(t, id)
-			f.pending(t)
-			f.cannot(t, alice, "select from app.sales")
-			f.quiet(t)
+			f.loses(t, alice, "select from app.sales", id)
 			f.noIntermediates(t)
 		})
 	}

@@ -298,6 +298,15 @@ func (f *fixture) cannot(t *testing.T, role, sql string) {
 	}
 }
 
+// loses deletes rows and asserts that with them a role lost what it could do, and that nothing is left to do.
+func (f *fixture) loses(t *testing.T, role, sql string, ids ...int64) {
+	t.Helper()
+	f.delete(t, ids...)
+	f.pending(t)
+	f.cannot(t, role, sql)
+	f.quiet(t)
+}
+
 // outcome asserts how the last pass over a role ended.
 func (f *fixture) outcome(t *testing.T, role string, want reconcile.Outcome) {
 	t.Helper()

@@ -267,10 +267,7 @@ func TestIntermediateMemberBecomesNoInherit(t *testing.T) {
 	f.rescan(t)
 	f.can(t, alice, "select from app.sales")
 	f.quiet(t)
-	f.delete(t, id)
-	f.pending(t)
-	f.cannot(t, alice, "select from app.sales")
-	f.quiet(t)
+	f.loses(t, alice, "select from app.sales", id)
 	f.noIntermediates(t)
 }
 
@@ -331,10 +328,7 @@ func TestIntermediatePatternOfAnOwner(t *testing.T) {
 			f.cannot(t, alice, "drop table app.sales")
 			f.can(t, alice, "select from app.sales")
 			f.quiet(t)
-			f.delete(t, pattern)
-			f.pending(t)
-			f.cannot(t, alice, "select from app.sales")
-			f.quiet(t)
+			f.loses(t, alice, "select from app.sales", pattern)
 			f.noIntermediates(t)
 		})
 	}

@@ -34,9 +34,6 @@ func TestParameterWithoutPrivileges(t *testing.T) {
 	f.cannot(t, bob, has("log_lock_waits"))
 	f.quiet(t)
 
-	f.delete(t, id)
-	f.pending(t)
-	f.cannot(t, alice, has("log_lock_waits"))
-	f.quiet(t)
+	f.loses(t, alice, has("log_lock_waits"), id)
 	f.Exec(t, "revoke set on parameter log_lock_waits from "+f.Daemon+" cascade")
 }

@@ -100,10 +100,7 @@ func TestPythonTakeover(t *testing.T) {
 	f.delete(t, ids[costs])
 	f.pending(t)
 	f.cannot(t, alice, "select from app.costs")
-	f.delete(t, ids[create])
-	f.pending(t)
-	f.cannot(t, alice, "create table app.t (id int)")
-	f.quiet(t)
+	f.loses(t, alice, "create table app.t (id int)", ids[create])
 	f.delete(t, ids[usage], ids[connect])
 	f.pending(t)
 	if code := f.login(t, alice); code != "42501" {
@@ -171,10 +168,7 @@ func TestPythonDirectTrue(t *testing.T) {
 	}
 	f.is(t, true, "relacl::text ~ $1 from pg_class where oid = 'app.sales'::regclass", alice+"=r/")
 	f.quiet(t)
-	f.delete(t, id)
-	f.pending(t)
-	f.cannot(t, alice, "select from app.sales")
-	f.quiet(t)
+	f.loses(t, alice, "select from app.sales", id)
 	same()
 }
 
@@ -374,10 +368,7 @@ func TestPythonNoinherit(t *testing.T) {
 	f.outcome(t, alice, reconcile.Applied)
 	f.can(t, alice, "select from app.sales")
 	f.quiet(t)
-	f.delete(t, id)
-	f.pending(t)
-	f.cannot(t, alice, "select from app.sales")
-	f.quiet(t)
+	f.loses(t, alice, "select from app.sales", id)
 }
 
 // After a rename of the table the library's role is for another name: the row does not count it any more, and takes it away.

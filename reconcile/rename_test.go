@@ -243,10 +243,7 @@ func TestRenameSchema(t *testing.T) {
 			f.can(t, alice, "select id from app.sales")
 			f.cannot(t, alice, "select id from old.sales")
 			f.quiet(t)
-			f.delete(t, ids...)
-			f.pending(t)
-			f.cannot(t, alice, "select id from app.sales")
-			f.quiet(t)
+			f.loses(t, alice, "select id from app.sales", ids...)
 		})
 	}
 }
@@ -276,10 +273,7 @@ func TestRenameSetSchemaAndOwner(t *testing.T) {
 			f.rescan(t)
 			f.can(t, alice, "select id from app.sales")
 			f.quiet(t)
-			f.delete(t, id)
-			f.pending(t)
-			f.cannot(t, alice, "select id from app.sales")
-			f.quiet(t)
+			f.loses(t, alice, "select id from app.sales", id)
 		})
 	}
 }
@@ -300,10 +294,7 @@ func TestRenameColumnMadeAnew(t *testing.T) {
 			f.can(t, alice, "select amount from app.sales")
 			f.cannot(t, alice, "select id from app.sales")
 			f.quiet(t)
-			f.delete(t, id)
-			f.pending(t)
-			f.cannot(t, alice, "select amount from app.sales")
-			f.quiet(t)
+			f.loses(t, alice, "select amount from app.sales", id)
 		})
 	}
 }

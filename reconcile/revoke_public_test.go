@@ -33,10 +33,7 @@ func TestRevokeFromPublic(t *testing.T) {
 	f.asOwner(t, "grant select on app.sales to public")
 	f.rescan(t)
 	f.is(t, false, "has_table_privilege($1, 'app.sales', 'SELECT')", stranger)
-	f.delete(t, kept)
-	f.pending(t)
-	f.cannot(t, x, "select from app.costs")
-	f.quiet(t)
+	f.loses(t, x, "select from app.costs", kept)
 	f.write(t, "delete from sync_roles.desired_roles")
 	f.pending(t)
 	if code := f.login(t, stranger); code != "42501" {
@@ -64,10 +61,7 @@ func TestRevokeRoutinesFromPublic(t *testing.T) {
 	f.can(t, x, "select app.fn2()")
 	f.rescan(t)
 	f.cannot(t, x, "select app.fn2()")
-	f.delete(t, allowed)
-	f.pending(t)
-	f.cannot(t, x, "call app.pr(1)")
-	f.quiet(t)
+	f.loses(t, x, "call app.pr(1)", allowed)
 }
 
 // What PUBLIC alone may be told, and nothing else.
