@@ -307,6 +307,25 @@ func (f *fixture) loses(t *testing.T, role, sql string, ids ...int64) {
 	f.quiet(t)
 }
 
+// member tells if a role is a direct member of another.
+func (f *fixture) member(t *testing.T, role, group string) bool {
+	t.Helper()
+	return pgtest.One[bool](t, f.super, `
+		select exists (
+			select from pg_auth_members as m
+			join pg_roles as g on g.oid = m.roleid
+			join pg_roles as u on u.oid = m.member
+			where u.rolname = $1 and g.rolname = $2)`, role, group)
+}
+
+// isMember asserts if a role is a direct member of another.
+func (f *fixture) isMember(t *testing.T, want bool, role, group string) {
+	t.Helper()
+	if got := f.member(t, role, group); got != want {
+		t.Errorf("%q is a member of %q: %t, want %t", role, group, got, want)
+	}
+}
+
 // outcome asserts how the last pass over a role ended.
 func (f *fixture) outcome(t *testing.T, role string, want reconcile.Outcome) {
 	t.Helper()

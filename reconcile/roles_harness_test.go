@@ -189,17 +189,6 @@ func (f *fixture) nothingBorrowed(t *testing.T) func() {
 	}
 }
 
-// member tells if a role is a direct member of another.
-func (f *fixture) member(t *testing.T, role, group string) bool {
-	t.Helper()
-	return pgtest.One[bool](t, f.super, `
-		select exists (
-			select from pg_auth_members as m
-			join pg_roles as g on g.oid = m.roleid
-			join pg_roles as u on u.oid = m.member
-			where u.rolname = $1 and g.rolname = $2)`, role, group)
-}
-
 // role makes a role by hand, which the daemon may manage.
 func (f *fixture) role(t *testing.T, name, attributes string) string {
 	t.Helper()
