@@ -231,7 +231,8 @@ CREATE TABLE sync_roles.audit (
     requested_by text[] NOT NULL DEFAULT '{}',
     attempt      integer NOT NULL DEFAULT 1,
     duration     interval NOT NULL,
-    instance     text NOT NULL
+    instance     text NOT NULL,
+    pass         xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 
 CREATE INDEX audit_role_name ON sync_roles.audit (role_name, id DESC);
@@ -252,7 +253,8 @@ COMMENT ON COLUMN sync_roles.audit.error IS 'The error, for failed.';
 COMMENT ON COLUMN sync_roles.audit.requested_by IS 'Who wrote the rows that this pass acted on.';
 COMMENT ON COLUMN sync_roles.audit.attempt IS 'How many times in a row this role was tried, this one included.';
 COMMENT ON COLUMN sync_roles.audit.duration IS 'How long the pass took, from its begin to this row. A pass often serves many roles.';
-COMMENT ON COLUMN sync_roles.audit.instance IS 'Which daemon or command did it: host, process and pass.';
+COMMENT ON COLUMN sync_roles.audit.instance IS 'Which daemon or command did it: host and process.';
+COMMENT ON COLUMN sync_roles.audit.pass IS 'The pass, which is a transaction: its ID, which the daemon''s log lines carry too.';
 
 CREATE TABLE sync_roles.rescans (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

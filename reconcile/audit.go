@@ -27,6 +27,7 @@ type AuditRow struct {
 	Attempt     int           `json:"attempt"`
 	Duration    time.Duration `json:"duration_ns"`
 	Instance    string        `json:"instance"`
+	Pass        string        `json:"pass"` // the same for all that was done in one transaction
 }
 
 // keepsSomething reports whether the role still has what it should not have.
@@ -36,12 +37,12 @@ func (r AuditRow) keepsSomething() bool {
 
 // auditRows says for each role how the pass ended. A role that nobody asked about gets a row only where something changed, or
 // ended otherwise than last time.
-func auditRows(w work, s *state, done []Step, requests []desired.Request, instance string, started time.Time) []AuditRow {
+func auditRows(w work, s *state, done []Step, requests []desired.Request, instance, pass string, started time.Time) []AuditRow {
 	rows := map[string]*AuditRow{}
 	row := func(unit string) *AuditRow {
 		if rows[unit] == nil {
 			attempt := s.roles[unit].FailedAttempts + 1
-			rows[unit] = &AuditRow{Role: unit, Cause: w.cause, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, Attempt: attempt, Duration: time.Since(started), Instance: instance}
+			rows[unit] = &AuditRow{Role: unit, Cause: w.cause, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, Attempt: attempt, Duration: time.Since(started), Instance: instance, Pass: pass}
 		}
 		return rows[unit]
 	}
@@ -119,12 +120,13 @@ func forgetFailures(records *pgx.Batch, roles map[string]Role) {
 	}
 }
 
-// writeAudit writes one row by itself.
-func writeAudit(ctx context.Context, tx pgx.Tx, row AuditRow) error {
+// writeAudit writes one row by itself, and puts the pass into it.
+func writeAudit(ctx context.Context, tx pgx.Tx, row *AuditRow) error {
 	records := &pgx.Batch{}
-	if err := audit(records, []AuditRow{row}); err != nil {
+	if err := audit(records, []AuditRow{*row}); err != nil {
 		return err
 	}
+	records.Queue("select pg_current_xact_id()::text").QueryRow(func(r pgx.Row) error { return r.Scan(&row.Pass) })
 	if err := tx.SendBatch(ctx, records).Close(); err != nil {
 		return fmt.Errorf("write audit: %w", err)
 	}

@@ -21,6 +21,7 @@ type Config struct {
 	LockTimeout      time.Duration // for every lock; default 5 s
 	StatementTimeout time.Duration // for every statement; default 60 s
 	Log              zerolog.Logger
+	Observe          func(Observation) // told of every pass; may be nil
 }
 
 // Engine looks at roles, and makes them hold what is desired. It has one connection, and is used by one goroutine.
@@ -29,6 +30,7 @@ type Engine struct {
 	server   catalog.Server
 	policy   Policy
 	log      zerolog.Logger
+	observe  func(Observation)
 	instance string
 	locker   string // the role as which to lock; empty: the connected one
 
@@ -69,7 +71,7 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	if err != nil {
 		host = "unknown"
 	}
-	e := &Engine{conn: conn, policy: config.Policy, log: config.Log, instance: fmt.Sprintf("%s:%d", host, os.Getpid())}
+	e := &Engine{conn: conn, policy: config.Policy, log: config.Log, observe: config.Observe, instance: fmt.Sprintf("%s:%d", host, os.Getpid())}
 	if err := e.check(ctx); err != nil {
 		_ = e.Close(ctx)
 		return nil, err

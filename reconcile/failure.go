@@ -43,14 +43,17 @@ func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause e
 		if final && len(requests) == 0 && last.LastOutcome == Blocked && len(last.LastProblems) == 1 && last.LastProblems[0] == row.Problems[0] {
 			return nil // said before
 		}
-		report.Rows = append(report.Rows, row)
-		return writeAudit(ctx, tx, row)
+		return writeAudit(ctx, tx, &row)
 	})
 	report.Roles++
 	if err != nil {
 		return fmt.Errorf("record that role %q could not be served (%w): %w", role, cause, err)
 	}
-	e.log.Warn().Str("role", role).Str("outcome", string(row.Outcome)).Str("sqlstate", row.SQLState).Int("attempt", row.Attempt).Err(cause).Msg("role could not be served")
+	if row.Pass != "" {
+		report.Rows = append(report.Rows, row)
+		e.recorded(w, row, cause)
+	}
+	e.log.Warn().Str("pass", row.Pass).Str("role", role).Str("outcome", string(row.Outcome)).Str("sqlstate", row.SQLState).Int("attempt", row.Attempt).Err(cause).Msg("role could not be served")
 	return nil
 }
 
@@ -70,11 +73,12 @@ func (e *Engine) recordLockFailure(ctx context.Context, w work, cause error, rep
 		return cause
 	}
 	row := AuditRow{Cause: w.cause, Outcome: Failed, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, SQLState: SQLState(cause), Error: cause.Error(), Attempt: 1, Instance: e.instance}
-	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error { return writeAudit(ctx, tx, row) })
+	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error { return writeAudit(ctx, tx, &row) })
 	if err != nil {
 		return fmt.Errorf("record that no role could be served (%w): %w", cause, err)
 	}
 	e.lockMissed = true
+	e.recorded(w, row, cause)
 	report.Rows = append(report.Rows, row)
 	return cause
 }

@@ -4,27 +4,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
+// lockedTx is a pass's transaction.
+type lockedTx struct {
+	pgx.Tx
+	id     string        // as in audit.pass
+	waited time.Duration // for the lock
+}
+
 // beginLocked begins a transaction and takes the lock. When the lock keeper is of no more use, because somebody altered or dropped it, the daemon
 // locks as itself.
-func (e *Engine) beginLocked(ctx context.Context) (pgx.Tx, error) {
+func (e *Engine) beginLocked(ctx context.Context) (lockedTx, error) {
 	for {
+		started := time.Now()
 		tx, err := e.conn.Begin(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("begin: %w", err)
+			return lockedTx{}, fmt.Errorf("begin: %w", err)
 		}
-		err = e.lock(ctx, tx)
+		id, err := e.lock(ctx, tx)
 		if err == nil {
-			return tx, nil
+			return lockedTx{tx, id, time.Since(started)}, nil
 		}
 		_ = tx.Rollback(context.WithoutCancel(ctx))
 		if e.locker == "" || SQLState(err) != "42501" && SQLState(err) != "22023" {
-			return nil, &lockError{err}
+			return lockedTx{}, &lockError{err}
 		}
 		e.log.Warn().Str("role", e.locker).Err(err).Msg("cannot lock as this role, and so locks as itself, which takes longer; pg-sync-roles migrate puts it right")
 		e.locker = ""
@@ -33,27 +42,30 @@ func (e *Engine) beginLocked(ctx context.Context) (pgx.Tx, error) {
 
 // lock takes what makes passes follow one another: an advisory lock, if asked for, then ours. COMMENT ON ROLE locks the role
 // (a shared object, so cluster-wide) against itself until the transaction ends, and a NULL comment leaves no row.
-// The advisory lock comes first: whoever holds it must not make us hold the real one.
-func (e *Engine) lock(ctx context.Context, tx pgx.Tx) error {
+// The advisory lock comes first: whoever holds it must not make us hold the real one. It returns the transaction's ID, by the same message.
+func (e *Engine) lock(ctx context.Context, tx pgx.Tx) (id string, err error) {
 	if key := e.policy.AdvisoryLockKey; key != nil {
 		if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", *key); err != nil {
-			return fmt.Errorf("wait for advisory lock %d (--advisory-lock-key): %w", *key, err)
+			return "", fmt.Errorf("wait for advisory lock %d (--advisory-lock-key): %w", *key, err)
 		}
 	}
 	sql := "comment on role _pgsr_lock is null"
 	if e.locker != "" {
 		sql = "set local role " + catalog.Quote(e.locker) + "; " + sql + "; reset role"
 	}
-	_, err := tx.Conn().PgConn().Exec(ctx, sql).ReadAll()
+	results, err := tx.Conn().PgConn().Exec(ctx, sql+"; select pg_current_xact_id()").ReadAll()
 	switch SQLState(err) {
 	case "":
-		return err
+		if err != nil {
+			return "", err
+		}
+		return string(results[len(results)-1].Rows[0][0]), nil
 	case "42501":
-		return fmt.Errorf("lock role _pgsr_lock (as a superuser, or as whoever installed sync_roles in another database of this cluster, run: %s): %w", adminFix("_pgsr_lock", e.server), err)
+		return "", fmt.Errorf("lock role _pgsr_lock (as a superuser, or as whoever installed sync_roles in another database of this cluster, run: %s): %w", adminFix("_pgsr_lock", e.server), err)
 	case "42704":
-		return fmt.Errorf("lock role _pgsr_lock (run pg-sync-roles migrate, which creates it): %w", err)
+		return "", fmt.Errorf("lock role _pgsr_lock (run pg-sync-roles migrate, which creates it): %w", err)
 	default:
-		return fmt.Errorf("wait for the lock on role _pgsr_lock, which another pass holds: %w", err)
+		return "", fmt.Errorf("wait for the lock on role _pgsr_lock, which another pass holds: %w", err)
 	}
 }
 

@@ -4,15 +4,16 @@ import "strings"
 
 // logPass writes one line for each role that was changed, or that has a problem, and none for nothing.
 func (e *Engine) logPass(w work, p *Pass) {
+	log := e.log.With().Str("pass", p.id).Logger()
 	for _, r := range p.Rows {
 		switch {
 		case r.Outcome == Unchanged:
-			e.log.Debug().Str("role", r.Role).Str("cause", string(w.cause)).Msg("nothing to do")
+			log.Debug().Str("role", r.Role).Str("cause", string(w.cause)).Msg("nothing to do")
 		case r.Outcome.InOrder():
-			e.log.Info().Str("role", r.Role).Str("cause", string(w.cause)).Str("outcome", string(r.Outcome)).
+			log.Info().Str("role", r.Role).Str("cause", string(w.cause)).Str("outcome", string(r.Outcome)).
 				Int("granted", r.Granted).Int("revoked", r.Revoked).Dur("duration", r.Duration).Msg("synchronized")
 		default:
-			e.log.Warn().Str("role", r.Role).Str("cause", string(w.cause)).Str("outcome", string(r.Outcome)).
+			log.Warn().Str("role", r.Role).Str("cause", string(w.cause)).Str("outcome", string(r.Outcome)).
 				Int("granted", r.Granted).Int("revoked", r.Revoked).Str("problems", reasons(r.Problems)).Msg("not as desired")
 		}
 	}

@@ -36,6 +36,8 @@ type Pass struct {
 	Rows       []AuditRow
 	Statements []string // all of them in order, secrets redacted
 	roles      []string // which it looked at, also when it failed
+	id         string   // as in audit.pass
+	lockWait   time.Duration
 }
 
 // Changed counts what was given and taken away.
@@ -59,6 +61,7 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 		return p, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	p.id, p.lockWait = tx.id, tx.waited
 	e.lockMissed = false
 	requests, err := take(ctx, tx, w)
 	if err != nil {
@@ -142,7 +145,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 		return err
 	}
 	p.Statements = a.statements
-	p.Rows = auditRows(w, result, a.done, requests, e.instance, started)
+	p.Rows = auditRows(w, result, a.done, requests, e.instance, p.id, started)
 
 	records := &pgx.Batch{}
 	remember(records, result.remember)

@@ -68,7 +68,11 @@ func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 	var p *Pass
 	var err error
 	for attempt := 1; ; attempt++ {
+		started := time.Now()
 		p, err = e.pass(ctx, w)
+		if err != nil || len(p.roles) > 0 {
+			e.observed(w, p, started, err)
+		}
 		if err == nil {
 			report.add(p)
 			e.logPass(w, p)

@@ -1,0 +1,27 @@
+package reconcile
+
+import "time"
+
+// Observation is what a pass was like, for those who count. One without Duration is no pass, but the record of one that failed.
+type Observation struct {
+	Cause      Cause
+	Rows       []AuditRow // what it wrote to the audit
+	Statements int        // that it ran
+	LockWait   time.Duration
+	Duration   time.Duration // with the wait
+	Err        error         // it was rolled back, and is tried again or recorded
+}
+
+// observed tells of a pass.
+func (e *Engine) observed(w work, p *Pass, started time.Time, err error) {
+	if e.observe != nil {
+		e.observe(Observation{w.cause, p.Rows, len(p.Statements), p.lockWait, time.Since(started), err})
+	}
+}
+
+// recorded tells of what was written about a failure.
+func (e *Engine) recorded(w work, row AuditRow, cause error) {
+	if e.observe != nil {
+		e.observe(Observation{Cause: w.cause, Rows: []AuditRow{row}, Err: cause})
+	}
+}
