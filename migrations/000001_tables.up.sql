@@ -132,7 +132,8 @@ CREATE TABLE sync_roles.withdrawn (
     name_match   text COLLATE "C" NOT NULL,
     column_name  text COLLATE "C",
     direct       boolean,
-    grantable    boolean NOT NULL
+    grantable    boolean NOT NULL,
+    transaction  xid8 NOT NULL DEFAULT pg_current_xact_id()
 )
 WITH (autovacuum_vacuum_scale_factor = 0.05);
 
@@ -150,6 +151,37 @@ COMMENT ON COLUMN sync_roles.withdrawn.name_match IS 'desired_grants.name_match'
 COMMENT ON COLUMN sync_roles.withdrawn.column_name IS 'desired_grants.column_name';
 COMMENT ON COLUMN sync_roles.withdrawn.direct IS 'desired_grants.direct';
 COMMENT ON COLUMN sync_roles.withdrawn.grantable IS 'desired_grants.grantable';
+COMMENT ON COLUMN sync_roles.withdrawn.transaction IS 'The transaction that deleted or changed it: what one takes away counts as one against --max-revokes.';
+
+CREATE TABLE sync_roles.held (
+    role_name text COLLATE "C" PRIMARY KEY,
+    revokes   integer NOT NULL,
+    digest    text NOT NULL,
+    since     timestamptz NOT NULL DEFAULT now()
+);
+
+COMMENT ON TABLE sync_roles.held IS 'Roles from which nothing is taken away until a person approves, because it would be more at once than --max-revokes and --max-revokes-percent allow. Putting the rows back clears it.';
+COMMENT ON COLUMN sync_roles.held.role_name IS 'The role.';
+COMMENT ON COLUMN sync_roles.held.revokes IS 'How much is to be taken away from it, counted as in audit.';
+COMMENT ON COLUMN sync_roles.held.digest IS 'SHA-256 of what is to be taken away: an approval is for exactly this.';
+COMMENT ON COLUMN sync_roles.held.since IS 'Since when it is held.';
+
+CREATE TABLE sync_roles.approvals (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    role_name   text COLLATE "C",
+    note        text,
+    digest      text NOT NULL,
+    approved_by text NOT NULL,
+    approved_at timestamptz NOT NULL DEFAULT now()
+);
+
+COMMENT ON TABLE sync_roles.approvals IS 'What is held may be taken away, once. INSERT a row for a role, or one without a role for all that are held; it goes when it was used, or when there is something else to take away by then.';
+COMMENT ON COLUMN sync_roles.approvals.id IS 'Order of arrival.';
+COMMENT ON COLUMN sync_roles.approvals.role_name IS 'A role in sync_roles.held; NULL becomes one row for each.';
+COMMENT ON COLUMN sync_roles.approvals.note IS 'Why: a ticket, a reason.';
+COMMENT ON COLUMN sync_roles.approvals.digest IS 'held.digest at that time.';
+COMMENT ON COLUMN sync_roles.approvals.approved_by IS 'session_user of who approved; audit.requested_by has it too.';
+COMMENT ON COLUMN sync_roles.approvals.approved_at IS 'When.';
 
 CREATE TABLE sync_roles.resolved_objects (
     class_oid   oid NOT NULL,

@@ -466,6 +466,36 @@ CREATE TRIGGER enqueue_delete AFTER DELETE ON sync_roles.desired_roles
 CREATE TRIGGER enqueue_truncate BEFORE TRUNCATE ON sync_roles.desired_roles
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.enqueue_all();
 
+-- An approval is for what is held when it is written, and queues the role.
+CREATE FUNCTION sync_roles.approve_held() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NEW.role_name IS NULL THEN
+        INSERT INTO sync_roles.approvals (role_name, note) SELECT h.role_name, NEW.note FROM sync_roles.held AS h ORDER BY h.role_name;
+        RETURN NULL;
+    END IF;
+    SELECT h.digest INTO NEW.digest FROM sync_roles.held AS h WHERE h.role_name = NEW.role_name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation', SCHEMA = 'sync_roles', TABLE = 'approvals', COLUMN = 'role_name',
+            MESSAGE = format('role_name %s is not held: there is nothing to approve', quote_literal(NEW.role_name)),
+            HINT = 'See sync_roles.held.';
+    END IF;
+    NEW.approved_by := session_user;
+    DELETE FROM sync_roles.approvals AS a WHERE a.role_name = NEW.role_name;
+    INSERT INTO sync_roles.pending (role_name, requested_by) VALUES (NEW.role_name, session_user);
+    PERFORM pg_notify('sync_roles', '');
+    RETURN NEW;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION sync_roles.approve_held() FROM PUBLIC;
+COMMENT ON FUNCTION sync_roles.approve_held() IS 'Trigger: an approval is for exactly what is held now.';
+
+CREATE TRIGGER approve_held BEFORE INSERT ON sync_roles.approvals
+    FOR EACH ROW EXECUTE FUNCTION sync_roles.approve_held();
+
 -- The audit is append-only, for its owner too. The daemon's retention says so to this trigger, in its own transaction.
 CREATE FUNCTION sync_roles.audit_is_append_only() RETURNS trigger
 LANGUAGE plpgsql

@@ -142,10 +142,23 @@ type SurplusGrant struct {
 	Dependents string
 	NoUsage    bool
 	OptionOnly bool // the privilege is desired, its grant option is not
+	StillAsked bool // through an intermediate role
 }
 
 func (s SurplusGrant) object() catalog.Object {
 	return catalog.Object{Type: s.ObjectType, Class: s.Class, OID: s.OID, Schema: s.SchemaName, Name: s.ObjectName, Signature: s.Signature, Owner: s.Owner}
+}
+
+// what names the privilege for people.
+func (s SurplusGrant) what() string {
+	text := s.Privilege + " on " + s.object().String()
+	if s.ColumnName != "" {
+		text = s.Privilege + " (" + s.ColumnName + ") on " + s.object().String()
+	}
+	if s.OptionOnly {
+		return "the grant option for " + text
+	}
+	return text
 }
 
 // SurplusMembership is a membership that should not be. (sql/surplus_memberships.sql)
@@ -158,6 +171,15 @@ type SurplusMembership struct {
 	Grantor    catalog.OID
 	Dependents string
 	OptionOnly bool // the membership is desired, its ADMIN option is not
+	StillAsked bool // what an intermediate role gives, on the object itself
+}
+
+// what names the membership for people.
+func (s SurplusMembership) what() string {
+	if s.OptionOnly {
+		return "the ADMIN option on role " + s.RoleName
+	}
+	return "membership in role " + s.RoleName
 }
 
 // SurplusOwnership is an object that a role owns and should not. (sql/surplus_ownerships.sql)

@@ -102,6 +102,7 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 	case c.isIntermediate(s.RoleOID) && admin:
 		c.touched[s.Unit] = true
 		c.rebuilding[s.RoleName] = rebuild{role: s.RoleName, unwanted: s.MemberName, unit: s.Unit}
+		c.takesMembership(s)
 		return
 	case c.isIntermediate(s.MemberOID) && c.drift.Rights[s.MemberOID].Admin:
 		c.touched[s.Unit] = true
@@ -114,6 +115,13 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 	}
 	c.touched[s.Unit] = true
 	c.leave = append(c.leave, left)
+	c.takesMembership(s)
+}
+
+func (c *decision) takesMembership(s SurplusMembership) {
+	if !s.StillAsked {
+		c.taking[s.Unit] = append(c.taking[s.Unit], s.what())
+	}
 }
 
 func (c *decision) blockedMembership(s SurplusMembership, why, fix string) {

@@ -26,6 +26,7 @@ type work struct {
 	members bool     // look at all members of intermediate roles
 	prune   bool     // drop intermediate roles that hold nothing, without waiting
 	dry     bool     // only to show: say all problems, also those that were said before
+	taking  int64    // how much is to be taken away in all that this pass is a part of
 
 	patient  bool // somebody was in the way before
 	tolerant bool // a grant that PostgreSQL refuses must not keep the rest from being done
@@ -150,6 +151,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	records := &pgx.Batch{}
 	remember(records, result.remember)
 	forgetWithdrawn(records, before.withdrawn, result.problems)
+	recordHeld(records, before.held, result)
 	if err := audit(records, p.Rows); err != nil {
 		return err
 	}
@@ -170,6 +172,8 @@ type state struct {
 	plan     *Plan
 	problems problems
 	remember map[Remembered]bool
+	held     map[string]holding // what is not taken away before somebody approves
+	taking   int64              // of how much at once; 0 where nothing is held
 }
 
 // converge reads, decides and applies, in rounds until nothing must be founded first, and then all the rest at once.
@@ -271,6 +275,9 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, w work, s *state) error 
 		return err
 	}
 	s.plan = Decide(s.drift, e.policy)
+	if err := e.hold(ctx, tx, w, s); err != nil {
+		return err
+	}
 	for role, list := range s.plan.Problems {
 		for _, problem := range list {
 			s.problems.add(role, problem)
@@ -378,6 +385,7 @@ const noEffect = "PostgreSQL reported success, and nothing changed: another role
 type asBefore struct {
 	withdrawn map[string][]int64 // the rows of each role that have gone
 	involved  []string           // intermediate roles
+	held      []string           // roles from which nothing was taken away before somebody approves
 }
 
 func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before asBefore, err error) {
@@ -392,8 +400,12 @@ func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before a
 		before.involved, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
+	batch.Queue("select role_name from sync_roles.held where role_name = any ($1)", roles).Query(func(rows pgx.Rows) (err error) {
+		before.held, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return before, fmt.Errorf("read withdrawn rows, and the intermediate roles involved: %w", err)
+		return before, fmt.Errorf("read withdrawn rows, what is held, and the intermediate roles involved: %w", err)
 	}
 	before.withdrawn = map[string][]int64{}
 	for _, r := range list {

@@ -15,8 +15,9 @@ type Plan struct {
 	Found         []Step // roles, schemas and intermediate roles that do not exist yet, and changes of owner
 	Intermediates []Step // intermediate roles that do not exist yet; after the changes of owner, which may make them needless
 	Ownerships    []ownershipChange
-	Touched       map[string]bool // the roles for which there is something to do
-	Grants        []Step          // and settings
+	Touched       map[string]bool     // the roles for which there is something to do
+	Taking        map[string][]string // what is taken away from each role
+	Grants        []Step              // and settings
 	Revokes       []Step
 	Rebuild       []rebuild // intermediate roles with members that only a new role gets rid of
 	Remember      []Remembered
@@ -42,7 +43,7 @@ func (p *Plan) preparing() bool {
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, wantedBy: map[string][]Missing{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, wantedBy: map[string][]Missing{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
@@ -90,12 +91,13 @@ type decision struct {
 	foundingIntermed []string
 	rebuilding       map[string]rebuild
 	touched          map[string]bool
+	taking           map[string][]string
 	wantedBy         map[string][]Missing
 	entries          map[catalog.OID]map[string]bool // grantees that this plan adds to an object's ACL
 }
 
 func (c *decision) plan() *Plan {
-	p := &Plan{Ownerships: c.ownerships, Touched: c.touched, wantedBy: c.wantedBy, Problems: c.problems, Remember: c.drift.Remember, foundIntermed: c.foundingIntermed}
+	p := &Plan{Ownerships: c.ownerships, Touched: c.touched, Taking: c.taking, wantedBy: c.wantedBy, Problems: c.problems, Remember: c.drift.Remember, foundIntermed: c.foundingIntermed}
 	for _, key := range keys(c.founding) {
 		p.Found = append(p.Found, c.founding[key])
 	}
@@ -290,6 +292,9 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	}
 	c.touched[s.Role] = true
 	c.take = append(c.take, taken)
+	if !s.StillAsked {
+		c.taking[s.Role] = append(c.taking[s.Role], s.what())
+	}
 }
 
 func (c *decision) cannotTake(s SurplusGrant, why, fix string) {

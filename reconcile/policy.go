@@ -11,6 +11,7 @@ type Policy struct {
 	FallbackOwner       string   // who gets an ownership that is taken away; empty: the connected role
 	AdvisoryLockKey     *int64   // a lock shared with other tools, taken before ours
 	PruneEmptyAfterSecs int64    // how long an intermediate role that holds nothing is kept
+	Limit               Limit    // how much may be taken away at once without a person
 }
 
 func (p Policy) protects(role string) bool { return slices.Contains(p.Protect, role) }

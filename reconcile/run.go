@@ -182,8 +182,9 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 			if len(seen.due) == 0 {
 				continue
 			}
-			w.roles = seen.due
-			if err := e.serve(ctx, w, report); err != nil {
+			part := w
+			part.roles, part.taking = seen.due, seen.taking
+			if err := e.serve(ctx, part, report); err != nil {
 				return drifted, err
 			}
 		}
@@ -214,8 +215,9 @@ func (e *Engine) intermediates(ctx context.Context) ([]string, error) {
 
 // glance is what a look without the lock saw.
 type glance struct {
-	due   []string // the roles that a pass has something to do for, or to say about
-	stuck bool     // something should be taken away and cannot
+	due    []string // the roles that a pass has something to do for, or to say about
+	stuck  bool     // something should be taken away and cannot
+	taking int64    // how much, where that is held
 }
 
 // glance looks at roles. It takes no lock and changes nothing.
@@ -239,6 +241,7 @@ func (e *Engine) glance(ctx context.Context, roles []string, w work) (seen glanc
 			return seen, err
 		}
 	}
+	seen.taking = s.taking
 	for _, name := range keys(s.roles) {
 		list := s.problems[name]
 		sortProblems(list)

@@ -23,6 +23,7 @@ type engineOptions struct {
 	maxDirectGrantees             int
 	fallbackOwner                 string
 	pruneAfter                    time.Duration
+	maxRevokes, maxRevokesPercent int
 	logLevel, logFormat           string
 }
 
@@ -37,6 +38,8 @@ func (o *engineOptions) flags(cmd *cobra.Command, logLevel string) {
 	f.IntVar(&o.maxDirectGrantees, "max-direct-grantees", 500, "entries of an object's ACL from which on exact names go through an intermediate role")
 	f.StringVar(&o.fallbackOwner, "fallback-owner", "", "who gets an ownership that is taken away (default: the connected role)")
 	f.DurationVar(&o.pruneAfter, "prune-after", time.Hour, "how long an intermediate role that holds nothing is kept")
+	f.IntVar(&o.maxRevokes, "max-revokes", 500, "hold what would take away more than so many privileges at once, if it is also more than --max-revokes-percent; 0: no limit")
+	f.IntVar(&o.maxRevokesPercent, "max-revokes-percent", 25, "and more than this share of what roles hold through rows; 0: the number alone decides")
 	f.StringVar(&o.logLevel, "log-level", logLevel, "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "", "json or console (default: console on a terminal, else json)")
 }
@@ -59,6 +62,12 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 	if o.pruneAfter < 0 {
 		return reconcile.Config{}, usageError{fmt.Errorf("--prune-after %s: must not be negative", o.pruneAfter)}
 	}
+	if o.maxRevokes < 0 {
+		return reconcile.Config{}, usageError{fmt.Errorf("--max-revokes %d: must not be negative", o.maxRevokes)}
+	}
+	if o.maxRevokesPercent < 0 || o.maxRevokesPercent > 100 {
+		return reconcile.Config{}, usageError{fmt.Errorf("--max-revokes-percent %d: must be from 0 to 100", o.maxRevokesPercent)}
+	}
 	log, err := o.logger(cmd.ErrOrStderr())
 	if err != nil {
 		return reconcile.Config{}, err
@@ -70,6 +79,7 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 		AllowAttribute:      o.allowAttribute,
 		FallbackOwner:       o.fallbackOwner,
 		PruneEmptyAfterSecs: int64(o.pruneAfter / time.Second),
+		Limit:               reconcile.Limit{Revokes: o.maxRevokes, Percent: o.maxRevokesPercent},
 	}
 	if cmd.Flags().Changed("advisory-lock-key") {
 		policy.AdvisoryLockKey = &o.advisoryLockKey

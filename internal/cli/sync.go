@@ -13,7 +13,7 @@ func syncCommand() *cobra.Command {
 	var c connection
 	var o engineOptions
 	var out output
-	var prune bool
+	var prune, approve bool
 	cmd := &cobra.Command{
 		Use:   "sync [ROLE…]",
 		Short: "One pass now, over these roles or all that are managed or pending",
@@ -25,6 +25,15 @@ func syncCommand() *cobra.Command {
 			defer func() { _ = engine.Close(cmd.Context()) }()
 			if err := engine.CheckManaged(cmd.Context(), args); err != nil {
 				return err
+			}
+			if approve {
+				n, err := engine.Approve(cmd.Context(), args)
+				if err != nil {
+					return err
+				}
+				if n == 0 {
+					_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "Nothing is held.")
+				}
 			}
 			stop := showProgress(cmd.ErrOrStderr(), engine)
 			report, err := engine.Sync(cmd.Context(), args, prune)
@@ -52,6 +61,7 @@ func syncCommand() *cobra.Command {
 	c.flags(cmd)
 	o.flags(cmd, "error")
 	out.flags(cmd)
+	cmd.Flags().BoolVar(&approve, "approve", false, "let what is held now (see status) be taken away, once")
 	cmd.Flags().BoolVar(&prune, "prune", false, "also drop intermediate roles that hold nothing at the moment")
 	return cmd
 }

@@ -216,5 +216,19 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
             AND e.grantor = s.grantee
     ), '') ELSE '' END AS dependents,
     s.schema_name <> '' AND NOT has_schema_privilege(s.schema_name::text, 'USAGE') AS no_usage,
-    s.option_only
+    s.option_only,
+    -- Through an intermediate role: nothing is lost, it is held in another way.
+    EXISTS (
+        SELECT
+        FROM sync_roles.desired_grants AS g
+        WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege IN (s.privilege, 'ALL')
+            AND coalesce(g.schema_name, '') = s.schema_name AND g.object_name = ANY (ARRAY[s.object_name::text, s.signature]) AND g.name_match = 'exact'
+            AND coalesce(g.column_name, '') = s.column_name AND NOT g.direct
+    ) OR EXISTS (
+        SELECT
+        FROM sync_roles.desired_grants AS g
+        WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege IN (s.privilege, 'ALL')
+            AND coalesce(g.schema_name, '') = s.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(s.object_name, g.object_name, g.name_match)
+            AND coalesce(g.column_name, '') = s.column_name AND NOT g.direct
+    ) AS still_asked
 FROM surplus AS s;

@@ -71,7 +71,12 @@ joined AS MATERIALIZED (
 surplus AS MATERIALIZED (
     -- Members of an intermediate role of ours without a row for its selector.
     SELECT j.role_oid, j.member_oid, j.grantor_oid,
-        coalesce(j.unit, (SELECT g.role_name FROM sync_roles.desired_grants AS g WHERE g.role_name = j.member_name LIMIT 1), i.role_name) AS unit,
+        coalesce(
+            j.unit,
+            (SELECT g.role_name FROM sync_roles.desired_grants AS g WHERE g.role_name = j.member_name LIMIT 1),
+            (SELECT w.role_name FROM sync_roles.withdrawn AS w WHERE w.role_name = j.member_name LIMIT 1),
+            i.role_name
+        ) AS unit,
         false AS option
     FROM joined AS j
     JOIN sync_roles.intermediate_roles AS i ON i.role_oid = j.role_oid
@@ -176,7 +181,17 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
                 WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option AND a.grantor_oid <> s.grantor_oid
             )
     ), '') ELSE '' END AS dependents,
-    d.asked AS option_only
+    d.asked AS option_only,
+    -- On the object itself: nothing is lost, it is held in another way.
+    EXISTS (
+        SELECT
+        FROM sync_roles.intermediate_roles AS i
+        JOIN sync_roles.desired_grants AS g
+            ON g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
+            AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
+            AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
+        WHERE i.role_oid = s.role_oid AND g.role_name = u.rolname
+    ) AS still_asked
 FROM (
     SELECT s.role_oid, s.member_oid, s.grantor_oid, s.unit, bool_or(s.option) AS option
     FROM surplus AS s

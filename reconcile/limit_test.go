@@ -1,0 +1,285 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
+
+// limited is a fixture of which the engine holds what takes away more than so much.
+func limited(t *testing.T, revokes, percent int) *fixture {
+	t.Helper()
+	f := newFixture(t)
+	policy := defaultPolicy
+	policy.Limit = reconcile.Limit{Revokes: revokes, Percent: percent}
+	f.engine = f.engineWith(t, policy)
+	return f
+}
+
+// held asserts which roles are held, in all places that say so.
+func (f *fixture) held(t *testing.T, roles ...string) {
+	t.Helper()
+	sameList(t, "held", roles, f.texts(t, "select role_name from sync_roles.held"))
+	sameList(t, "held by role_status", roles, f.texts(t, "select role_name from sync_roles.role_status where status = 'held'"))
+	for _, role := range roles {
+		f.problem(t, role, reconcile.Held, "role "+role, "--max-revokes")
+	}
+}
+
+func (f *fixture) approve(t *testing.T, roles ...string) {
+	t.Helper()
+	if _, err := f.engine.Approve(t.Context(), roles); err != nil {
+		t.Fatalf("approve %v: %v", roles, err)
+	}
+}
+
+// Who empties desired_grants by mistake takes nothing from anybody, whatever the rows gave and however it is held, until a person approves.
+func TestLimitHoldsWhenTheTableIsEmptied(t *testing.T) {
+	t.Parallel()
+	for name, empty := range map[string]string{"delete": "delete from sync_roles.desired_grants", "truncate": "truncate sync_roles.desired_grants"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := limited(t, 5, 25)
+			alice, bob, carol, dave := f.user(t, "alice"), f.user(t, "bob"), f.user(t, "carol"), f.user(t, "dave")
+			group := f.Role("group")
+			f.asOwner(t, "create sequence app.seq; grant select on app.costs to "+dave)
+			f.insert(t, alice, "SELECT", "table", "app", "sales")
+			f.insert(t, alice, "OWNER", "sequence", "app", "seq")
+			f.insert(t, bob, "MEMBER", "role", "", group)
+			f.insert(t, group, "SELECT", "table", "app", "costs")
+			for _, role := range []string{alice, bob, carol} {
+				f.add(t, row{role: role, privilege: "INSERT", objectType: "table", schema: "app", name: "s%", match: "like"})
+			}
+			f.add(t, row{role: carol, privilege: "SELECT", objectType: "table", schema: "app", name: "sales", column: "id", direct: ptr(true)})
+			f.pending(t)
+			all := func(try func(t *testing.T, role, sql string)) {
+				t.Helper()
+				try(t, alice, "select from app.sales")
+				try(t, alice, "alter sequence app.seq increment 2")
+				try(t, bob, "select from app.costs")
+				try(t, carol, "select id from app.sales")
+				for _, role := range []string{alice, bob, carol} {
+					try(t, role, "insert into app.sales values (1)")
+				}
+			}
+			all(f.can)
+
+			f.write(t, empty)
+			f.pending(t)
+			all(f.can)
+			f.held(t, alice, bob, carol, group)
+			f.quiet(t) // which also looks at intermediate roles and their members
+			f.sync(t)
+			f.prune(t)
+			all(f.can)
+
+			f.insert(t, carol, "UPDATE", "table", "app", "costs") // what is given is not held
+			f.pending(t)
+			f.can(t, carol, "update app.costs set id = 1")
+			f.held(t, alice, bob, carol, group)
+			f.can(t, carol, "insert into app.sales values (1)")
+
+			f.approve(t)
+			f.pending(t)
+			all(f.cannot)
+			f.can(t, carol, "update app.costs set id = 1")
+			f.can(t, dave, "select from app.costs")
+			f.held(t)
+			if by := f.last(t, alice).RequestedBy; len(by) != 1 || by[0] != f.Daemon {
+				t.Errorf("requested by %q, want who approved", by)
+			}
+			f.is(t, true, "count(*) = 0 from sync_roles.approvals")
+			f.is(t, true, "count(*) = 0 from sync_roles.withdrawn")
+			f.noIntermediates(t)
+			f.quiet(t)
+		})
+	}
+}
+
+// Putting the rows back clears it, role by role.
+func TestLimitRowsPutBack(t *testing.T) {
+	t.Parallel()
+	f := limited(t, 2, 25)
+	alice, bob := f.user(t, "alice"), f.user(t, "bob")
+	for _, role := range []string{alice, bob} {
+		f.insert(t, role, "SELECT", "table", "app", "sales")
+		f.insert(t, role, "SELECT", "table", "app", "costs")
+	}
+	f.pending(t)
+	f.write(t, "create temp table saved as table sync_roles.desired_grants")
+	f.write(t, "delete from sync_roles.desired_grants")
+	f.pending(t)
+	f.held(t, alice, bob)
+	f.write(t, "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) select role_name, privilege, object_type, schema_name, object_name from saved where role_name = $1", alice)
+	f.pending(t)
+	f.inOrder(t, alice)
+	f.rescan(t)
+	f.cannot(t, bob, "select from app.sales") // two of six: what is left is within the limit
+	f.can(t, alice, "select from app.sales")
+	f.held(t)
+	f.quiet(t)
+}
+
+// Both limits must be exceeded. One that is just reached is not.
+func TestLimitIsForBoth(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		revokes, percent, of, deleted int
+		want                          bool
+	}{
+		{3, 25, 16, 4, false}, // a quarter
+		{3, 25, 16, 5, true},
+		{4, 25, 8, 4, false}, // four
+		{4, 25, 8, 5, true},
+		{4, 25, 40, 6, false},
+		{0, 25, 8, 8, false}, // no limit
+		{4, 0, 40, 5, true},  // the number alone
+		{4, 0, 40, 4, false},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
+			f := limited(t, c.revokes, c.percent)
+			alice, bob := f.user(t, "alice"), f.user(t, "bob")
+			f.asOwner(t, "do $$ begin for i in 1..40 loop execute format('create table app.t%s (id int)', i); end loop; end $$")
+			f.write(t, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name)
+				select case when i <= $3 then $1 else $2 end, 'SELECT', 'table', 'app', 't' || i from generate_series(1, $4) as i`, alice, bob, c.deleted, c.of)
+			// Rows of which the object does not exist give nothing.
+			f.write(t, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name)
+				select $1, 'SELECT', 'table', 'app', 'nowhere' || i from generate_series(1, 100) as i`, bob)
+			f.pending(t)
+			f.write(t, "delete from sync_roles.desired_grants where role_name = $1", alice)
+			f.pending(t)
+			if c.want {
+				f.held(t, alice)
+				f.can(t, alice, "select from app.t1")
+			} else {
+				f.held(t)
+				f.cannot(t, alice, "select from app.t1")
+			}
+			f.quiet(t)
+		})
+	}
+}
+
+// While one thing is held, what others do in the ordinary way is done.
+func TestLimitIsNotInTheWayOfOthers(t *testing.T) {
+	t.Parallel()
+	f := limited(t, 2, 25)
+	alice, bob, carol := f.user(t, "alice"), f.user(t, "bob"), f.user(t, "carol")
+	for _, role := range []string{alice, bob} {
+		f.insert(t, role, "SELECT", "table", "app", "sales")
+		f.insert(t, role, "SELECT", "table", "app", "costs")
+	}
+	id := f.insert(t, carol, "SELECT", "table", "app", "costs")
+	f.pending(t)
+	f.write(t, "delete from sync_roles.desired_grants where role_name = any ($1)", []string{alice, bob})
+	f.pending(t)
+	f.held(t, alice, bob)
+	f.delete(t, id)
+	f.pending(t)
+	f.cannot(t, carol, "select from app.costs")
+	f.held(t, alice, bob)
+	f.can(t, bob, "select from app.costs")
+	f.quiet(t)
+}
+
+// A change of encoding takes nothing away, however many it concerns.
+func TestLimitIsNotForEncodings(t *testing.T) {
+	t.Parallel()
+	f := limited(t, 1, 0)
+	roles := []string{f.user(t, "alice"), f.user(t, "bob"), f.user(t, "carol")}
+	for _, role := range roles {
+		f.add(t, row{role: role, privilege: "SELECT", objectType: "table", schema: "app", name: "sales", direct: ptr(true)})
+		f.add(t, row{role: role, privilege: "INSERT", objectType: "table", schema: "app", name: "%", match: "like", direct: ptr(true)})
+	}
+	f.pending(t)
+	for _, direct := range []bool{false, true, false} {
+		f.write(t, "update sync_roles.desired_grants set direct = $1", direct)
+		f.pending(t)
+		f.held(t)
+		for _, role := range roles {
+			f.inOrder(t, role)
+			f.can(t, role, "select from app.sales")
+			f.is(t, direct, "exists (select from pg_class, aclexplode(relacl) as a where relname = 'sales' and a.grantee = $1::regrole)", role)
+		}
+		f.quiet(t)
+	}
+}
+
+// What makes roles exclusive can take away as much as a DELETE.
+func TestLimitForExclusiveRoles(t *testing.T) {
+	t.Parallel()
+	f := limited(t, 2, 25)
+	alice := f.user(t, "alice")
+	f.asOwner(t, "grant all on app.sales to "+alice)
+	f.insert(t, alice, "SELECT", "table", "app", "costs")
+	f.pending(t)
+	f.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{tables}')", alice)
+	f.pending(t)
+	f.held(t, alice)
+	f.can(t, alice, "delete from app.sales")
+	f.quiet(t)
+	f.approve(t, alice)
+	f.pending(t)
+	f.cannot(t, alice, "delete from app.sales")
+	f.can(t, alice, "select from app.costs")
+	f.quiet(t)
+}
+
+// An approval is for what was held when it was written, and not for what has come to it since.
+func TestLimitApprovalIsForOnePlan(t *testing.T) {
+	t.Parallel()
+	f := limited(t, 2, 25)
+	alice := f.user(t, "alice")
+	ids := []int64{f.insert(t, alice, "SELECT", "table", "app", "sales"), f.insert(t, alice, "INSERT", "table", "app", "sales"), f.insert(t, alice, "UPDATE", "table", "app", "sales")}
+	last := f.insert(t, alice, "SELECT", "table", "app", "costs")
+	f.pending(t)
+	f.delete(t, ids...)
+	f.pending(t)
+	f.held(t, alice)
+	f.approve(t)
+	f.delete(t, last)
+	f.pending(t)
+	f.held(t, alice)
+	f.can(t, alice, "select from app.sales, app.costs")
+	f.is(t, true, "count(*) = 0 from sync_roles.approvals")
+	f.quiet(t)
+
+	if _, err := f.daemon.Exec(t.Context(), "insert into sync_roles.approvals (role_name) values ('nobody')"); err == nil || !strings.Contains(err.Error(), "'nobody' is not held") {
+		t.Errorf("approved for a role that is not held: %v", err)
+	}
+	f.write(t, "insert into sync_roles.approvals (note) values ('JIRA-6')")
+	f.is(t, true, "note = 'JIRA-6' from sync_roles.approvals where role_name = $1", alice)
+	f.pending(t)
+	f.cannot(t, alice, "select from app.sales")
+	f.cannot(t, alice, "select from app.costs")
+	f.quiet(t)
+}
+
+// A deletion is measured as a whole, also where it takes several passes.
+func TestLimitAcrossPasses(t *testing.T) {
+	t.Parallel()
+	f := limited(t, 1050, 25)
+	f.write(t, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, direct)
+		select $1 || i, 'SELECT', 'table', 'app', 'sales', false from generate_series(1, 1100) as i`, f.Role("r"))
+	f.pending(t)
+	count := "count(*) = $2 from pg_auth_members as m join sync_roles.intermediate_roles as i on i.role_oid = m.roleid join pg_roles as r on r.oid = m.member where r.rolname ~ ('^' || $1)"
+	f.is(t, true, count, f.Role("r"), 1100)
+	f.write(t, "delete from sync_roles.desired_grants")
+	f.pending(t)
+	f.is(t, true, count, f.Role("r"), 1100)
+	f.is(t, true, "count(*) = 1100 from sync_roles.held")
+	f.quiet(t)
+	f.is(t, true, count, f.Role("r"), 1100)
+	f.approve(t)
+	f.pending(t)
+	f.is(t, true, count, f.Role("r"), 0)
+	f.is(t, true, "count(*) = 0 from sync_roles.held")
+	if n := pgtest.One[int](t, f.daemon, "select count(*)::int from sync_roles.audit where outcome = 'held'"); n != 1100 {
+		t.Errorf("%d rows of the audit say held, want one for each role", n)
+	}
+	f.quiet(t)
+}

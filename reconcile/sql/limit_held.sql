@@ -1,0 +1,41 @@
+-- How much all managed roles hold through rows, counted as in audit: one for each privilege on an object, membership or ownership. Rows of which
+-- the object does not exist hold nothing.
+WITH asked AS MATERIALIZED (
+    SELECT g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, coalesce(g.column_name, '') AS column_name,
+        CASE WHEN g.privilege = 'ALL' THEN cardinality(sync_roles.privileges_of(g.object_type)) ELSE 1 END AS privileges,
+        count(*) FILTER (WHERE g.direct) AS direct_rows, count(*) AS all_rows
+    FROM sync_roles.desired_grants AS g
+    GROUP BY 1, 2, 3, 4, 5, 6
+),
+names AS MATERIALIZED (
+    SELECT o.object_type, o.schema_name::text AS schema_name, o.object_name::text AS object_name, count(*) AS objects
+    FROM sync_roles.objects AS o
+    GROUP BY 1, 2, 3
+)
+SELECT coalesce(sum(
+    CASE
+        WHEN a.privilege IN ('MEMBER', 'OWNER') THEN a.all_rows * found.objects
+        -- One membership for each role, whatever it holds.
+        WHEN i.role_name IS NOT NULL THEN a.all_rows - a.direct_rows + a.direct_rows * a.privileges * found.objects
+        ELSE a.all_rows * a.privileges * found.objects
+    END
+), 0)::bigint
+FROM asked AS a
+LEFT JOIN sync_roles.intermediate_roles AS i
+    ON i.object_type = a.object_type AND i.object_name = a.object_name AND i.privilege = a.privilege
+    AND coalesce(i.schema_name, '') = a.schema_name AND i.name_match = a.name_match AND coalesce(i.column_name, '') = a.column_name
+LEFT JOIN names AS e
+    ON a.name_match = 'exact' AND e.object_type = a.object_type AND e.schema_name = a.schema_name
+    AND e.object_name = CASE WHEN a.object_type = 'routine' THEN split_part(a.object_name, '(', 1) ELSE a.object_name END
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN a.name_match <> 'exact' THEN (
+            SELECT coalesce(sum(n.objects), 0)
+            FROM names AS n
+            WHERE n.object_type = a.object_type AND n.schema_name = a.schema_name AND sync_roles.name_matches(n.object_name, a.object_name, a.name_match)
+        )
+        WHEN e.objects IS NULL THEN 0
+        WHEN a.object_name LIKE '%(%' THEN 1
+        ELSE e.objects
+    END AS objects
+) AS found;
