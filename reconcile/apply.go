@@ -19,13 +19,20 @@ import (
 type applier struct {
 	tx         pgx.Tx
 	server     catalog.Server
-	borrowed   map[string]string // roles, and what gives each back
-	done       []Step            // what ran, for the audit
-	statements []string          // all that was sent, in order, secrets redacted
-	patient    bool              // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
-	tolerant   bool              // and go on with the next when PostgreSQL refuses one
-	lenient    bool              // the same, for steps on which only their own row depends
-	refused    map[string]string // statements, and why PostgreSQL refused them
+	borrowed   map[string]string  // roles, and what gives each back
+	done       []Step             // what ran, for the audit
+	statements []string           // all that was sent, in order, secrets redacted
+	patient    bool               // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
+	tolerant   bool               // and go on with the next when PostgreSQL refuses one
+	lenient    bool               // the same, for steps on which only their own row depends
+	refused    map[string]refusal // statements that PostgreSQL refused
+	timeouts   int                // how often a lock was not to be had in time
+}
+
+// refusal is why a statement has not run.
+type refusal struct {
+	reason string
+	kind   Outcome // Blocked, or Failed where it is tried again by itself
 }
 
 // Statements are sent together: a round trip costs more than a GRANT.
@@ -104,8 +111,18 @@ func bundle(steps []Step) []Step {
 	return steps[:n]
 }
 
-// try runs steps that nothing else depends on. When PostgreSQL refuses one, none of them has run, and that is remembered.
+// The locks that others hold cost so much time at most in a pass: so many waits, and then hardly any.
+const (
+	maxTimeouts   = 4
+	hardlyAnyWait = "10ms"
+)
+
+// try runs steps that nothing else depends on. When PostgreSQL refuses one, none of them has run, and that is remembered. A statement
+// for many roles is then tried for each alone: only one of them may be the reason.
 func (a *applier) try(ctx context.Context, steps []Step) error {
+	if _, ok := a.refused[steps[0].key()]; ok {
+		return nil
+	}
 	if err := a.exec(ctx, "SAVEPOINT try"); err != nil {
 		return err
 	}
@@ -116,17 +133,36 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 		a.done, a.statements, a.borrowed = cautious.done, cautious.statements, cautious.borrowed
 		return a.exec(ctx, "RELEASE SAVEPOINT try")
 	}
-	var refusal *pgconn.PgError
-	if inTheWay(err) || !errors.As(err, &refusal) {
+	var why *pgconn.PgError
+	if endsTransaction(err) || !errors.As(err, &why) || classOf(err) == disconnected {
 		return err
 	}
+	if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT try"); err != nil {
+		return err
+	}
+	r := refusal{fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", why.Message, why.Code), Blocked}
+	if classOf(err) == locked {
+		r = refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed}
+		if a.timeouts++; a.timeouts == maxTimeouts {
+			if err := a.exec(ctx, "SET LOCAL lock_timeout = '"+hardlyAnyWait+"'"); err != nil {
+				return err
+			}
+		}
+	}
 	if a.refused == nil {
-		a.refused = map[string]string{}
+		a.refused = map[string]refusal{}
 	}
 	for _, s := range steps {
-		a.refused[s.key()] = fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", refusal.Message, refusal.Code)
+		a.refused[s.key()] = r
 	}
-	return a.exec(ctx, "ROLLBACK TO SAVEPOINT try")
+	if r.kind == Blocked && len(steps) == 1 {
+		for _, alone := range steps[0].alone() {
+			if err := a.try(ctx, []Step{alone}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // untried returns the steps that have not run in this pass.

@@ -75,6 +75,9 @@ func auditRows(w work, s *state, done []Step, requests []desired.Request, instan
 			r.Problems = []Problem{}
 		}
 		r.Outcome = outcomeOf(len(r.Statements) > 0, r.Problems)
+		if i := slices.IndexFunc(r.Problems, func(p Problem) bool { return p.Kind == Failed }); i >= 0 {
+			r.Error, r.SQLState = r.Problems[i].Reason, "55P03" // the one thing that a pass goes on without, and that is tried again
+		}
 		result = append(result, *r)
 	}
 	return result
@@ -109,15 +112,6 @@ func audit(records *pgx.Batch, rows []AuditRow) error {
 		records.Queue(auditSQL, r.Role, string(r.Cause), string(r.Outcome), r.Granted, r.Revoked, r.Statements, string(list), r.SQLState, r.Error, r.RequestedBy, r.Attempt, r.Duration, r.Instance)
 	}
 	return nil
-}
-
-// forgetFailures forgets the failures of roles that got through.
-func forgetFailures(records *pgx.Batch, roles map[string]Role) {
-	for _, role := range roles {
-		if role.FailedAttempts > 0 {
-			records.Queue("delete from sync_roles.retries where role_name = $1", role.Name)
-		}
-	}
 }
 
 // writeAudit writes one row by itself, and puts the pass into it.

@@ -18,7 +18,7 @@ import (
 // It does the real thing because half of a plan depends on the other half: what a new owner holds, what a new role lacks.
 func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Report, error) {
 	report := &Report{}
-	tx, err := e.beginLocked(ctx)
+	tx, err := e.beginLocked(ctx, e.lockTimeout)
 	if err != nil {
 		return report, err
 	}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,9 @@ type Engine struct {
 	log      zerolog.Logger
 	observe  func(Observation)
 	instance string
-	locker   string // the role as which to lock; empty: the connected one
+
+	lockTimeout time.Duration
+	locker      string // the role as which to lock; empty: the connected one
 
 	lockMissed bool // the last pass did not get the lock, and the audit says so
 
@@ -47,8 +50,11 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	params["application_name"] = "pg-sync-roles"
 	// Every name is qualified; operators and functions without a schema are PostgreSQL's own.
 	params["search_path"] = "pg_catalog, pg_temp"
-	params["lock_timeout"] = milliseconds(config.LockTimeout, 5*time.Second)
-	params["statement_timeout"] = milliseconds(config.StatementTimeout, time.Minute)
+	config.LockTimeout = cmp.Or(config.LockTimeout, 5*time.Second)
+	params["lock_timeout"] = milliseconds(config.LockTimeout)
+	params["statement_timeout"] = milliseconds(cmp.Or(config.StatementTimeout, time.Minute))
+	// A pass must see what others commit meanwhile.
+	params["default_transaction_isolation"] = "read committed"
 	params["client_min_messages"] = "warning"
 	// The event triggers have nothing to tell us about what we do ourselves.
 	params["sync_roles.daemon"] = "on"
@@ -71,7 +77,7 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	if err != nil {
 		host = "unknown"
 	}
-	e := &Engine{conn: conn, policy: config.Policy, log: config.Log, observe: config.Observe, instance: fmt.Sprintf("%s:%d", host, os.Getpid())}
+	e := &Engine{conn: conn, policy: config.Policy, log: config.Log, observe: config.Observe, lockTimeout: config.LockTimeout, instance: fmt.Sprintf("%s:%d", host, os.Getpid())}
 	if err := e.check(ctx); err != nil {
 		_ = e.Close(ctx)
 		return nil, err
@@ -79,10 +85,7 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	return e, nil
 }
 
-func milliseconds(d, otherwise time.Duration) string {
-	if d == 0 {
-		d = otherwise
-	}
+func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(d.Milliseconds(), 10)
 }
 
@@ -156,7 +159,7 @@ func (e *Engine) checkVersion(ctx context.Context) error {
 
 // Ready waits for the lock and releases it: a daemon without the right to it should say so when it starts.
 func (e *Engine) Ready(ctx context.Context) error {
-	tx, err := e.beginLocked(ctx)
+	tx, err := e.beginLocked(ctx, e.lockTimeout)
 	if SQLState(err) == "55P03" {
 		return nil
 	}

@@ -3,12 +3,58 @@ package reconcile
 import (
 	"errors"
 	"regexp"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// class is what a failure calls for.
+type class int
+
+const (
+	fails        class = iota // a later try, and until then the others without it
+	again                     // the same at once, begun anew: somebody else was in the way, or took away what was just read
+	locked                    // the others without it, and a later try: somebody else holds a lock
+	needsHelp                 // somebody to change something first
+	disconnected              // another connection
+)
+
+// classes are by SQLSTATE (PostgreSQL's manual, appendix A); a class of SQLSTATEs by its first two characters.
+var classes = map[string]class{
+	"40001": again, "40P01": again, // serialization failure, deadlock
+	"42710": again, "42P06": again, "42P07": again, // it exists by now
+	"42704": again, "42P01": again, "3F000": again, "42883": again, // it is gone by now
+	"55P03": locked,
+	"42501": needsHelp,                                         // a right is missing
+	"0LP01": needsHelp,                                         // a membership would be circular
+	"2BP01": needsHelp,                                         // something depends on it
+	"42601": needsHelp, "42809": needsHelp, "42939": needsHelp, // not for such an object, or such a name
+	"22023": needsHelp, "0A000": needsHelp,
+	"54000": needsHelp,                           // an ACL that is too long
+	"25006": disconnected,                        // the server has become a standby, or lets nobody write
+	"08":    disconnected, "53300": disconnected, // too many clients
+	"57P01": disconnected, "57P02": disconnected, "57P03": disconnected, // the server ends, ended, or is not ready yet
+	"57P04": disconnected, "57P05": disconnected, "25P03": disconnected, "25P04": disconnected, // dropped database, timeouts of a session or transaction
+	"3D000": disconnected,
+}
+
 // PostgreSQL has no code of its own for these: somebody else committed a change to the same catalog row.
 var concurrently = regexp.MustCompile(`^tuple concurrently (updated|deleted)$|^cache lookup failed for |^could not find tuple for `)
+
+// classOf says what an error calls for.
+func classOf(err error) class {
+	if isConcurrentUpdate(err) {
+		return again
+	}
+	state := SQLState(err)
+	if c, ok := classes[state]; ok {
+		return c
+	}
+	if strings.HasPrefix(state, "08") {
+		return classes["08"]
+	}
+	return fails
+}
 
 // isConcurrentUpdate reports whether somebody else changed the same catalog row at the same time. Reading again and trying
 // again is right.
@@ -20,36 +66,14 @@ func isConcurrentUpdate(err error) bool {
 	return e.Code == "XX000" && concurrently.MatchString(e.Message) || e.Code == "23505" && e.SchemaName == "pg_catalog"
 }
 
-// worthRetrying reports whether the same pass, begun anew, may succeed at once: somebody else was in the way, or took away
-// what was just read.
-func worthRetrying(err error) bool {
-	if inTheWay(err) {
-		return true
-	}
+// endsTransaction reports whether what failed must be begun anew with the whole transaction: somebody else was in the way who is going
+// to be out of it.
+func endsTransaction(err error) bool {
 	switch SQLState(err) {
-	case "42710", "42P06", "42P07", // it exists by now
-		"42704", "42P01", "3F000", "42883": // it is gone by now
-		return true
-	}
-	return false
-}
-
-// inTheWay reports whether somebody else was, who is going to be out of it.
-func inTheWay(err error) bool {
-	switch SQLState(err) {
-	case "40001", "40P01", "55P03": // serialization, deadlock, lock_timeout
+	case "40001", "40P01":
 		return true
 	}
 	return isConcurrentUpdate(err)
-}
-
-// needsRights reports whether trying again is of no use until somebody changes something.
-func needsRights(err error) bool {
-	switch SQLState(err) {
-	case "42501", "0LP01", "2BP01", "42601", "42809", "42939", "22023", "0A000", "54000":
-		return true
-	}
-	return false
 }
 
 // SQLState returns PostgreSQL's code for an error, or nothing if it is none of PostgreSQL's.
@@ -68,4 +92,4 @@ type lockError struct{ error }
 func (e *lockError) Unwrap() error { return e.error }
 
 // Busy reports whether the same call is worth another try in a moment.
-func (e *lockError) Busy() bool { return true }
+func (e *lockError) Busy() bool { return classOf(e.error) != disconnected }

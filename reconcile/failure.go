@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +16,7 @@ import (
 // are taken from the queue: the retry stands for them.
 func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause error, report *Report) error {
 	row := AuditRow{Role: role, Cause: w.cause, Outcome: Failed, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, SQLState: SQLState(cause), Error: cause.Error(), Instance: e.instance}
-	final := needsRights(cause)
+	final := classOf(cause) == needsHelp
 	if final {
 		row.Outcome = Blocked
 		row.Problems = []Problem{{Kind: Blocked, Object: "role " + role, Reason: cause.Error()}}
@@ -34,10 +35,7 @@ func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause e
 		}
 		last := roles[role]
 		row.Attempt = last.FailedAttempts + 1
-		if _, err := tx.Exec(ctx, `
-			insert into sync_roles.retries (role_name, attempt, next_retry_at) values ($1, $2, now() + $3)
-			on conflict (role_name) do update set attempt = excluded.attempt, next_retry_at = excluded.next_retry_at`,
-			role, row.Attempt, backoff(row.Attempt, final)); err != nil {
+		if _, err := tx.Exec(ctx, retrySQL, role, row.Attempt, backoff(row.Attempt, final)); err != nil {
 			return fmt.Errorf("record when role %q is tried again: %w", role, err)
 		}
 		if final && len(requests) == 0 && last.LastOutcome == Blocked && len(last.LastProblems) == 1 && last.LastProblems[0] == row.Problems[0] {
@@ -55,6 +53,23 @@ func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause e
 	}
 	e.log.Warn().Str("pass", row.Pass).Str("role", role).Str("outcome", string(row.Outcome)).Str("sqlstate", row.SQLState).Int("attempt", row.Attempt).Err(cause).Msg("role could not be served")
 	return nil
+}
+
+const retrySQL = `
+	insert into sync_roles.retries (role_name, attempt, next_retry_at) values ($1, $2, now() + $3)
+	on conflict (role_name) do update set attempt = excluded.attempt, next_retry_at = excluded.next_retry_at`
+
+// rememberFailures says when roles are tried again of which something failed, and forgets the failures of those that got through.
+func rememberFailures(records *pgx.Batch, roles map[string]Role, found problems) {
+	for _, name := range keys(roles) {
+		attempt := roles[name].FailedAttempts
+		switch {
+		case slices.ContainsFunc(found[name], func(p Problem) bool { return p.Kind == Failed }):
+			records.Queue(retrySQL, name, attempt+1, backoff(attempt+1, false))
+		case attempt > 0:
+			records.Queue("delete from sync_roles.retries where role_name = $1", name)
+		}
+	}
 }
 
 // backoff is how long to wait before the next try: about 1 s, 2 s, 4 s, …, at most about 5 min. What takes somebody's help is looked

@@ -20,14 +20,16 @@ type lockedTx struct {
 
 // beginLocked begins a transaction and takes the lock. When the lock keeper is of no more use, because somebody altered or dropped it, the daemon
 // locks as itself.
-func (e *Engine) beginLocked(ctx context.Context) (lockedTx, error) {
+//
+// Within it, locks on objects are waited for no longer than patience.
+func (e *Engine) beginLocked(ctx context.Context, patience time.Duration) (lockedTx, error) {
 	for {
 		started := time.Now()
 		tx, err := e.conn.Begin(ctx)
 		if err != nil {
 			return lockedTx{}, fmt.Errorf("begin: %w", err)
 		}
-		id, err := e.lock(ctx, tx)
+		id, err := e.lock(ctx, tx, patience)
 		if err == nil {
 			return lockedTx{tx, id, time.Since(started)}, nil
 		}
@@ -43,7 +45,7 @@ func (e *Engine) beginLocked(ctx context.Context) (lockedTx, error) {
 // lock takes what makes passes follow one another: an advisory lock, if asked for, then ours. COMMENT ON ROLE locks the role
 // (a shared object, so cluster-wide) against itself until the transaction ends, and a NULL comment leaves no row.
 // The advisory lock comes first: whoever holds it must not make us hold the real one. It returns the transaction's ID, by the same message.
-func (e *Engine) lock(ctx context.Context, tx pgx.Tx) (id string, err error) {
+func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience time.Duration) (id string, err error) {
 	if key := e.policy.AdvisoryLockKey; key != nil {
 		if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", *key); err != nil {
 			return "", fmt.Errorf("wait for advisory lock %d (--advisory-lock-key): %w", *key, err)
@@ -53,7 +55,7 @@ func (e *Engine) lock(ctx context.Context, tx pgx.Tx) (id string, err error) {
 	if e.locker != "" {
 		sql = "set local role " + catalog.Quote(e.locker) + "; " + sql + "; reset role"
 	}
-	results, err := tx.Conn().PgConn().Exec(ctx, sql+"; select pg_current_xact_id()").ReadAll()
+	results, err := tx.Conn().PgConn().Exec(ctx, sql+"; set local lock_timeout = "+milliseconds(patience)+"; select pg_current_xact_id()").ReadAll()
 	switch SQLState(err) {
 	case "":
 		if err != nil {

@@ -28,8 +28,9 @@ type work struct {
 	dry     bool     // only to show: say all problems, also those that were said before
 	taking  int64    // how much is to be taken away in all that this pass is a part of
 
-	patient  bool // somebody was in the way before
-	tolerant bool // a grant that PostgreSQL refuses must not keep the rest from being done
+	patience time.Duration // for a lock on an object; 0: hardly any
+	patient  bool          // somebody was in the way before
+	tolerant bool          // a grant that PostgreSQL refuses must not keep the rest from being done
 }
 
 // Pass is what a pass did.
@@ -57,7 +58,7 @@ const maxRounds = 6
 func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	started := time.Now()
 	p := &Pass{roles: w.roles}
-	tx, err := e.beginLocked(ctx)
+	tx, err := e.beginLocked(ctx, cmp.Or(w.patience, min(shortWait, e.lockTimeout)))
 	if err != nil {
 		return p, err
 	}
@@ -155,7 +156,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := audit(records, p.Rows); err != nil {
 		return err
 	}
-	forgetFailures(records, result.roles)
+	rememberFailures(records, result.roles, result.problems)
 	if records.Len() == 0 {
 		return nil
 	}
@@ -353,8 +354,8 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 			if slices.Contains(changed, effect.Unit) {
 				continue
 			}
-			reason := cmp.Or(a.refused[step.key()], noEffect)
-			after.problems.add(effect.Unit, Problem{Kind: Blocked, Object: effect.SQL, Reason: reason, Taking: effect.Revoked > 0})
+			why := cmp.Or(a.refused[step.key()], refusal{noEffect, Blocked})
+			after.problems.add(effect.Unit, Problem{Kind: why.kind, Object: effect.SQL, Reason: why.reason, Taking: effect.Revoked > 0})
 		}
 	}
 	return after, nil

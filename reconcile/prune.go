@@ -89,7 +89,7 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, name string, s *sta
 	}
 	done, statements, borrowed := len(a.done), len(a.statements), maps.Clone(a.borrowed)
 	found, err := e.dropRole(ctx, a, name, name)
-	if len(found) > 0 || SQLState(err) != "" && !worthRetrying(err) {
+	if len(found) > 0 || SQLState(err) != "" && classOf(err) != again && classOf(err) != disconnected {
 		a.done, a.statements, a.borrowed = a.done[:done], a.statements[:statements], borrowed
 		for _, problem := range found {
 			s.problems.add(name, problem)

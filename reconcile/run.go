@@ -62,11 +62,18 @@ func (e *Engine) expand(ctx context.Context) (expanded bool, err error) {
 // maxAttempts is how often a pass is begun anew at once when somebody was in the way.
 const maxAttempts = 8
 
-// serve does one pass's work. When it fails it is tried again, then split until the role that cannot be served stands alone. What
-// PostgreSQL refuses to that one is a problem of its row; when that does not help either, its failure is recorded. An error means that nothing more can be done now: the connection, or the context, or the lock.
+// shortWait is for how long a pass over several roles waits for a lock on an object: others wait for the pass.
+const shortWait = 250 * time.Millisecond
+
+// serve does one pass's work. When somebody was in the way it is tried again; then without what PostgreSQL refuses, which becomes a problem of
+// its roles; then split until the role that cannot be served stands alone, and its failure is recorded. An error means that nothing more can be
+// done now: the connection, or the context, or the lock.
 func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 	var p *Pass
 	var err error
+	if w.cause == Manual {
+		w.patience = e.lockTimeout // somebody asked for it, and looks on
+	}
 	for attempt := 1; ; attempt++ {
 		started := time.Now()
 		p, err = e.pass(ctx, w)
@@ -78,26 +85,33 @@ func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 			e.logPass(w, p)
 			return nil
 		}
-		if ctx.Err() != nil || e.conn.IsClosed() {
+		if ctx.Err() != nil || e.conn.IsClosed() || classOf(err) == disconnected {
 			return err
 		}
 		if errors.As(err, new(*lockError)) {
 			return e.recordLockFailure(ctx, w, err, report)
 		}
-		if len(p.roles) == 1 && !w.tolerant && SQLState(err) != "" && (!worthRetrying(err) || attempt == maxAttempts-1) {
-			w.patient, w.tolerant = true, true
-			continue
-		}
-		if !worthRetrying(err) || attempt == maxAttempts || len(p.roles) > 1 && attempt == 2 {
-			break
-		}
-		w.patient = true
-		if err := pause(ctx, attempt); err != nil {
+		if len(p.roles) == 0 {
 			return err
 		}
-	}
-	if len(p.roles) == 0 {
-		return err
+		patient := maxAttempts
+		if len(p.roles) > 1 {
+			patient = 2
+		}
+		if classOf(err) == again && attempt < patient {
+			w.patient = true
+			if err := pause(ctx, attempt); err != nil {
+				return err
+			}
+			continue
+		}
+		if w.tolerant || SQLState(err) == "" {
+			break
+		}
+		w.patient, w.tolerant = true, true
+		if classOf(err) == locked {
+			w.patience = min(shortWait, e.lockTimeout) // it has been waited for
+		}
 	}
 	if len(p.roles) == 1 {
 		return e.recordFailure(ctx, w, p.roles[0], err, report)
@@ -174,6 +188,9 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 			}
 			looked += len(chunk)
 			seen, err := e.glance(ctx, chunk, w)
+			for attempt := 1; err != nil && classOf(err) == again && attempt < maxAttempts; attempt++ {
+				seen, err = e.glance(ctx, chunk, w) // something was dropped while it was looked at
+			}
 			if err != nil {
 				return drifted, err
 			}
@@ -356,15 +373,24 @@ func (e *Engine) Expired(ctx context.Context) (*Report, error) {
 	}
 }
 
-// Retries serves the roles whose next try is due.
+// Retries serves the roles whose next try is due. The more often they failed, the longer a lock is waited for.
 func (e *Engine) Retries(ctx context.Context) (*Report, error) {
 	report := &Report{}
-	due, err := names(ctx, e.conn, "select role_name from sync_roles.retries where next_retry_at <= now() order by role_name")
+	type retry struct {
+		Role    string
+		Attempt int
+	}
+	due, err := collect[retry](ctx, e.conn, "select role_name, attempt from sync_roles.retries where next_retry_at <= now() order by attempt, role_name")
 	if err != nil {
 		return report, fmt.Errorf("read retries: %w", err)
 	}
 	for chunk := range slices.Chunk(due, batchSize) {
-		if err := e.serve(ctx, work{cause: Retry, roles: chunk}, report); err != nil {
+		roles := make([]string, len(chunk))
+		for i, r := range chunk {
+			roles[i] = r.Role
+		}
+		patience := min(shortWait<<min(chunk[0].Attempt, 10), e.lockTimeout)
+		if err := e.serve(ctx, work{cause: Retry, roles: roles, patience: patience}, report); err != nil {
 			return report, err
 		}
 	}

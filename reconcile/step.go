@@ -23,3 +23,15 @@ type Effect struct {
 
 // key tells steps apart: the same statement by another role is another.
 func (s Step) key() string { return s.As + "\x00" + s.SQL }
+
+// alone is the step for each of its roles, where it is for several and no more than a statement.
+func (s Step) alone() []Step {
+	if len(s.Effects) < 2 || s.then != "" || s.bundle != 0 {
+		return nil
+	}
+	steps := make([]Step, len(s.Effects))
+	for i, effect := range s.Effects {
+		steps[i] = Step{SQL: effect.SQL, As: s.As, Borrow: s.Borrow, Effects: []Effect{effect}}
+	}
+	return steps
+}
