@@ -99,6 +99,17 @@ func (e *Engine) Ping(ctx context.Context) error {
 	return e.conn.Ping(ctx)
 }
 
+// ErrStandby is of the moment: a standby can become the primary.
+var ErrStandby error = notYet{errors.New("the server is a standby, to which nothing can be written: connect to the primary, or name all hosts")}
+
+// notYet is an error of a set-up that is right, at a moment that is not.
+type notYet struct{ error }
+
+func (e notYet) Unwrap() error { return e.error }
+
+// NotYet reports that it is worth waiting.
+func (e notYet) NotYet() bool { return true }
+
 // check finds out before the first pass what would make every pass fail, or worse.
 func (e *Engine) check(ctx context.Context) error {
 	var err error
@@ -109,22 +120,25 @@ func (e *Engine) check(ctx context.Context) error {
 	if s.Version < 14 {
 		return fmt.Errorf("the server is PostgreSQL %d: 14 or later is needed", s.Version)
 	}
-	var installed, standby, owner, bound, createRole bool
+	var installed, standby, pooled, owner, bound, createRole bool
 	err = e.conn.QueryRow(ctx, `
 		select
 			n.oid is not null and to_regclass('sync_roles.installation') is not null,
 			pg_is_in_recovery(),
+			current_setting('sync_roles.daemon', true) is distinct from 'on',
 			coalesce(pg_has_role(n.nspowner, 'USAGE'), false),
 			case when n.oid is not null and pg_has_role(n.nspowner, 'USAGE') then coalesce(row_security_active(to_regclass('sync_roles.desired_grants')), false) else false end,
 			r.rolsuper or r.rolcreaterole
 		from pg_catalog.pg_roles as r
 		left join pg_catalog.pg_namespace as n on n.nspname = 'sync_roles'
-		where r.rolname = current_user`).Scan(&installed, &standby, &owner, &bound, &createRole)
+		where r.rolname = current_user`).Scan(&installed, &standby, &pooled, &owner, &bound, &createRole)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for schema sync_roles: %w", err)
 	case standby:
-		return errors.New("the server is a standby: connect to the primary (target_session_attrs=read-write)")
+		return ErrStandby
+	case pooled:
+		return errors.New("a connection pooler has dropped the settings of the connection: LISTEN and these need a session of their own; connect to the server itself")
 	case !installed:
 		return fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", s.Database)
 	case !owner:

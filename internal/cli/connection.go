@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -44,13 +46,26 @@ func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	return nil, err
 }
 
+// parseURL reads a connection string, libpq's environment, and the files that these name.
 func parseURL(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		// pgconn's text repeats the string with its password masked, which is of use, and the parser's own words.
 		return nil, usageError{fmt.Errorf("read the connection string: %w", err)}
 	}
+	config.DialFunc = dial
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 10 * time.Second
+	}
+	if severalHosts(config) && config.ValidateConnect == nil {
+		// The one that can be written to, wherever it is after a failover.
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
 	return config, nil
+}
+
+func severalHosts(config *pgx.ConnConfig) bool {
+	return slices.ContainsFunc(config.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != config.Host || f.Port != config.Port })
 }
 
 // explained turns an error of connecting into one that says what to do.
@@ -68,6 +83,10 @@ func explained(err error) error {
 		hint = "create the database, or name another one"
 	case strings.Contains(text, "42501"):
 		hint = "the role needs CONNECT on the database"
+	case strings.Contains(text, "read only connection"), strings.Contains(text, "connection is not primary"):
+		hint = "none of the servers can be written to: a standby is waited for by run, and is of no use to the other commands"
+	case strings.Contains(text, "53300"):
+		hint = "raise max_connections, or reserve connections for this role: it needs two for each database"
 	case strings.Contains(text, "08P01"), strings.Contains(text, "unsupported startup parameter"):
 		hint = "a connection pooler in transaction mode cannot be used: LISTEN needs a session; connect to the server itself"
 	case strings.Contains(text, "no such host"), strings.Contains(text, "hostname resolving"):

@@ -72,13 +72,8 @@ type demonstration struct {
 // daemon runs what "pg-sync-roles run" runs.
 func (d *demonstration) daemon(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
-	connection, err := parseURL(d.server.URL("sync_daemon", "warehouse"))
-	if err != nil {
-		done <- err
-		return done
-	}
 	config := reconcile.Config{Policy: reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600}, Log: zerolog.Nop()}
-	go func() { done <- runOne(ctx, connection, config, time.Minute, true) }()
+	go func() { done <- runOne(ctx, d.server.URL("sync_daemon", "warehouse"), config, time.Minute, true) }()
 	return done
 }
 

@@ -7,11 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
 )
@@ -36,15 +33,12 @@ func runCommand() *cobra.Command {
 			if len(urls) == 0 {
 				urls = []string{""}
 			}
-			var connections []*pgx.ConnConfig
 			for _, url := range urls {
-				connection, err := parseURL(url)
-				if err != nil {
+				if _, err := parseURL(url); err != nil {
 					return err
 				}
-				connections = append(connections, connection)
 			}
-			return runAll(cmd.Context(), connections, config, interval, !noMigrate)
+			return runAll(cmd.Context(), urls, config, interval, !noMigrate)
 		},
 	}
 	cmd.Flags().StringArrayVarP(&urls, "database-url", "d", nil, "connection URL or keyword/value string; may be repeated, one loop for each database (default: libpq's environment)")
@@ -55,14 +49,14 @@ func runCommand() *cobra.Command {
 }
 
 // runAll runs one loop for each database. If one cannot start, all stop.
-func runAll(ctx context.Context, connections []*pgx.ConnConfig, config reconcile.Config, interval time.Duration, migrate bool) error {
+func runAll(ctx context.Context, urls []string, config reconcile.Config, interval time.Duration, migrate bool) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make([]error, len(connections))
+	errs := make([]error, len(urls))
 	var wg sync.WaitGroup
-	for i, connection := range connections {
+	for i, url := range urls {
 		wg.Go(func() {
-			if errs[i] = runOne(ctx, connection, config, interval, migrate); errs[i] != nil {
+			if errs[i] = runOne(ctx, url, config, interval, migrate); errs[i] != nil {
 				stop()
 			}
 		})
@@ -71,32 +65,17 @@ func runAll(ctx context.Context, connections []*pgx.ConnConfig, config reconcile
 	return errors.Join(errs...)
 }
 
-func runOne(ctx context.Context, connection *pgx.ConnConfig, config reconcile.Config, interval time.Duration, migrate bool) error {
-	log := config.Log.With().Str("database", connection.Database).Logger()
-	config.Log = log
-	if migrate {
-		version, err := migrations.Up(ctx, connection)
-		if err != nil && ctx.Err() == nil {
-			return explained(err)
-		}
-		if err != nil {
-			return nil //nolint:nilerr // told to stop
-		}
-		log.Info().Int("version", version).Msg("schema sync_roles is installed")
+func runOne(ctx context.Context, url string, config reconcile.Config, interval time.Duration, migrate bool) error {
+	first, err := parseURL(url)
+	if err != nil {
+		return err
 	}
-	err := loop.Run(ctx, loop.Config{
-		Open: func(ctx context.Context) (loop.Reconciler, error) {
-			engine, err := reconcile.Open(ctx, connection, config)
-			if err != nil {
-				return nil, err
-			}
-			if err := engine.Ready(ctx); err != nil {
-				_ = engine.Close(ctx)
-				return nil, err
-			}
-			return &reconciler{engine: engine, log: log}, nil
-		},
-		Connection:     connection,
+	log := config.Log.With().Str("database", first.Database).Logger()
+	config.Log = log
+	o := &opener{url: url, config: config, migrate: migrate}
+	err = loop.Run(ctx, loop.Config{
+		Open:           o.open,
+		Connect:        o.listen,
 		RescanInterval: interval,
 		Log:            log,
 		Listening:      func() { log.Info().Msg("listening") },
@@ -105,14 +84,11 @@ func runOne(ctx context.Context, connection *pgx.ConnConfig, config reconcile.Co
 		log.Info().Msg("stopped")
 		return nil //nolint:nilerr // told to stop
 	}
-	return explained(err)
+	return err
 }
 
 // reconciler is what the loop sees of an engine.
-type reconciler struct {
-	engine *reconcile.Engine
-	log    zerolog.Logger
-}
+type reconciler struct{ engine *reconcile.Engine }
 
 func (r *reconciler) Pending(ctx context.Context) error {
 	_, err := r.engine.Pending(ctx, reconcile.Notify)

@@ -224,8 +224,10 @@ func BenchmarkOneMore(b *testing.B) {
 	done := make(chan error, 1)
 	go func() {
 		done <- loop.Run(ctx, loop.Config{
-			Open:           func(context.Context) (loop.Reconciler, error) { return engineReconciler{f.engine}, nil },
-			Connection:     f.config(b, "daemon", "ours"),
+			Open: func(context.Context) (loop.Reconciler, error) { return engineReconciler{f.engine}, nil },
+			Connect: func(ctx context.Context) (*pgx.Conn, error) {
+				return pgx.ConnectConfig(ctx, f.config(b, "daemon", "ours"))
+			},
 			RescanInterval: time.Hour,
 			Log:            zerolog.Nop(),
 			Listening:      func() { listening <- struct{}{} },

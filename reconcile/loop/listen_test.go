@@ -23,6 +23,7 @@ func TestListen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.RuntimeParams["application_name"] = "pg-sync-roles listener"
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	pending := make(chan struct{}, 100)
@@ -36,7 +37,7 @@ func TestListen(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		done <- loop.Run(ctx, loop.Config{
-			Open: s.Open, Connection: config, RescanInterval: time.Hour, Log: zerolog.Nop(),
+			Open: s.Open, Connect: func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, config) }, RescanInterval: time.Hour, Log: zerolog.Nop(),
 			Listening: func() { listening <- struct{}{} },
 		})
 	}()

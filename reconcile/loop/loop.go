@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -53,40 +52,28 @@ func newHints() hints { return hints{make(chan struct{}, 1), make(chan struct{},
 // Config is what a loop needs.
 type Config struct {
 	Open           func(context.Context) (Reconciler, error)
-	Connection     *pgx.ConnConfig // for LISTEN; nil: no notifications
-	RescanInterval time.Duration   // with a tenth of it as jitter
+	Connect        func(context.Context) (*pgx.Conn, error) // for LISTEN; nil: no notifications
+	RescanInterval time.Duration                            // with a tenth of it as jitter
 	Log            zerolog.Logger
 	Listening      func() // called once LISTEN is in effect, each time; may be nil
 }
 
 // Run runs until the context ends, and then returns nil. A reconciler that cannot be opened the first time is an error: the daemon is set
-// up wrongly. Later it is waited for.
+// up wrongly, unless the error says that it is only not yet time. Later it is waited for.
 func Run(ctx context.Context, config Config) error {
-	first, err := config.Open(ctx)
-	if err != nil {
-		return err
-	}
-	wake := newHints()
-	done := make(chan struct{})
-	listenCtx, stop := context.WithCancel(ctx)
-	go func() {
-		defer close(done)
-		config.listen(listenCtx, wake)
-	}()
-	defer func() {
-		stop()
-		<-done
-	}()
-
-	reconciler := first
-	for delay := time.Second; ; {
+	opened := false
+	for delay := time.Second; ; delay = min(2*delay, 30*time.Second) {
 		started := time.Now()
-		if reconciler != nil {
-			err = config.serve(ctx, reconciler, wake)
-			_ = reconciler.Close(context.WithoutCancel(ctx))
+		reconciler, err := config.Open(ctx)
+		if err == nil {
+			opened = true
+			err = config.session(ctx, reconciler)
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil
+		case !opened && !worthWaiting(err):
+			return err
 		}
 		if time.Since(started) > time.Minute {
 			delay = time.Second
@@ -95,11 +82,32 @@ func Run(ctx context.Context, config Config) error {
 		if sleep(ctx, jitter(delay)) != nil {
 			return nil
 		}
-		delay = min(2*delay, 30*time.Second)
-		if reconciler, err = config.Open(ctx); err != nil {
-			reconciler = nil
-		}
 	}
+}
+
+// notYet is what an error is when the set-up is right, and the server is not ready for it.
+type notYet interface{ NotYet() bool }
+
+func worthWaiting(err error) bool {
+	var n notYet
+	return errors.As(err, &n) && n.NotYet()
+}
+
+// session serves one connection, listening beside it, until it fails or the context ends. What makes the one connection useless is likely to have
+// hit the other too: both are opened anew.
+func (c Config) session(ctx context.Context, r Reconciler) error {
+	wake := newHints()
+	listening := make(chan struct{})
+	listenCtx, stop := context.WithCancel(ctx)
+	go func() {
+		defer close(listening)
+		c.listen(listenCtx, wake)
+	}()
+	err := c.serve(ctx, r, wake)
+	stop()
+	_ = r.Close(context.WithoutCancel(ctx))
+	<-listening
+	return err
 }
 
 // serve runs one connection until it fails or the context ends.
@@ -199,18 +207,12 @@ func (c Config) due(ctx context.Context, r Reconciler) (<-chan time.Time, error)
 
 // listen turns notifications into wakes, for as long as the context lasts.
 func (c Config) listen(ctx context.Context, wake hints) {
-	if c.Connection == nil {
+	if c.Connect == nil {
 		<-ctx.Done()
 		return
 	}
 	listener := &pgxlisten.Listener{
-		Connect: func(ctx context.Context) (*pgx.Conn, error) {
-			config := c.Connection.Copy()
-			config.RuntimeParams["application_name"] = "pg-sync-roles listener"
-			// pgxlisten waits without end, so only the kernel can find out that the other side is gone.
-			config.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
-			return pgx.ConnectConfig(ctx, config)
-		},
+		Connect: c.Connect,
 		LogError: func(_ context.Context, err error) {
 			if ctx.Err() == nil {
 				c.Log.Warn().Err(err).Msg("listening was interrupted")

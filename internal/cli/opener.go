@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/migrations"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
+)
+
+// opener opens the connections of a daemon to one database. Each time it reads the connection string anew: the file with the password may
+// have changed.
+type opener struct {
+	url     string
+	config  reconcile.Config
+	migrate bool
+	seen    string // which database it was the last time
+}
+
+// open connects an engine, and installs the schema where that is asked for.
+func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
+	connection, err := parseURL(o.url)
+	if err != nil {
+		return nil, err
+	}
+	if o.migrate {
+		if err := o.install(ctx, connection); err != nil {
+			return nil, later(explained(err))
+		}
+	}
+	engine, err := reconcile.Open(ctx, connection, o.config)
+	if err != nil {
+		return nil, later(explained(err))
+	}
+	if err := engine.Ready(ctx); err != nil {
+		_ = engine.Close(ctx)
+		return nil, err
+	}
+	return &reconciler{engine: engine}, nil
+}
+
+// unready is an error of a server that is as it should be, and not ready yet.
+type unready struct{ error }
+
+func (e unready) Unwrap() error { return e.error }
+
+// NotYet reports that it is worth waiting.
+func (e unready) NotYet() bool { return true }
+
+// later marks the errors that pass: no server among those named can be written to now, one is starting, or it has too many clients.
+func later(err error) error {
+	switch state := reconcile.SQLState(err); {
+	case state == "57P03", state == "53300", strings.Contains(err.Error(), "read only connection"):
+		return unready{err}
+	}
+	return err
+}
+
+// install installs or upgrades the schema in a database that is new to this daemon, and upgrades it in one that is not. Where somebody has removed
+// it while the daemon ran, it stays removed.
+func (o *opener) install(ctx context.Context, connection *pgx.ConnConfig) error {
+	conn, err := pgx.ConnectConfig(ctx, connection)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var database string
+	var standby, installed bool
+	err = conn.QueryRow(ctx, `
+		select (select system_identifier from pg_catalog.pg_control_system()) || '/' || d.oid, pg_catalog.pg_is_in_recovery(),
+			pg_catalog.to_regclass('sync_roles.installation') is not null
+		from pg_catalog.pg_database as d
+		where d.datname = pg_catalog.current_database()`).Scan(&database, &standby, &installed)
+	if err != nil {
+		return fmt.Errorf("ask which database this is: %w", err)
+	}
+	if standby {
+		return reconcile.ErrStandby
+	}
+	if !installed && o.seen == database {
+		return errors.New("somebody has removed schema sync_roles while the daemon ran: run pg-sync-roles migrate to install it again, or stop the daemon")
+	}
+	version, err := migrations.Up(ctx, connection)
+	if err != nil {
+		return err
+	}
+	if o.seen != database {
+		o.config.Log.Info().Int("version", version).Msg("schema sync_roles is installed")
+	}
+	o.seen = database
+	return nil
+}
+
+// listen connects for LISTEN.
+func (o *opener) listen(ctx context.Context) (*pgx.Conn, error) {
+	connection, err := parseURL(o.url)
+	if err != nil {
+		return nil, err
+	}
+	connection.RuntimeParams["application_name"] = "pg-sync-roles listener"
+	return pgx.ConnectConfig(ctx, connection)
+}
