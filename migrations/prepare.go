@@ -6,14 +6,16 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
 const oldestServer = 140000
 
 // connect opens a connection to a server on which the schema can be installed.
 func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := catalog.Connect(ctx, config)
 	if err != nil {
 		return nil, err
 	}

@@ -56,8 +56,6 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	// A pass must see what others commit meanwhile.
 	params["default_transaction_isolation"] = "read committed"
 	params["client_min_messages"] = "warning"
-	// The event triggers have nothing to tell us about what we do ourselves.
-	params["sync_roles.daemon"] = "on"
 	// The same few statements, over and over: planning them costs more than running them, and compiling them more still.
 	params["plan_cache_mode"] = "force_generic_plan"
 	params["jit"] = "off"
@@ -69,7 +67,7 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	params["work_mem"] = "64MB"
 	params["max_parallel_workers_per_gather"] = "0"
 
-	conn, err := pgx.ConnectConfig(ctx, connConfig)
+	conn, err := catalog.Connect(ctx, connConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -120,25 +118,22 @@ func (e *Engine) check(ctx context.Context) error {
 	if s.Version < 14 {
 		return fmt.Errorf("the server is PostgreSQL %d: 14 or later is needed", s.Version)
 	}
-	var installed, standby, pooled, owner, bound, createRole bool
+	var installed, standby, owner, bound, createRole bool
 	err = e.conn.QueryRow(ctx, `
 		select
 			n.oid is not null and to_regclass('sync_roles.installation') is not null,
 			pg_is_in_recovery(),
-			current_setting('sync_roles.daemon', true) is distinct from 'on',
 			coalesce(pg_has_role(n.nspowner, 'USAGE'), false),
 			case when n.oid is not null and pg_has_role(n.nspowner, 'USAGE') then coalesce(row_security_active(to_regclass('sync_roles.desired_grants')), false) else false end,
 			r.rolsuper or r.rolcreaterole
 		from pg_catalog.pg_roles as r
 		left join pg_catalog.pg_namespace as n on n.nspname = 'sync_roles'
-		where r.rolname = current_user`).Scan(&installed, &standby, &pooled, &owner, &bound, &createRole)
+		where r.rolname = current_user`).Scan(&installed, &standby, &owner, &bound, &createRole)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for schema sync_roles: %w", err)
 	case standby:
 		return ErrStandby
-	case pooled:
-		return errors.New("a connection pooler has dropped the settings of the connection: LISTEN and these need a session of their own; connect to the server itself")
 	case !installed:
 		return fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", s.Database)
 	case !owner:

@@ -88,7 +88,7 @@ func explained(err error) error {
 	case strings.Contains(text, "53300"):
 		hint = "raise max_connections, or reserve connections for this role: it needs two for each database"
 	case strings.Contains(text, "08P01"), strings.Contains(text, "unsupported startup parameter"):
-		hint = "a connection pooler in transaction mode cannot be used: LISTEN needs a session; connect to the server itself"
+		hint = "a connection pooler, such as PgBouncer in transaction mode, cannot be used: LISTEN and locks need a session of their own; connect to the server itself"
 	case strings.Contains(text, "no such host"), strings.Contains(text, "hostname resolving"):
 		hint = "check the host's name"
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
@@ -64,7 +65,7 @@ func later(err error) error {
 // install installs or upgrades the schema in a database that is new to this daemon, and upgrades it in one that is not. Where somebody has removed
 // it while the daemon ran, it stays removed.
 func (o *opener) install(ctx context.Context, connection *pgx.ConnConfig) error {
-	conn, err := pgx.ConnectConfig(ctx, connection)
+	conn, err := catalog.Connect(ctx, connection)
 	if err != nil {
 		return err
 	}
@@ -103,5 +104,5 @@ func (o *opener) listen(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	connection.RuntimeParams["application_name"] = "pg-sync-roles listener"
-	return pgx.ConnectConfig(ctx, connection)
+	return catalog.Connect(ctx, connection)
 }

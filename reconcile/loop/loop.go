@@ -63,20 +63,19 @@ type Config struct {
 func Run(ctx context.Context, config Config) error {
 	opened := false
 	for delay := time.Second; ; delay = min(2*delay, 30*time.Second) {
-		started := time.Now()
 		reconciler, err := config.Open(ctx)
 		if err == nil {
+			var worked bool
 			opened = true
-			err = config.session(ctx, reconciler)
+			if worked, err = config.session(ctx, reconciler); worked {
+				delay = time.Second
+			}
 		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case !opened && !worthWaiting(err):
 			return err
-		}
-		if time.Since(started) > time.Minute {
-			delay = time.Second
 		}
 		config.Log.Warn().Err(err).Dur("again_in", delay).Msg("cannot go on; connecting anew")
 		if sleep(ctx, jitter(delay)) != nil {
@@ -94,8 +93,8 @@ func worthWaiting(err error) bool {
 }
 
 // session serves one connection, listening beside it, until it fails or the context ends. What makes the one connection useless is likely to have
-// hit the other too: both are opened anew.
-func (c Config) session(ctx context.Context, r Reconciler) error {
+// hit the other too: both are opened anew. It reports whether all was looked at once.
+func (c Config) session(ctx context.Context, r Reconciler) (worked bool, err error) {
 	wake := newHints()
 	listening := make(chan struct{})
 	listenCtx, stop := context.WithCancel(ctx)
@@ -103,18 +102,18 @@ func (c Config) session(ctx context.Context, r Reconciler) error {
 		defer close(listening)
 		c.listen(listenCtx, wake)
 	}()
-	err := c.serve(ctx, r, wake)
+	worked, err = c.serve(ctx, r, wake)
 	stop()
 	_ = r.Close(context.WithoutCancel(ctx))
 	<-listening
-	return err
+	return worked, err
 }
 
-// serve runs one connection until it fails or the context ends.
-func (c Config) serve(ctx context.Context, r Reconciler, wake hints) error {
+// serve runs one connection until it fails or the context ends. It reports whether all was looked at once.
+func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked bool, err error) {
 	// What was written while nobody listened is in the queue; what was changed by hand, only a rescan finds.
 	if err := c.later(c.round(ctx, r, Start), wake.queue); err != nil {
-		return err
+		return false, err
 	}
 	rescan := time.NewTimer(jitter(c.RescanInterval))
 	defer rescan.Stop()
@@ -123,11 +122,11 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) error {
 	for {
 		due, err := c.due(ctx, r)
 		if err != nil {
-			return err
+			return true, err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return true, ctx.Err()
 		case <-wake.queue:
 			err = r.Pending(ctx)
 		case <-wake.ddl:
@@ -141,7 +140,7 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) error {
 			rescan.Reset(jitter(c.RescanInterval))
 		}
 		if err = c.later(err, wake.queue); err != nil {
-			return err
+			return true, err
 		}
 	}
 }
@@ -216,6 +215,7 @@ func (c Config) listen(ctx context.Context, wake hints) {
 		LogError: func(_ context.Context, err error) {
 			if ctx.Err() == nil {
 				c.Log.Warn().Err(err).Msg("listening was interrupted")
+				signal(wake.queue) // the other connection may be gone too, and should find out
 			}
 		},
 		ReconnectDelay: time.Second,

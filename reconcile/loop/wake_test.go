@@ -34,7 +34,10 @@ func TestNotificationsAreFolded(t *testing.T) {
 		w := &waker{wake: wake}
 		c := &counter{}
 		done := make(chan error, 1)
-		go func() { done <- Config{RescanInterval: time.Hour}.serve(ctx, c, wake) }()
+		go func() {
+			_, err := Config{RescanInterval: time.Hour}.serve(ctx, c, wake)
+			done <- err
+		}()
 		expect := func(when string, n int) {
 			t.Helper()
 			if c.pending != n {
