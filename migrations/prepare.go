@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-
 	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 

@@ -97,6 +97,15 @@ func (e *Engine) Ping(ctx context.Context) error {
 	return e.conn.Ping(ctx)
 }
 
+// ErrSchema is that the schema is missing, or of an older version: migrations.Up is needed.
+var ErrSchema = errors.New("schema sync_roles is missing or old")
+
+// schemaError is an ErrSchema in words.
+type schemaError string
+
+func (e schemaError) Error() string   { return string(e) }
+func (e schemaError) Is(t error) bool { return t == ErrSchema }
+
 // ErrStandby is of the moment: a standby can become the primary.
 var ErrStandby error = notYet{errors.New("the server is a standby, to which nothing can be written: connect to the primary, or name all hosts")}
 
@@ -135,7 +144,7 @@ func (e *Engine) check(ctx context.Context) error {
 	case standby:
 		return ErrStandby
 	case !installed:
-		return fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", s.Database)
+		return schemaError(fmt.Sprintf("database %q has no schema sync_roles: run pg-sync-roles migrate", s.Database))
 	case !owner:
 		return fmt.Errorf("schema sync_roles in database %q belongs to another role: connect as its owner, or as a member of it", s.Database)
 	case bound:
@@ -161,7 +170,7 @@ func (e *Engine) checkVersion(ctx context.Context) error {
 	case version > latest:
 		return fmt.Errorf("schema sync_roles has version %d, which is newer than this program's %d: install a newer pg-sync-roles", version, latest)
 	case version < latest || server != e.server.Version:
-		return fmt.Errorf("schema sync_roles has version %d for PostgreSQL %d, and this program needs %d for %d: run pg-sync-roles migrate", version, server, latest, e.server.Version)
+		return schemaError(fmt.Sprintf("schema sync_roles has version %d for PostgreSQL %d, and this program needs %d for %d: run pg-sync-roles migrate", version, server, latest, e.server.Version))
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func parseURL(url string) (*pgx.ConnConfig, error) {
 	}
 	config.DialFunc = dial
 	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = 10 * time.Second
+		config.ConnectTimeout = 5 * time.Second
 	}
 	if severalHosts(config) && config.ValidateConnect == nil {
 		// The one that can be written to, wherever it is after a failover.

@@ -29,12 +29,18 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.migrate {
+	if o.migrate && o.seen == "" {
 		if err := o.install(ctx, connection); err != nil {
 			return nil, later(explained(err))
 		}
 	}
 	engine, err := reconcile.Open(ctx, connection, o.config)
+	if o.migrate && errors.Is(err, reconcile.ErrSchema) {
+		if err := o.install(ctx, connection); err != nil {
+			return nil, later(explained(err))
+		}
+		engine, err = reconcile.Open(ctx, connection, o.config)
+	}
 	if err != nil {
 		return nil, later(explained(err))
 	}

@@ -73,13 +73,13 @@ func Run(ctx context.Context, config Config) error {
 		}
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // told to stop
 		case !opened && !worthWaiting(err):
 			return err
 		}
 		config.Log.Warn().Err(err).Dur("again_in", delay).Msg("cannot go on; connecting anew")
 		if sleep(ctx, jitter(delay)) != nil {
-			return nil
+			return nil //nolint:nilerr // told to stop
 		}
 	}
 }
