@@ -17,10 +17,9 @@ import (
 // opener opens the connections of a daemon to one database. Each time it reads the connection string anew: the file with the password may
 // have changed.
 type opener struct {
-	url     string
-	config  reconcile.Config
-	migrate bool
-	seen    string // which database it was the last time
+	daemon
+	url  string
+	seen string // which database it was the last time
 }
 
 // open connects an engine, and installs the schema where that is asked for.
@@ -48,7 +47,7 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 		_ = engine.Close(ctx)
 		return nil, err
 	}
-	return &reconciler{engine: engine}, nil
+	return &reconciler{engine: engine, retention: o.retention}, nil
 }
 
 // unready is an error of a server that is as it should be, and not ready yet.

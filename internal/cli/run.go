@@ -18,6 +18,7 @@ func runCommand() *cobra.Command {
 	var o engineOptions
 	var interval time.Duration
 	var noMigrate bool
+	retention := days(400 * 24 * time.Hour)
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "The daemon: keep roles as desired until told to stop",
@@ -38,25 +39,34 @@ func runCommand() *cobra.Command {
 					return err
 				}
 			}
-			return runAll(cmd.Context(), urls, config, interval, !noMigrate)
+			return runAll(cmd.Context(), urls, daemon{config: config, interval: interval, migrate: !noMigrate, retention: time.Duration(retention)})
 		},
 	}
 	cmd.Flags().StringArrayVarP(&urls, "database-url", "d", nil, "connection URL or keyword/value string; may be repeated, one loop for each database (default: libpq's environment)")
 	cmd.Flags().DurationVar(&interval, "rescan-interval", time.Minute, "how often every role is looked at")
 	cmd.Flags().BoolVar(&noMigrate, "no-migrate", false, "do not install or upgrade the schema first")
+	cmd.Flags().Var(&retention, "audit-retention", "how long rows of the audit and rescans are kept; 0: for ever")
 	o.flags(cmd, "info")
 	return cmd
 }
 
+// daemon is what a daemon does for each database.
+type daemon struct {
+	config    reconcile.Config
+	interval  time.Duration
+	migrate   bool
+	retention time.Duration // of the audit; 0: for ever
+}
+
 // runAll runs one loop for each database. If one cannot start, all stop.
-func runAll(ctx context.Context, urls []string, config reconcile.Config, interval time.Duration, migrate bool) error {
+func runAll(ctx context.Context, urls []string, d daemon) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	errs := make([]error, len(urls))
 	var wg sync.WaitGroup
 	for i, url := range urls {
 		wg.Go(func() {
-			if errs[i] = runOne(ctx, url, config, interval, migrate); errs[i] != nil {
+			if errs[i] = runOne(ctx, url, d); errs[i] != nil {
 				stop()
 			}
 		})
@@ -65,18 +75,18 @@ func runAll(ctx context.Context, urls []string, config reconcile.Config, interva
 	return errors.Join(errs...)
 }
 
-func runOne(ctx context.Context, url string, config reconcile.Config, interval time.Duration, migrate bool) error {
+func runOne(ctx context.Context, url string, d daemon) error {
 	first, err := parseURL(url)
 	if err != nil {
 		return err
 	}
-	log := config.Log.With().Str("database", first.Database).Logger()
-	config.Log = log
-	o := &opener{url: url, config: config, migrate: migrate}
+	log := d.config.Log.With().Str("database", first.Database).Logger()
+	d.config.Log = log
+	o := &opener{url: url, daemon: d}
 	err = loop.Run(ctx, loop.Config{
 		Open:           o.open,
 		Connect:        o.listen,
-		RescanInterval: interval,
+		RescanInterval: d.interval,
 		Log:            log,
 		Listening:      func() { log.Info().Msg("listening") },
 	})
@@ -88,7 +98,11 @@ func runOne(ctx context.Context, url string, config reconcile.Config, interval t
 }
 
 // reconciler is what the loop sees of an engine.
-type reconciler struct{ engine *reconcile.Engine }
+type reconciler struct {
+	engine    *reconcile.Engine
+	retention time.Duration
+	retained  time.Time // when nothing old was left
+}
 
 func (r *reconciler) Pending(ctx context.Context) error {
 	_, err := r.engine.Pending(ctx, reconcile.Notify)
@@ -114,7 +128,21 @@ func (r *reconciler) Rescan(ctx context.Context, why loop.Occasion) error {
 		cause = reconcile.DDL
 	case loop.Interval:
 	}
-	_, err := r.engine.Rescan(ctx, cause)
+	if _, err := r.engine.Rescan(ctx, cause); err != nil || why != loop.Interval {
+		return err
+	}
+	return r.retain(ctx)
+}
+
+// retain deletes old rows of the audit, once an hour is enough, unless there are many.
+func (r *reconciler) retain(ctx context.Context) error {
+	if r.retention == 0 || time.Since(r.retained) < time.Hour {
+		return nil
+	}
+	more, err := r.engine.Retain(ctx, r.retention)
+	if err == nil && !more {
+		r.retained = time.Now()
+	}
 	return err
 }
 
