@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
 )
@@ -18,6 +19,7 @@ func runCommand() *cobra.Command {
 	var o engineOptions
 	var interval time.Duration
 	var noMigrate bool
+	var listenAddress string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "The daemon: keep roles as desired until told to stop",
@@ -30,6 +32,9 @@ func runCommand() *cobra.Command {
 			if interval < time.Second {
 				return usageError{fmt.Errorf("--rescan-interval %s: must be at least 1s", interval)}
 			}
+			if err := checkListenAddress(listenAddress); err != nil {
+				return err
+			}
 			if len(urls) == 0 {
 				urls = []string{""}
 			}
@@ -38,25 +43,35 @@ func runCommand() *cobra.Command {
 					return err
 				}
 			}
-			return runAll(cmd.Context(), urls, config, interval, !noMigrate)
+			return runAll(cmd.Context(), urls, config, interval, !noMigrate, listenAddress)
 		},
 	}
 	cmd.Flags().StringArrayVarP(&urls, "database-url", "d", nil, "connection URL or keyword/value string; may be repeated, one loop for each database (default: libpq's environment)")
 	cmd.Flags().DurationVar(&interval, "rescan-interval", time.Minute, "how often every role is looked at")
 	cmd.Flags().BoolVar(&noMigrate, "no-migrate", false, "do not install or upgrade the schema first")
+	cmd.Flags().StringVar(&listenAddress, "listen-address", "", "host:port to serve /healthz, /readyz and /metrics on (default: off)")
 	o.flags(cmd, "info")
 	return cmd
 }
 
 // runAll runs one loop for each database. If one cannot start, all stop.
-func runAll(ctx context.Context, urls []string, config reconcile.Config, interval time.Duration, migrate bool) error {
+func runAll(ctx context.Context, urls []string, config reconcile.Config, interval time.Duration, migrate bool, listenAddress string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make([]error, len(urls))
+	databases, serve, err := monitor(ctx, urls, config.Log, interval, listenAddress)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(urls)+1)
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		if errs[len(urls)] = serve(); errs[len(urls)] != nil {
+			stop()
+		}
+	})
 	for i, url := range urls {
 		wg.Go(func() {
-			if errs[i] = runOne(ctx, url, config, interval, migrate); errs[i] != nil {
+			if errs[i] = runOne(ctx, url, config, interval, migrate, databases[i]); errs[i] != nil {
 				stop()
 			}
 		})
@@ -65,20 +80,24 @@ func runAll(ctx context.Context, urls []string, config reconcile.Config, interva
 	return errors.Join(errs...)
 }
 
-func runOne(ctx context.Context, url string, config reconcile.Config, interval time.Duration, migrate bool) error {
+func runOne(ctx context.Context, url string, config reconcile.Config, interval time.Duration, migrate bool, database *metrics.Database) error {
 	first, err := parseURL(url)
 	if err != nil {
 		return err
 	}
 	log := config.Log.With().Str("database", first.Database).Logger()
-	config.Log = log
-	o := &opener{url: url, config: config, migrate: migrate}
+	config.Log, config.Observe = log, database.Observe
+	o := &opener{url: url, config: config, migrate: migrate, database: database}
 	err = loop.Run(ctx, loop.Config{
 		Open:           o.open,
 		Connect:        o.listen,
 		RescanInterval: interval,
 		Log:            log,
-		Listening:      func() { log.Info().Msg("listening") },
+		Listening: func() {
+			log.Info().Msg("listening")
+			database.Listening(true)
+		},
+		Interrupted: func() { database.Listening(false) },
 	})
 	if ctx.Err() != nil {
 		log.Info().Msg("stopped")
@@ -88,7 +107,10 @@ func runOne(ctx context.Context, url string, config reconcile.Config, interval t
 }
 
 // reconciler is what the loop sees of an engine.
-type reconciler struct{ engine *reconcile.Engine }
+type reconciler struct {
+	engine   *reconcile.Engine
+	database *metrics.Database
+}
 
 func (r *reconciler) Pending(ctx context.Context) error {
 	_, err := r.engine.Pending(ctx, reconcile.Notify)
@@ -115,6 +137,9 @@ func (r *reconciler) Rescan(ctx context.Context, why loop.Occasion) error {
 	case loop.Interval:
 	}
 	_, err := r.engine.Rescan(ctx, cause)
+	if err == nil {
+		r.database.Looked()
+	}
 	return err
 }
 
@@ -124,4 +149,7 @@ func (r *reconciler) NextDue(ctx context.Context) (time.Time, bool, error) {
 
 func (r *reconciler) Ping(ctx context.Context) error { return r.engine.Ping(ctx) }
 
-func (r *reconciler) Close(ctx context.Context) error { return r.engine.Close(ctx) }
+func (r *reconciler) Close(ctx context.Context) error {
+	r.database.Connected(false)
+	return r.engine.Close(ctx)
+}
