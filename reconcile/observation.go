@@ -9,7 +9,7 @@ type Observation struct {
 	Statements int        // that it ran
 	LockWait   time.Duration
 	Duration   time.Duration // with the wait
-	Err        error         // it was rolled back, and is tried again or recorded
+	Err        error         // it was rolled back, with rows and statements, and is tried again or recorded
 }
 
 // observed tells of a pass.

@@ -86,7 +86,7 @@ func explained(err error) error {
 	case strings.Contains(text, "read only connection"), strings.Contains(text, "connection is not primary"):
 		hint = "none of the servers can be written to: a standby is waited for by run, and is of no use to the other commands"
 	case strings.Contains(text, "53300"):
-		hint = "raise max_connections, or reserve connections for this role: it needs two for each database"
+		hint = "raise max_connections, or reserve connections for this role: it needs two for each database, and a third with --listen-address"
 	case strings.Contains(text, "08P01"), strings.Contains(text, "unsupported startup parameter"):
 		hint = "a connection pooler, such as PgBouncer in transaction mode, cannot be used: LISTEN and locks need a session of their own; connect to the server itself"
 	case strings.Contains(text, "no such host"), strings.Contains(text, "hostname resolving"):

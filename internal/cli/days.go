@@ -25,7 +25,7 @@ func (d *days) Set(text string) error {
 		if err != nil {
 			return fmt.Errorf("%q is neither a number of days, such as 400d, nor a duration, such as 36h", text)
 		}
-		*d = days(time.Duration(n) * 24 * time.Hour) //nolint:gosec // 16 bits
+		*d = days(time.Duration(n) * 24 * time.Hour)
 		return nil
 	}
 	v, err := time.ParseDuration(text)

@@ -74,7 +74,7 @@ func (d *demonstration) daemon(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
 	config := reconcile.Config{Policy: reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600}, Log: zerolog.Nop()}
 	go func() {
-		done <- runOne(ctx, d.server.URL("sync_daemon", "warehouse"), daemon{config: config, interval: time.Minute, migrate: true})
+		done <- runAll(ctx, []string{d.server.URL("sync_daemon", "warehouse")}, daemon{config: config, interval: time.Minute, migrate: true}, "")
 	}()
 	return done
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
@@ -18,8 +19,9 @@ import (
 // have changed.
 type opener struct {
 	daemon
-	url  string
-	seen string // which database it was the last time
+	url      string
+	seen     string            // which database it was the last time
+	database *metrics.Database // is told of each connection
 }
 
 // open connects an engine, and installs the schema where that is asked for.
@@ -47,7 +49,8 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 		_ = engine.Close(ctx)
 		return nil, err
 	}
-	return &reconciler{engine: engine, retention: o.retention}, nil
+	o.database.Connected(true)
+	return &reconciler{engine: engine, database: o.database, retention: o.retention}, nil
 }
 
 // unready is an error of a server that is as it should be, and not ready yet.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
 )
@@ -19,6 +20,7 @@ func runCommand() *cobra.Command {
 	var interval time.Duration
 	var noMigrate bool
 	retention := days(400 * 24 * time.Hour)
+	var listenAddress string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "The daemon: keep roles as desired until told to stop",
@@ -31,6 +33,9 @@ func runCommand() *cobra.Command {
 			if interval < time.Second {
 				return usageError{fmt.Errorf("--rescan-interval %s: must be at least 1s", interval)}
 			}
+			if err := checkListenAddress(listenAddress); err != nil {
+				return err
+			}
 			if len(urls) == 0 {
 				urls = []string{""}
 			}
@@ -39,13 +44,15 @@ func runCommand() *cobra.Command {
 					return err
 				}
 			}
-			return runAll(cmd.Context(), urls, daemon{config: config, interval: interval, migrate: !noMigrate, retention: time.Duration(retention)})
+			d := daemon{config: config, interval: interval, migrate: !noMigrate, retention: time.Duration(retention)}
+			return runAll(cmd.Context(), urls, d, listenAddress)
 		},
 	}
 	cmd.Flags().StringArrayVarP(&urls, "database-url", "d", nil, "connection URL or keyword/value string; may be repeated, one loop for each database (default: libpq's environment)")
 	cmd.Flags().DurationVar(&interval, "rescan-interval", time.Minute, "how often every role is looked at")
 	cmd.Flags().BoolVar(&noMigrate, "no-migrate", false, "do not install or upgrade the schema first")
 	cmd.Flags().Var(&retention, "audit-retention", "how long rows of the audit and rescans are kept; 0: for ever")
+	cmd.Flags().StringVar(&listenAddress, "listen-address", "", "host:port to serve /healthz, /readyz and /metrics on (default: off)")
 	o.flags(cmd, "info")
 	return cmd
 }
@@ -59,14 +66,23 @@ type daemon struct {
 }
 
 // runAll runs one loop for each database. If one cannot start, all stop.
-func runAll(ctx context.Context, urls []string, d daemon) error {
+func runAll(ctx context.Context, urls []string, d daemon, listenAddress string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make([]error, len(urls))
+	databases, serve, err := monitor(ctx, urls, d.config.Log, d.interval, listenAddress)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(urls)+1)
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		if errs[len(urls)] = serve(); errs[len(urls)] != nil {
+			stop()
+		}
+	})
 	for i, url := range urls {
 		wg.Go(func() {
-			if errs[i] = runOne(ctx, url, d); errs[i] != nil {
+			if errs[i] = runOne(ctx, url, d, databases[i]); errs[i] != nil {
 				stop()
 			}
 		})
@@ -75,20 +91,24 @@ func runAll(ctx context.Context, urls []string, d daemon) error {
 	return errors.Join(errs...)
 }
 
-func runOne(ctx context.Context, url string, d daemon) error {
+func runOne(ctx context.Context, url string, d daemon, database *metrics.Database) error {
 	first, err := parseURL(url)
 	if err != nil {
 		return err
 	}
 	log := d.config.Log.With().Str("database", first.Database).Logger()
-	d.config.Log = log
-	o := &opener{url: url, daemon: d}
+	d.config.Log, d.config.Observe = log, database.Observe
+	o := &opener{url: url, daemon: d, database: database}
 	err = loop.Run(ctx, loop.Config{
 		Open:           o.open,
 		Connect:        o.listen,
 		RescanInterval: d.interval,
 		Log:            log,
-		Listening:      func() { log.Info().Msg("listening") },
+		Listening: func() {
+			log.Info().Msg("listening")
+			database.Listening(true)
+		},
+		Interrupted: func() { database.Listening(false) },
 	})
 	if ctx.Err() != nil {
 		log.Info().Msg("stopped")
@@ -100,6 +120,7 @@ func runOne(ctx context.Context, url string, d daemon) error {
 // reconciler is what the loop sees of an engine.
 type reconciler struct {
 	engine    *reconcile.Engine
+	database  *metrics.Database
 	retention time.Duration
 	retained  time.Time // when nothing old was left
 }
@@ -128,8 +149,12 @@ func (r *reconciler) Rescan(ctx context.Context, why loop.Occasion) error {
 		cause = reconcile.DDL
 	case loop.Interval:
 	}
-	if _, err := r.engine.Rescan(ctx, cause); err != nil || why != loop.Interval {
+	if _, err := r.engine.Rescan(ctx, cause); err != nil {
 		return err
+	}
+	r.database.Looked()
+	if why != loop.Interval {
+		return nil
 	}
 	return r.retain(ctx)
 }
@@ -152,4 +177,7 @@ func (r *reconciler) NextDue(ctx context.Context) (time.Time, bool, error) {
 
 func (r *reconciler) Ping(ctx context.Context) error { return r.engine.Ping(ctx) }
 
-func (r *reconciler) Close(ctx context.Context) error { return r.engine.Close(ctx) }
+func (r *reconciler) Close(ctx context.Context) error {
+	r.database.Connected(false)
+	return r.engine.Close(ctx)
+}

@@ -33,12 +33,12 @@ func TestListen(t *testing.T) {
 			pending <- struct{}{}
 		}
 	}
-	listening := make(chan struct{}, 100)
+	listening, interrupted := make(chan struct{}, 100), make(chan struct{}, 100)
 	done := make(chan error, 1)
 	go func() {
 		done <- loop.Run(ctx, loop.Config{
 			Open: s.Open, Connect: func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, config) }, RescanInterval: time.Hour, Log: zerolog.Nop(),
-			Listening: func() { listening <- struct{}{} },
+			Listening: func() { listening <- struct{}{} }, Interrupted: func() { interrupted <- struct{}{} },
 		})
 	}()
 	next := func(what string, c <-chan struct{}) {
@@ -58,12 +58,14 @@ func TestListen(t *testing.T) {
 	next("look after a long NOTIFY", pending)
 
 	env.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pg-sync-roles listener' and usename = '"+env.Daemon+"'")
+	next("word that the connection was lost", interrupted)
 	next("LISTEN after the connection was lost", listening)
 	next("look after the connection was lost", pending)
 	env.Exec(t, "notify sync_roles")
 	next("look after NOTIFY", pending)
 
 	cancel()
+	next("word that listening has ended", interrupted)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

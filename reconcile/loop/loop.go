@@ -56,6 +56,7 @@ type Config struct {
 	RescanInterval time.Duration                            // with a tenth of it as jitter
 	Log            zerolog.Logger
 	Listening      func() // called once LISTEN is in effect, each time; may be nil
+	Interrupted    func() // called when it no longer is, and when another try fails; may be nil
 }
 
 // Run runs until the context ends, and then returns nil. A reconciler that cannot be opened the first time is an error: the daemon is set
@@ -106,6 +107,9 @@ func (c Config) session(ctx context.Context, r Reconciler) (worked bool, err err
 	stop()
 	_ = r.Close(context.WithoutCancel(ctx))
 	<-listening
+	if c.Interrupted != nil {
+		c.Interrupted()
+	}
 	return worked, err
 }
 
@@ -216,6 +220,9 @@ func (c Config) listen(ctx context.Context, wake hints) {
 			if ctx.Err() == nil {
 				c.Log.Warn().Err(err).Msg("listening was interrupted")
 				signal(wake.queue) // the other connection may be gone too, and should find out
+			}
+			if c.Interrupted != nil {
+				c.Interrupted()
 			}
 		},
 		ReconnectDelay: time.Second,

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
+)
+
+// checkListenAddress finds out by looking at it whether an address can be one.
+func checkListenAddress(address string) error {
+	if address == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return usageError{fmt.Errorf("--listen-address %q: must be host:port, such as 127.0.0.1:8080, or :8080 for all of the host's addresses", address)}
+	}
+	return nil
+}
+
+// monitor makes the metrics of all databases, and takes the address; serve is to be called, and runs until the context ends.
+// Without an address the metrics are kept all the same, and nobody sees them.
+func monitor(ctx context.Context, urls []string, log zerolog.Logger, interval time.Duration, address string) (databases []*metrics.Database, serve func() error, err error) {
+	names, err := databaseNames(urls)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := metrics.New(version(), log)
+	for i, name := range names {
+		databases = append(databases, m.Database(name, interval, monitorConnection(urls[i])))
+	}
+	if address == "" {
+		return databases, func() error { return nil }, nil
+	}
+	listener, err := metrics.Listen(ctx, address)
+	if err != nil {
+		return nil, nil, err
+	}
+	log.Info().Str("address", listener.Addr().String()).Msg("serving /healthz, /readyz and /metrics")
+	return databases, func() error { return m.Serve(ctx, listener) }, nil
+}
+
+// monitorConnection returns what opens the connection on which a database is asked how it is. It changes nothing, and what nobody
+// waits for any more does not go on for long.
+func monitorConnection(url string) func(context.Context) (*pgx.Conn, error) {
+	return func(ctx context.Context) (*pgx.Conn, error) {
+		config, err := parseURL(url)
+		if err != nil {
+			return nil, err
+		}
+		params := config.RuntimeParams
+		params["application_name"] = "pg-sync-roles metrics"
+		params["search_path"] = "pg_catalog, pg_temp"
+		params["default_transaction_read_only"] = "on"
+		params["statement_timeout"] = "5s"
+		params["jit"] = "off"
+		return catalog.Connect(ctx, config)
+	}
+}
+
+// databaseNames tells databases apart: by their names, where these are the same also by their servers, and where somebody gave
+// the same one twice also by a number.
+func databaseNames(urls []string) ([]string, error) {
+	names, servers := make([]string, len(urls)), make([]string, len(urls))
+	for i, url := range urls {
+		c, err := parseURL(url)
+		if err != nil {
+			return nil, err
+		}
+		names[i] = strings.ToValidUTF8(cmp.Or(c.Database, c.User), "\uFFFD")
+		servers[i] = net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
+	}
+	names = clarified(names, func(i int) string { return servers[i] + "/" + names[i] })
+	return clarified(names, func(i int) string { return fmt.Sprintf("%s#%d", names[i], i+1) }), nil
+}
+
+// clarified replaces names that are there more than once.
+func clarified(names []string, longer func(i int) string) []string {
+	times := map[string]int{}
+	for _, name := range names {
+		times[name]++
+	}
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = name
+		if times[name] > 1 {
+			list[i] = longer(i)
+		}
+	}
+	return list
+}

@@ -1,0 +1,70 @@
+package metrics
+
+import (
+	"context"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// statuses are those of sync_roles.role_status.
+var statuses = []string{"in_sync", "pending", "waiting", "refused", "blocked", "failed", "held"}
+
+// answers are what the databases say to one scrape, by their names; nil where one could not be asked. They are a
+// prometheus.Collector.
+type answers map[string]*answer
+
+// ask asks all databases at once.
+func (m *Metrics) ask(ctx context.Context) answers {
+	list := make([]*answer, len(m.databases))
+	var wg sync.WaitGroup
+	for i, d := range m.databases {
+		wg.Go(func() {
+			list[i], _ = d.ask(ctx) // the log has the error
+		})
+	}
+	wg.Wait()
+	all := answers{}
+	for i, d := range m.databases {
+		all[d.name] = list[i]
+	}
+	return all
+}
+
+var (
+	scrapeOK      = description("scrape_ok", "Whether the database could be asked for this scrape. If not, the series that it knows are left out: pending, pending_oldest_age_seconds, retries_waiting, roles.")
+	pending       = description("pending", "Requests in the queue, sync_roles.pending.")
+	pendingOldest = description("pending_oldest_age_seconds", "How long ago the transaction of the oldest of them began; 0 if there is none.")
+	retries       = description("retries_waiting", "Roles whose last pass failed and that will be tried again, sync_roles.retries.")
+	roles         = description("roles", "Managed roles, by their status in sync_roles.role_status; up to 10 s old.", "status")
+)
+
+func description(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prefix+name, help, append([]string{"database"}, labels...), nil)
+}
+
+// Describe implements prometheus.Collector.
+func (answers) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{scrapeOK, pending, pendingOldest, retries, roles} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (all answers) Collect(to chan<- prometheus.Metric) {
+	for name, got := range all {
+		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{name}, labels...)...)
+		}
+		gauge(scrapeOK, number(got != nil))
+		if got == nil {
+			continue
+		}
+		gauge(pending, float64(got.Pending))
+		gauge(pendingOldest, got.PendingOldest)
+		gauge(retries, float64(got.Retries))
+		for _, status := range statuses {
+			gauge(roles, float64(got.roles[status]), status)
+		}
+	}
+}

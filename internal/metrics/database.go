@@ -1,0 +1,69 @@
+package metrics
+
+import "github.com/pg-sync-roles/pg-sync-roles/reconcile"
+
+// Database is one of the databases that the daemon works for. Its methods may be called by any goroutine.
+type Database struct {
+	name string
+	series
+	state
+	asker
+}
+
+// Observe counts a pass, or the record of one that failed.
+func (d *Database) Observe(o reconcile.Observation) {
+	if o.Duration > 0 {
+		d.pass(o)
+		if o.Err != nil {
+			return // what it did and wrote was rolled back
+		}
+	}
+	d.statements.Add(float64(o.Statements))
+	for _, row := range o.Rows {
+		d.outcomes.WithLabelValues(string(row.Outcome)).Inc()
+		d.granted.Add(float64(row.Granted))
+		d.revoked.Add(float64(row.Revoked))
+		if row.Attempt > 1 {
+			d.retries.Inc()
+		}
+	}
+}
+
+func (d *Database) pass(o reconcile.Observation) {
+	result := resultOK
+	if o.Err != nil {
+		result = resultFailed
+	}
+	d.passes.WithLabelValues(string(o.Cause), result).Inc()
+	d.duration.Observe(o.Duration.Seconds())
+	waited := o.LockWait
+	if waited == 0 {
+		waited = o.Duration // it did not get the lock, and did nothing else than wait
+	}
+	d.lockWait.Observe(waited.Seconds())
+}
+
+// Connected says that the working connection stands, with the schema found in order, or that it is lost.
+func (d *Database) Connected(ok bool) {
+	if lost := d.connect(ok); lost {
+		d.losses.Inc()
+	}
+	d.connected.Set(number(ok))
+}
+
+// Listening says that notifications are heard, or that they are not.
+func (d *Database) Listening(ok bool) { d.listening.Set(number(ok)) }
+
+// Looked says that all roles were looked at, without an error.
+func (d *Database) Looked() {
+	at := d.look()
+	d.rescans.Inc()
+	d.lastRescan.Set(float64(at.UnixNano()) / 1e9)
+}
+
+func number(ok bool) float64 {
+	if ok {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,55 @@
+package metrics
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// state is what readiness is about.
+type state struct {
+	interval time.Duration // between rescans
+
+	mu     sync.Mutex
+	stands bool      // the working connection
+	looked time.Time // when all roles were last looked at; zero: not yet
+}
+
+// staleAfter is how many intervals may pass without a look at all roles. One can be missed for good reasons: jitter, a long
+// queue, a connection that was lost.
+const staleAfter = 3
+
+// connect notes whether the working connection stands, and returns whether it was lost just now.
+func (s *state) connect(ok bool) (lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost = s.stands && !ok
+	s.stands = ok
+	return lost
+}
+
+// look notes that all roles were looked at, and returns when.
+func (s *state) look() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked = time.Now()
+	return s.looked
+}
+
+// missing says in words what keeps the database from being served; empty if nothing does.
+func (s *state) missing() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []string
+	if !s.stands {
+		list = append(list, "not connected")
+	}
+	switch since := time.Since(s.looked); {
+	case s.looked.IsZero():
+		list = append(list, "not all roles were looked at yet")
+	case since > staleAfter*s.interval:
+		list = append(list, fmt.Sprintf("all roles were last looked at %s ago, which should be every %s", since.Round(time.Second), s.interval))
+	}
+	return strings.Join(list, "; ")
+}
