@@ -92,6 +92,17 @@ AS $$ SELECT array_cat(acl, NULL) $$;
 
 COMMENT ON FUNCTION sync_roles.unpacked(aclitem[]) IS 'The same ACL, so that aclexplode reads it in time linear to its length.';
 
+-- With a search_path of its own: format_type leaves out schemas that are in the caller's.
+CREATE FUNCTION sync_roles.signature(name name, arguments oidvector) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT name || '(' || coalesce(string_agg(format_type(a.type, NULL), ', ' ORDER BY a.position), '') || ')'
+    FROM unnest(arguments::oid[]) WITH ORDINALITY AS a (type, position)
+$$;
+
+COMMENT ON FUNCTION sync_roles.signature(name, oidvector) IS 'A routine''s name with its argument types, as desired_grants.object_name has it.';
+
 -- A NULL ACL in a catalog means the default, which acldefault gives. (Only roles have none.)
 -- Schemas that are PostgreSQL's or this project's are left out, so that nothing in them can be granted through rows or revoked as "other".
 -- Names stay of type name, so that comparing them can use the catalogs' indexes.
@@ -114,10 +125,7 @@ WHERE c.relkind = 'S'
 UNION ALL
 SELECT 'routine', 'pg_catalog.pg_proc'::regclass::oid, p.oid,
     n.nspname, p.proname,
-    p.proname || '(' || (
-        SELECT coalesce(string_agg(format_type(a.type, NULL), ', ' ORDER BY a.position), '')
-        FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, position)
-    ) || ')',
+    sync_roles.signature(p.proname, p.proargtypes),
     p.proowner, sync_roles.unpacked(coalesce(p.proacl, acldefault('f', p.proowner)))
 FROM pg_catalog.pg_proc AS p
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace

@@ -50,7 +50,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     name constant text := split_part(object_name, '(', 1);
-    list constant text := substr(object_name, length(name) + 2, length(object_name) - length(name) - 2);
+    list constant text := btrim(regexp_replace(substr(object_name, length(name) + 2), '\)$', ''));
     spelled text[] := '{}';
     given text;
     type regtype;
@@ -61,7 +61,8 @@ BEGIN
     -- By commas outside of quotes and parentheses.
     FOR given IN SELECT btrim(m[1]) FROM regexp_matches(list || ',', '((?:"(?:[^"]|"")*"|\([^()]*\)|[^",()])*),', 'g') AS m LOOP
         BEGIN
-            type := to_regtype(given);
+            -- Numbers and "-" are OIDs to it, since 16.
+            type := CASE WHEN given !~ '^[0-9-]' THEN to_regtype(given) END;
         EXCEPTION WHEN OTHERS THEN
             type := NULL;
         END;

@@ -71,7 +71,7 @@ func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Ado
 	if err := e.findUnsaid(ctx, tx, a); err != nil {
 		return nil, err
 	}
-	if a.Beyond, err = collect[Unsaid](ctx, tx, beyondRowsSQL, a.Roles); err != nil {
+	if a.Beyond, err = collect[Unsaid](ctx, tx, beyondRowsSQL, a.Roles, append([]string{}, e.policy.AllowAttribute...), append([]string{}, e.policy.AllowMembershipIn...)); err != nil {
 		return nil, fmt.Errorf("look for what rows cannot name: %w", err)
 	}
 	if err := tx.Commit(ctx); err != nil {
@@ -248,10 +248,10 @@ func (e *Engine) findUnsaid(ctx context.Context, tx pgx.Tx, a *Adoption) error {
 				return err
 			}
 			for _, s := range drift.Grants {
-				add(Holding{Role: s.Role, Privilege: s.Privilege, ObjectType: s.ObjectType, Schema: s.SchemaName, Name: cmp.Or(s.Signature, s.ObjectName), Column: s.ColumnName}, "rows cannot name it")
+				add(Holding{Role: s.Role, Privilege: s.Privilege, ObjectType: s.ObjectType, Schema: s.SchemaName, Name: cmp.Or(s.Signature, s.ObjectName), Column: s.ColumnName}, whyUnsaid(s.OptionOnly, s.StillAsked, "rows cannot name it, or it came meanwhile"))
 			}
 			for _, s := range drift.Memberships {
-				add(Holding{Role: s.Unit, Privilege: "MEMBER", ObjectType: catalog.Role, Name: s.RoleName}, "rows give no such membership")
+				add(Holding{Role: s.Unit, Privilege: "MEMBER", ObjectType: catalog.Role, Name: s.RoleName}, whyUnsaid(s.OptionOnly, s.StillAsked, "rows give no such membership"))
 			}
 			for _, s := range drift.Ownerships {
 				add(Holding{Role: s.Role, Privilege: "OWNER", ObjectType: s.ObjectType, Schema: s.SchemaName, Name: cmp.Or(s.Signature, s.ObjectName)}, "rows want another owner, or cannot name it")
@@ -259,6 +259,17 @@ func (e *Engine) findUnsaid(ctx context.Context, tx pgx.Tx, a *Adoption) error {
 		}
 		return nil
 	})
+}
+
+// whyUnsaid says why rows that are there do not keep what a role has.
+func whyUnsaid(optionOnly, stillAsked bool, otherwise string) string {
+	switch {
+	case optionOnly:
+		return "the row for it is not grantable, and this is held with the grant or ADMIN option"
+	case stillAsked:
+		return "the row for it asks for another encoding (direct)"
+	}
+	return otherwise
 }
 
 // rolledBack runs something of which nothing is to stay.

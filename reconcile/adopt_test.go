@@ -4,7 +4,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
@@ -139,7 +143,25 @@ func TestAdoptWhom(t *testing.T) {
 		}
 	}
 	f.is(t, false, "exists (select from sync_roles.desired_roles) or exists (select from sync_roles.desired_grants)")
-	f.adopt(t, false, alice, admin)
+	super, err := pgx.ParseConfig(f.URL(pgserver.Superuser))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byHand, err := reconcile.Open(t.Context(), super, reconcile.Config{Policy: defaultPolicy, LockTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = byHand.Close(t.Context()) }()
+	if _, err := byHand.Adopt(t.Context(), []string{f.Daemon}, false); err == nil || !strings.Contains(err.Error(), "owns schema sync_roles") {
+		t.Errorf("a superuser adopted the daemon: %v", err)
+	}
+	f.Exec(t, "grant pg_monitor to "+alice)
+	beyond := f.adopt(t, false, alice, admin).Beyond
+	for _, word := range []string{"attribute CREATEROLE", "MEMBER of role pg_monitor"} {
+		if !slices.ContainsFunc(beyond, func(u reconcile.Unsaid) bool { return u.What == word }) {
+			t.Errorf("adopt does not say what becomes of %s: %+v", word, beyond)
+		}
+	}
 	f.is(t, true, "login and connection_limit = 7 and valid_until = '2031-02-03 04:05:06.789+00' and createrole = false from sync_roles.desired_roles where role_name = $1", alice)
 	f.is(t, true, "createrole is null from sync_roles.desired_roles where role_name = $1", admin)
 	f.pending(t)

@@ -66,6 +66,8 @@ func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience time.Duration) (i
 		return "", fmt.Errorf("lock role _pgsr_lock (as a superuser, or as whoever installed sync_roles in another database of this cluster, run: %s): %w", adminFix("_pgsr_lock", e.server), err)
 	case "42704":
 		return "", fmt.Errorf("lock role _pgsr_lock (run pg-sync-roles migrate, which creates it): %w", err)
+	case "25006":
+		return "", fmt.Errorf("lock role _pgsr_lock (something makes this role's transactions read-only, see default_transaction_read_only): %w", err)
 	default:
 		return "", fmt.Errorf("wait for the lock on role _pgsr_lock, which another pass holds: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
@@ -340,5 +341,15 @@ func TestMatrixWhichOverloadsThereAre(t *testing.T) {
 	f.problem(t, alice, reconcile.Waiting, "app.fn(integer, integer)", "does not exist yet; there is fn(integer), fn(text, integer[])")
 	f.problem(t, alice, reconcile.Waiting, "app.nowhere()", "does not exist yet")
 	f.is(t, true, "exists (select from sync_roles.grant_status where reason like '%there is fn(integer), fn(text, integer[])')")
+
+	// Types of a schema that is in the reader's search_path are spelled the same.
+	f.asOwner(t, "create type app.mood as enum ('a'); create function app.of(app.mood) returns int language sql as 'select 1'; revoke execute on function app.of from public")
+	f.insert(t, alice, "EXECUTE", "routine", "app", "of(app.mood)")
+	f.pending(t)
+	for _, path := range []string{"app, public", "", "public"} {
+		pgtest.One[string](t, f.super, "select set_config('search_path', $1, false)", path)
+		f.is(t, true, "status = 'applied' from sync_roles.grant_status where object_name = 'of(app.mood)'")
+		f.is(t, true, "count(*) = 1 from sync_roles.actual_grants where object_name = 'of(app.mood)'")
+	}
 	f.quiet(t)
 }

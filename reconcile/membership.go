@@ -127,7 +127,7 @@ func (c *decision) takesMembership(s SurplusMembership) {
 func (c *decision) blockedMembership(s SurplusMembership, why, fix string) {
 	c.problems.add(s.Unit, Problem{
 		Kind: Blocked, Taking: true, Privilege: "MEMBER", Object: "role " + s.RoleName,
-		Reason: fmt.Sprintf("cannot take the membership of %s away: %s", s.MemberName, why), Fix: fix,
+		Reason: fmt.Sprintf("cannot take the membership of %s in %s away: %s", s.MemberName, s.RoleName, why), Fix: fix,
 	})
 }
 

@@ -67,15 +67,22 @@ func printStatus(w io.Writer, out output, list []reconcile.Status) error {
 		if s.Error != nil {
 			why = *s.Error
 		} else if len(s.Problems) > 0 {
-			why = s.Problems[0].Reason
-			if s.Problems[0].Fix != "" {
-				why += "; to allow it: " + s.Problems[0].Fix
-			}
-			if more := len(s.Problems) - 1; more > 0 {
-				why += fmt.Sprintf(" (and %d more)", more)
-			}
+			why = whyStatus(s)
 		}
 		t.row(s.Role, s.Status, since, why)
 	}
 	return t.flush()
+}
+
+// whyStatus is the problem that gives the role its status, in words.
+func whyStatus(s reconcile.Status) string {
+	i := max(0, slices.IndexFunc(s.Problems, func(p reconcile.Problem) bool { return string(p.Kind) == s.Status }))
+	why := s.Problems[i].Reason
+	if s.Problems[i].Fix != "" {
+		why += "; to allow it: " + s.Problems[i].Fix
+	}
+	if more := len(s.Problems) - 1; more > 0 {
+		why += fmt.Sprintf(" (and %d more)", more)
+	}
+	return why
 }

@@ -1,5 +1,7 @@
 -- What roles hold or own that is beyond what rows can name: in schemas that are PostgreSQL's, of other databases, of kinds that have no privileges.
 -- $1 text[]: names of roles
+-- $2 text[]: attributes that the daemon may give
+-- $3 text[]: privileged roles in which it may give membership
 SELECT r.rolname::text AS role_name,
     CASE WHEN d.classid = 'pg_catalog.pg_default_acl'::regclass THEN '' WHEN d.deptype = 'o' THEN 'OWNER of ' ELSE 'privileges on ' END
         || coalesce(pg_describe_object(d.classid, d.objid, d.objsubid), 'something') AS what,
@@ -24,4 +26,22 @@ WHERE r.rolname = ANY ($1)
         WHERE a.object_names[1] = 'sync_roles'
     )
 GROUP BY 1, 2, 3
+UNION ALL
+SELECT r.rolname::text, 'attribute ' || upper(a.name), 'it is left as it is, unless pg-sync-roles runs with --allow-attribute ' || a.name
+FROM pg_catalog.pg_roles AS r
+CROSS JOIN LATERAL (VALUES ('createrole', r.rolcreaterole), ('replication', r.rolreplication), ('bypassrls', r.rolbypassrls)) AS a (name, has)
+WHERE r.rolname = ANY ($1) AND a.has AND a.name <> ALL ($2)
+UNION ALL
+SELECT r.rolname::text, 'settings in all databases', 'rows say those of this database, and these stay as they are'
+FROM pg_catalog.pg_db_role_setting AS s
+JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole
+WHERE r.rolname = ANY ($1) AND s.setdatabase = 0
+UNION ALL
+SELECT u.rolname::text, 'MEMBER of role ' || r.rolname, 'it stays, and once somebody takes it away, is not given again unless pg-sync-roles runs with --allow-membership-in for it'
+FROM sync_roles.memberships AS m
+JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
+JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
+WHERE u.rolname = ANY ($1) AND r.rolname <> ALL ($3)
+    AND (r.rolsuper OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls OR starts_with(r.rolname, 'pg_'))
+GROUP BY 1, 2
 ORDER BY 1, 2;

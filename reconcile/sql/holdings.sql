@@ -59,9 +59,15 @@ held AS (
         -- Since PostgreSQL 16 whoever creates a role has ADMIN on it, which only a superuser can take away.
         AND NOT (m.grantor_oid = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
     GROUP BY b.role_name, r.rolname
+),
+-- What is held in two ways is held once.
+once AS (
+    SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.column_name, bool_or(h.grantable) AS grantable, bool_and(h.implied) AS implied
+    FROM held AS h
+    GROUP BY 1, 2, 3, 4, 5, 6
 )
 SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.column_name, h.grantable, h.implied
-FROM held AS h
+FROM once AS h
 WHERE NOT EXISTS (
         SELECT
         FROM sync_roles.desired_grants AS g
