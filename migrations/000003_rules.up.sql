@@ -429,6 +429,40 @@ CREATE TRIGGER withdraw_delete AFTER DELETE ON sync_roles.desired_grants
 CREATE TRIGGER withdraw_truncate BEFORE TRUNCATE ON sync_roles.desired_grants
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.withdraw_all();
 
+-- What logical replication applies, and what runs with session_replication_role = replica, fires no statement-level triggers that one could enable for
+-- it. It is queued row by row; rows that can never be obeyed are reported by the passes.
+CREATE FUNCTION sync_roles.enqueue_replicated() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' AND TG_TABLE_NAME = 'desired_grants' THEN
+        INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable)
+        VALUES (OLD.id, OLD.role_name, OLD.privilege, OLD.object_type, OLD.schema_name, OLD.object_name, OLD.name_match, OLD.column_name, OLD.direct, OLD.grantable);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO sync_roles.pending (role_name) VALUES (OLD.role_name);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO sync_roles.pending (role_name) VALUES (NEW.role_name);
+    END IF;
+    PERFORM pg_notify('sync_roles', '');
+    RETURN NULL;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION sync_roles.enqueue_replicated() FROM PUBLIC;
+COMMENT ON FUNCTION sync_roles.enqueue_replicated() IS 'Trigger: queues the role of a row that replication inserted, changed or deleted.';
+
+CREATE TRIGGER enqueue_replicated AFTER INSERT OR UPDATE OR DELETE ON sync_roles.desired_grants
+    FOR EACH ROW EXECUTE FUNCTION sync_roles.enqueue_replicated();
+CREATE TRIGGER enqueue_replicated AFTER INSERT OR UPDATE OR DELETE ON sync_roles.desired_roles
+    FOR EACH ROW EXECUTE FUNCTION sync_roles.enqueue_replicated();
+ALTER TABLE sync_roles.desired_grants ENABLE REPLICA TRIGGER enqueue_replicated;
+ALTER TABLE sync_roles.desired_roles ENABLE REPLICA TRIGGER enqueue_replicated;
+ALTER TABLE sync_roles.desired_grants ENABLE ALWAYS TRIGGER enqueue_truncate;
+ALTER TABLE sync_roles.desired_grants ENABLE ALWAYS TRIGGER withdraw_truncate;
+
 -- A verifier that was changed or taken out is applied again when it comes back: the password may have been changed by other means in between.
 CREATE FUNCTION sync_roles.forget_password() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -466,6 +500,8 @@ CREATE TRIGGER enqueue_delete AFTER DELETE ON sync_roles.desired_roles
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.enqueue_old();
 CREATE TRIGGER enqueue_truncate BEFORE TRUNCATE ON sync_roles.desired_roles
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.enqueue_all();
+
+ALTER TABLE sync_roles.desired_roles ENABLE ALWAYS TRIGGER enqueue_truncate;
 
 -- An approval is for what is held when it is written, and queues the role.
 CREATE FUNCTION sync_roles.approve_held() RETURNS trigger
