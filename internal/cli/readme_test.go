@@ -142,6 +142,12 @@ func (r *readme) checks() map[string]func() {
 			r.sync()
 			r.can("alice", "select from sales.targets", true)
 		},
+		"held": func() {
+			if r.answer != "" {
+				r.t.Errorf("something is held: %q", r.answer)
+			}
+		},
+		"approve": func() {}, // with nothing to approve it must at least run
 		"refused": func() { r.can("bob", "select from sales.customers", false) },
 	}
 }
