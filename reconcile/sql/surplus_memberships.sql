@@ -167,10 +167,21 @@ surplus AS MATERIALIZED (
                 AND coalesce(g.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, g.object_name, g.name_match)
                 AND g.direct IS NOT TRUE
         )
+),
+-- Who has granted a role to others: hardly anybody, and only with the ADMIN option.
+granters AS MATERIALIZED (
+    SELECT m.role_oid, m.grantor_oid
+    FROM (SELECT DISTINCT s.member_oid FROM surplus AS s) AS s
+    CROSS JOIN LATERAL (
+        SELECT m.role_oid, m.grantor_oid
+        FROM sync_roles.memberships AS m
+        WHERE m.grantor_oid = s.member_oid
+        OFFSET 0
+    ) AS m
 )
 SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.member_oid, u.rolname::text AS member_name, s.grantor_oid,
     -- Who is a member by this member's ADMIN option: since 16, PostgreSQL does not revoke under them.
-    CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN coalesce((
+    CASE WHEN current_setting('server_version_num')::integer >= 160000 AND (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) THEN coalesce((
         SELECT string_agg(DISTINCT d.rolname::text, ', ')
         FROM sync_roles.memberships AS m
         JOIN pg_catalog.pg_roles AS d ON d.oid = m.member_oid
