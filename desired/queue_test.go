@@ -190,7 +190,7 @@ func TestExpire(t *testing.T) {
 	exec(t, conn, "delete from sync_roles.pending")
 	expire := func(limit int, want ...string) {
 		t.Helper()
-		got, err := desired.Expire(t.Context(), conn, limit)
+		got, err := desired.Expire(t.Context(), conn, limit, nil)
 		if err != nil || !slices.Equal(got, want) && len(got)+len(want) > 0 {
 			t.Errorf("expired for %v, %v, want %v", got, err, want)
 		}

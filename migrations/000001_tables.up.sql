@@ -211,10 +211,12 @@ CREATE TABLE sync_roles.intermediate_roles (
     name_match  text COLLATE "C" NOT NULL,
     column_name text COLLATE "C",
     empty_since timestamptz,
+    problems    jsonb,
     created_at  timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE INDEX intermediate_roles_role_oid ON sync_roles.intermediate_roles (role_oid);
+CREATE INDEX intermediate_roles_problems ON sync_roles.intermediate_roles (role_oid) WHERE problems IS NOT NULL;
 CREATE UNIQUE INDEX intermediate_roles_selector ON sync_roles.intermediate_roles
     (object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, ''));
 
@@ -228,6 +230,7 @@ COMMENT ON COLUMN sync_roles.intermediate_roles.object_name IS 'As in desired_gr
 COMMENT ON COLUMN sync_roles.intermediate_roles.name_match IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.intermediate_roles.column_name IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.intermediate_roles.empty_since IS 'Since when it holds nothing, because its selector finds no object. It is dropped after --prune-after.';
+COMMENT ON COLUMN sync_roles.intermediate_roles.problems IS 'What it should hold and cannot, as in audit: its members lack it too. NULL: it holds all.';
 COMMENT ON COLUMN sync_roles.intermediate_roles.created_at IS 'When it was created.';
 
 CREATE TABLE sync_roles.keepers (

@@ -219,12 +219,13 @@ CREATE VIEW sync_roles.desired_holdings AS
 SELECT g.id, g.role_name, g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name,
     g.name_match, coalesce(g.column_name, '') AS column_name, g.direct, g.grantable
 FROM sync_roles.desired_grants AS g
+WHERE g.expires_at IS NULL OR g.expires_at > now()
 UNION ALL
 SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, ''), i.object_name,
     i.name_match, coalesce(i.column_name, ''), true, false
 FROM sync_roles.intermediate_roles AS i;
 
-COMMENT ON VIEW sync_roles.desired_holdings IS 'desired_grants, and what each intermediate role should hold.';
+COMMENT ON VIEW sync_roles.desired_holdings IS 'desired_grants that have not expired, and what each intermediate role should hold.';
 COMMENT ON COLUMN sync_roles.desired_holdings.id IS 'desired_grants.id; NULL for an intermediate role.';
 COMMENT ON COLUMN sync_roles.desired_holdings.role_name IS 'The role that should hold it.';
 COMMENT ON COLUMN sync_roles.desired_holdings.privilege IS 'As in desired_grants.';

@@ -18,16 +18,27 @@ managed AS (
     SELECT w.role_name FROM sync_roles.withdrawn AS w
     UNION
     SELECT p.role_name FROM sync_roles.pending AS p WHERE p.role_name IS NOT NULL
+),
+-- What an intermediate role cannot have, its members lack.
+lacking AS MATERIALIZED (
+    SELECT u.rolname::text AS role_name, jsonb_agg(DISTINCT p.problem) AS problems
+    FROM sync_roles.intermediate_roles AS i
+    CROSS JOIN LATERAL jsonb_array_elements(i.problems) AS p (problem)
+    JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.inherit_option
+    JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
+    WHERE i.problems IS NOT NULL
+    GROUP BY 1
 )
 SELECT m.role_name,
     CASE
         WHEN p.since IS NOT NULL OR a.outcome IS NULL THEN 'pending'
+        WHEN a.outcome IN ('applied', 'unchanged', 'waiting') AND l.problems IS NOT NULL THEN 'blocked'
         WHEN a.outcome IN ('applied', 'unchanged') THEN 'in_sync'
         ELSE a.outcome
     END AS status,
     a.outcome,
     a.cause,
-    coalesce(a.problems, '[]') AS problems,
+    coalesce(a.problems, '[]') || coalesce(l.problems, '[]') AS problems,
     a.error,
     a.at AS changed_at,
     coalesce(t.attempt, 0) AS attempts,
@@ -42,6 +53,7 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS a ON true
 LEFT JOIN sync_roles.retries AS t ON t.role_name = m.role_name
+LEFT JOIN lacking AS l ON l.role_name = m.role_name
 LEFT JOIN (
     SELECT p.role_name, min(p.queued_at) AS since
     FROM sync_roles.pending AS p
@@ -57,7 +69,7 @@ COMMENT ON COLUMN sync_roles.role_status.role_name IS 'The role.';
 COMMENT ON COLUMN sync_roles.role_status.status IS 'in_sync, pending, waiting (some objects do not exist yet), refused, blocked, failed or held.';
 COMMENT ON COLUMN sync_roles.role_status.outcome IS 'How its last audited pass ended.';
 COMMENT ON COLUMN sync_roles.role_status.cause IS 'Why that pass looked at it.';
-COMMENT ON COLUMN sync_roles.role_status.problems IS 'What could not be done, as in audit.';
+COMMENT ON COLUMN sync_roles.role_status.problems IS 'What could not be done, as in audit, for the role itself and for its intermediate roles.';
 COMMENT ON COLUMN sync_roles.role_status.error IS 'The error of a failed pass.';
 COMMENT ON COLUMN sync_roles.role_status.changed_at IS 'When that pass wrote its audit row.';
 COMMENT ON COLUMN sync_roles.role_status.attempts IS 'How many passes failed in a row.';
@@ -77,6 +89,7 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
     CASE
         WHEN EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = g.role_name OR p.role_name IS NULL) OR a.outcome IS NULL THEN 'pending'
         WHEN problem.kind IN ('refused', 'blocked') THEN problem.kind
+        WHEN through.problems IS NOT NULL THEN 'blocked'
         WHEN found.matches > 0 AND found.missing = 0 THEN 'applied'
         WHEN a.outcome IN ('failed', 'held') THEN a.outcome
         WHEN found.matches = 0 OR problem.kind = 'waiting' THEN 'waiting'
@@ -91,6 +104,7 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
     found.matches,
     CASE
         WHEN problem.reason IS NOT NULL THEN problem.reason
+        WHEN through.problems IS NOT NULL THEN (SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(through.problems) AS p)
         WHEN a.outcome = 'failed' AND found.missing > 0 THEN a.error
         WHEN found.matches = 0 THEN 'nothing that exists answers to this name'
         WHEN found.missing > 0 THEN 'not yet granted'
@@ -102,7 +116,7 @@ FROM sync_roles.desired_grants AS g
 LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = g.schema_name
 LEFT JOIN LATERAL (
-    SELECT i.role_name
+    SELECT i.role_name, i.problems
     FROM sync_roles.intermediate_roles AS i
     JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.member_oid = r.oid AND m.inherit_option
     WHERE i.object_type = g.object_type AND i.object_name = g.object_name AND i.privilege = g.privilege

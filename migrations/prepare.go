@@ -108,8 +108,7 @@ func adapt(ctx context.Context, conn *pgx.Conn) error {
 				i.server_version = current_setting('server_version_num')::integer / 10000,
 				i.system_identifier = s.system_identifier and i.database_oid = d.oid
 			from sync_roles.installation as i, pg_catalog.pg_control_system() as s, pg_catalog.pg_database as d
-			where d.datname = current_database()
-			for update of i`).Scan(&server, &place)
+			where d.datname = current_database()`).Scan(&server, &place)
 		if err != nil {
 			return fmt.Errorf("read where schema %s was installed: %w", Schema, err)
 		}

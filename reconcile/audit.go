@@ -30,11 +30,6 @@ type AuditRow struct {
 	Pass        string        `json:"pass"` // the same for all that was done in one transaction
 }
 
-// keepsSomething reports whether the role still has what it should not have.
-func (r AuditRow) keepsSomething() bool {
-	return r.Outcome == Failed || slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Taking })
-}
-
 // auditRows says for each role how the pass ended. A role that nobody asked about gets a row only where something changed, or
 // ended otherwise than last time.
 func auditRows(w work, s *state, done []Step, requests []desired.Request, instance, pass string, started time.Time) []AuditRow {

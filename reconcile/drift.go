@@ -70,7 +70,7 @@ type Target struct {
 	CreateSchema    bool
 	ColumnMissing   bool
 	MayGrant        bool
-	NoUsage         bool   // the daemon cannot even name it: no USAGE on its schema
+	NoUsage         bool   // it cannot even be named: neither the daemon nor the owner has USAGE on its schema
 	Refused         string // why the row can never be obeyed
 
 	intermediate string          // see intermediateName

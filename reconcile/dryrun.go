@@ -28,7 +28,7 @@ func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Rep
 			return report, err
 		}
 	}
-	if _, err := desired.Expire(ctx, tx, 1<<30); err != nil {
+	if _, err := desired.Expire(ctx, tx, 1<<30, nil); err != nil {
 		return report, err
 	}
 	if len(roles) == 0 {

@@ -35,7 +35,6 @@ var classes = map[string]class{
 	"08":    disconnected, "53300": disconnected, // too many clients
 	"57P01": disconnected, "57P02": disconnected, "57P03": disconnected, // the server ends, ended, or is not ready yet
 	"57P04": disconnected, "57P05": disconnected, "25P03": disconnected, "25P04": disconnected, // dropped database, timeouts of a session or transaction
-	"3D000": disconnected,
 }
 
 // PostgreSQL has no code of its own for these: somebody else committed a change to the same catalog row.

@@ -44,6 +44,7 @@ func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause e
 		return writeAudit(ctx, tx, &row)
 	})
 	report.Roles++
+	report.keeps = true // for all that is known
 	if err != nil {
 		return fmt.Errorf("record that role %q could not be served (%w): %w", role, cause, err)
 	}

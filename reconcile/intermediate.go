@@ -210,3 +210,26 @@ func (p *Plan) giveUp(name string) {
 		delete(p.Touched, m.Role)
 	}
 }
+
+// recordLacks writes down what intermediate roles should hold and cannot, where that has changed: their members lack it.
+func recordLacks(records *pgx.Batch, s *state) error {
+	for _, name := range keys(s.roles) {
+		r := s.roles[name]
+		lacks := slices.DeleteFunc(slices.Clone(s.problems[name]), func(p Problem) bool { return p.Taking })
+		if !r.Intermediate || len(lacks)+len(r.LastProblems) == 0 {
+			continue
+		}
+		sortProblems(lacks)
+		var problems *string
+		if len(lacks) > 0 {
+			text, err := json.Marshal(lacks)
+			if err != nil {
+				return fmt.Errorf("write problems of role %q: %w", name, err)
+			}
+			all := string(text)
+			problems = &all
+		}
+		records.Queue("update sync_roles.intermediate_roles set problems = $2 where role_name = $1 and problems is distinct from $2", name, problems)
+	}
+	return nil
+}

@@ -40,6 +40,7 @@ type Pass struct {
 	roles      []string // which it looked at, also when it failed
 	id         string   // as in audit.pass
 	lockWait   time.Duration
+	keeps      bool // a role has what it should not have
 }
 
 // Changed counts what was given and taken away.
@@ -106,18 +107,23 @@ func objectNames(requests []desired.Request) []string {
 
 func take(ctx context.Context, tx pgx.Tx, w work) ([]desired.Request, error) {
 	switch {
-	case w.roles != nil:
-		return desired.TakeFor(ctx, tx, w.roles)
-	case w.cause == Expiry:
-		roles, err := desired.Expire(ctx, tx, batchSize)
-		if err != nil || len(roles) == 0 {
-			return nil, err
-		}
-		// The rows are gone, and their triggers have queued the roles.
-		return desired.TakeFor(ctx, tx, roles)
-	default:
+	case w.roles == nil && w.cause != Expiry:
 		return desired.Take(ctx, tx, batchSize)
+	case w.roles != nil && w.cause != Expiry && w.cause != Retry && w.cause != Manual:
+		return desired.TakeFor(ctx, tx, w.roles)
 	}
+	expired, err := desired.Expire(ctx, tx, batchSize, w.roles)
+	if err != nil {
+		return nil, err
+	}
+	if w.roles == nil {
+		if len(expired) == 0 {
+			return nil, nil
+		}
+		w.roles = expired
+	}
+	// The rows are gone, and their triggers have queued the roles.
+	return desired.TakeFor(ctx, tx, w.roles)
 }
 
 // reconcile does all of a pass between taking the queue and committing.
@@ -146,13 +152,16 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := a.giveBack(ctx); err != nil {
 		return err
 	}
-	p.Statements = a.statements
+	p.Statements, p.keeps = a.statements, result.keeps()
 	p.Rows = auditRows(w, result, a.done, requests, e.instance, p.id, started)
 
 	records := &pgx.Batch{}
 	remember(records, result.remember)
 	forgetWithdrawn(records, before.withdrawn, result.problems)
 	recordHeld(records, before.held, result)
+	if err := recordLacks(records, result); err != nil {
+		return err
+	}
 	if err := audit(records, p.Rows); err != nil {
 		return err
 	}
@@ -175,6 +184,16 @@ type state struct {
 	remember map[Remembered]bool
 	held     map[string]holding // what is not taken away before somebody approves
 	taking   int64              // of how much at once; 0 where nothing is held
+}
+
+// keeps reports whether a role has what it should not have.
+func (s *state) keeps() bool {
+	for _, list := range s.problems {
+		if slices.ContainsFunc(list, func(p Problem) bool { return p.Taking }) {
+			return true
+		}
+	}
+	return false
 }
 
 // converge reads, decides and applies, in rounds until nothing must be founded first, and then all the rest at once.
@@ -351,7 +370,8 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 	}
 	for _, step := range left {
 		for _, effect := range step.Effects {
-			if slices.Contains(changed, effect.Unit) {
+			// But what was to be taken away and is there still must not be forgotten with the row that gave it.
+			if slices.Contains(changed, effect.Unit) && (effect.Revoked == 0 || len(a.untried([]Step{step})) > 0) {
 				continue
 			}
 			why := cmp.Or(a.refused[step.key()], refusal{noEffect, Blocked})

@@ -125,6 +125,9 @@ func (c *decision) refuseProtected() {
 	for _, name := range keys(c.drift.Roles) {
 		if why := protection(c.drift.Roles[name], c.drift.Server, c.policy); why != "" {
 			c.protected[name] = true
+			if strings.HasPrefix(name, "_pgsr_") && !c.drift.Roles[name].Managed {
+				continue // an intermediate role that another daemon has dropped meanwhile
+			}
 			c.problems.add(name, Problem{Kind: Refused, Object: "role " + name, Reason: why})
 		}
 	}
@@ -236,9 +239,9 @@ func (c *decision) mayGrant(m Missing) (borrow string, ok bool) {
 	}
 	owner := c.drift.Rights[m.Owner]
 	switch {
-	case canBorrow(owner):
+	case canBorrow(owner) && !m.NoUsage:
 		return owner.Name, true
-	case m.MayGrant:
+	case m.NoUsage:
 		c.problems.add(m.Role, m.problem(Blocked, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", m.SchemaName, m.object()),
 			fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(m.SchemaName), catalog.Quote(c.drift.Server.Role))))
 	default:

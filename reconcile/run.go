@@ -18,12 +18,14 @@ type Report struct {
 	Rows       []AuditRow // what was written to the audit
 	Statements []string   // everything that ran, in order, secrets redacted
 	Roles      int        // how many were looked at
+	keeps      bool       // a role has what it should not have
 }
 
 func (r *Report) add(p *Pass) {
 	r.Rows = append(r.Rows, p.Rows...)
 	r.Statements = append(r.Statements, p.Statements...)
 	r.Roles += len(p.roles)
+	r.keeps = r.keeps || p.keeps
 }
 
 // Pending serves the queue until it is empty.
@@ -211,12 +213,12 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 		return drifted, err
 	}
 	for chunk := range slices.Chunk(unattended, batchSize) {
-		w.roles = chunk
+		w.roles, w.members = chunk, true // as above: otherwise it would find other problems, and say so each time
 		if err := e.serve(ctx, w, report); err != nil {
 			return drifted, err
 		}
 	}
-	if stuck || len(report.Rows) > 0 && slices.ContainsFunc(report.Rows, AuditRow.keepsSomething) {
+	if stuck || report.keeps {
 		return drifted, nil
 	}
 	return drifted, e.forgetRenamed(ctx, renamed)
@@ -263,8 +265,11 @@ func (e *Engine) glance(ctx context.Context, roles []string, w work) (seen glanc
 		list := s.problems[name]
 		sortProblems(list)
 		seen.stuck = seen.stuck || slices.ContainsFunc(list, func(p Problem) bool { return p.Taking })
-		differs := s.plan.Touched[name] || endsOtherwise(s.roles[name], outcomeOf(false, list), list)
-		if differs && !waits[name] && !s.knownInVain(name) {
+		switch later := waits[name] || s.knownInVain(name); {
+		case later && s.plan.Touched[name]:
+			seen.stuck = true
+		case later:
+		case s.plan.Touched[name] || endsOtherwise(s.roles[name], outcomeOf(false, list), list):
 			seen.due = append(seen.due, name)
 		}
 	}
@@ -357,6 +362,7 @@ func (r *Report) merge(other *Report) {
 	r.Rows = append(r.Rows, other.Rows...)
 	r.Statements = append(r.Statements, other.Statements...)
 	r.Roles += other.Roles
+	r.keeps = r.keeps || other.keeps
 }
 
 // Expired deletes desired grants that have expired, each in the same transaction that takes away what it gave.
@@ -403,7 +409,11 @@ func (e *Engine) NextDue(ctx context.Context) (at time.Time, ok bool, err error)
 	err = e.conn.QueryRow(ctx, `
 		select least(
 			(select min(next_retry_at) from sync_roles.retries),
-			(select min(expires_at) from sync_roles.desired_grants where expires_at is not null and isfinite(expires_at))
+			(
+				select min(g.expires_at) from sync_roles.desired_grants as g
+				where g.expires_at is not null and isfinite(g.expires_at)
+					and not exists (select from sync_roles.retries as t where t.role_name = g.role_name)
+			)
 		)`).Scan(&next)
 	if err != nil {
 		return at, false, fmt.Errorf("read what is due next: %w", err)

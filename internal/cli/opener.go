@@ -61,10 +61,14 @@ func (e unready) Unwrap() error { return e.error }
 // NotYet reports that it is worth waiting.
 func (e unready) NotYet() bool { return true }
 
-// later marks the errors that pass: no server among those named can be written to now, one is starting, or it has too many clients.
+// later marks the errors that pass: no server among those named can be written to now, one is starting, it has too many clients, or somebody was
+// in the way.
 func later(err error) error {
-	switch state := reconcile.SQLState(err); {
-	case state == "57P03", state == "53300", strings.Contains(err.Error(), "read only connection"):
+	switch reconcile.SQLState(err) {
+	case "57P03", "53300", "40001", "40P01", "55P03":
+		return unready{err}
+	}
+	if strings.Contains(err.Error(), "read only connection") {
 		return unready{err}
 	}
 	return err

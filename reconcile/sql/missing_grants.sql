@@ -138,8 +138,10 @@ SELECT
     0::bigint AS winner_id,
     false AS create_schema,
     t.column_missing,
-    -- Granting takes the privileges of the owner, or a grant option.
+    -- Granting takes the privileges of the owner, or a grant option; and USAGE on the schema, which the owner may have.
     CASE
+        WHEN t.schema_name <> '' AND t.object_oid IS NOT NULL AND NOT has_schema_privilege(t.schema_name, 'USAGE')
+            AND has_schema_privilege(t.owner, t.schema_name, 'USAGE') THEN false
         WHEN t.owner IS NULL OR pg_has_role(t.owner, 'USAGE') THEN true
         ELSE EXISTS (
             SELECT
@@ -147,7 +149,8 @@ SELECT
             WHERE a.is_grantable AND a.privilege_type = t.one_privilege AND a.grantee <> 0 AND pg_has_role(a.grantee, 'USAGE')
         )
     END AS may_grant,
-    t.schema_name <> '' AND t.object_oid IS NOT NULL AND NOT has_schema_privilege(t.schema_name, 'USAGE') AS no_usage,
+    t.schema_name <> '' AND t.object_oid IS NOT NULL AND NOT has_schema_privilege(t.schema_name, 'USAGE')
+        AND NOT has_schema_privilege(t.owner, t.schema_name, 'USAGE') AS no_usage,
     -- No trigger has checked the rows that a restore or logical replication brought.
     coalesce(sync_roles.grant_problem(CASE WHEN t.public THEN 'public' ELSE 'somebody' END, t.privilege, :'object_type', nullif(t.schema_name, ''),
         t.object_name, t.name_match, nullif(t.column_name, ''), t.direct, t.grantable, false), '') AS refused

@@ -11,7 +11,7 @@ WITH asked AS MATERIALIZED (
         OFFSET 0
     ) AS r ON true
     WHERE g.role_name = ANY ($1) AND g.object_type = 'role'
-        AND ($2::text[] IS NULL OR g.object_name = ANY ($2))
+        AND ($2::text[] IS NULL OR g.object_name = ANY ($2)) AND (g.expires_at IS NULL OR g.expires_at > now())
 ),
 -- Patterns pass by the roles that rows may not ask for, and by the role itself.
 found AS MATERIALIZED (

@@ -12,7 +12,7 @@ WITH asked AS MATERIALIZED (
         OFFSET 0
     ) AS r ON true
     WHERE g.role_name = ANY ($1) AND g.privilege = 'OWNER'
-        AND ($2::text[] IS NULL OR g.object_name = ANY ($2))
+        AND ($2::text[] IS NULL OR g.object_name = ANY ($2)) AND (g.expires_at IS NULL OR g.expires_at > now())
 ),
 -- LATERAL with OFFSET 0 makes the planner look each name up in the one catalog that it can be in, by index.
 found AS MATERIALIZED (
