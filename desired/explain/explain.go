@@ -19,6 +19,7 @@ type Explanation struct {
 	Superuser   bool         `json:"superuser"`
 	Login       bool         `json:"login"`
 	Memberships []Membership `json:"memberships"` // its own, not those of its groups
+	Everything  []Way        `json:"everything"`  // by SET ROLE to a superuser; not listed again with each object
 	Everywhere  []Everywhere `json:"everywhere"`  // what it has on all objects of a type
 	Objects     []Object     `json:"objects"`
 }
@@ -61,11 +62,12 @@ type Way struct {
 
 // Membership is one hop of a way.
 type Membership struct {
-	Role    string `json:"role_name"`
-	Inherit bool   `json:"inherit"`
-	Set     bool   `json:"set"`
-	Admin   bool   `json:"admin"`
-	Rows    []Row  `json:"rows"` // that ask for it
+	Role      string `json:"role_name"`
+	Superuser bool   `json:"superuser"` // that role is one
+	Inherit   bool   `json:"inherit"`
+	Set       bool   `json:"set"`
+	Admin     bool   `json:"admin"`
+	Rows      []Row  `json:"rows"` // that ask for it
 }
 
 // Asked is a row that asks for a privilege that the role has not.
@@ -98,7 +100,7 @@ func Role(ctx context.Context, q catalog.Querier, name string, which *access.Whi
 		return nil, err
 	}
 	e.subject = e.graph.Subject(role)
-	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everywhere: []Everywhere{}, Objects: []Object{}}
+	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everything: []Way{}, Everywhere: []Everywhere{}, Objects: []Object{}}
 	switch {
 	case which == nil:
 		err = e.all(ctx, x)
@@ -147,7 +149,7 @@ func (e *explainer) some(ctx context.Context, x *Explanation, which access.Which
 		if e.wishes, err = readWishes(ctx, e.q, names, &o.Object); err != nil {
 			return err
 		}
-		list, err := e.objects(ctx, []*access.Object{o}, false)
+		list, err := e.objects(ctx, []*access.Object{o}, func(o *access.Object) []Privilege { return e.privileges(o, false) })
 		if err != nil {
 			return err
 		}
@@ -168,12 +170,15 @@ func (e *explainer) all(ctx context.Context, x *Explanation) error {
 	if x.Superuser {
 		return nil
 	}
+	for _, p := range e.subject.Superusers() {
+		x.Everything = append(x.Everything, e.way(p, "", catalog.Object{}))
+	}
 	for _, t := range []catalog.ObjectType{catalog.Schema, catalog.Table, "sequence"} {
 		o := &access.Object{Object: catalog.Object{Type: t}}
 		if err := e.q.QueryRow(ctx, "select sync_roles.privileges_of($1)", string(t)).Scan(&o.Privileges); err != nil {
 			return fmt.Errorf("ask for the privileges of object type %s: %w", t, err)
 		}
-		for _, p := range e.privileges(o, true) {
+		for _, p := range e.held(o) {
 			x.Everywhere = append(x.Everywhere, Everywhere{t, p})
 		}
 	}
@@ -181,7 +186,7 @@ func (e *explainer) all(ctx context.Context, x *Explanation) error {
 	if err != nil {
 		return err
 	}
-	x.Objects, err = e.objects(ctx, objects, true)
+	x.Objects, err = e.objects(ctx, objects, e.held)
 	return err
 }
 
@@ -194,8 +199,8 @@ func (e *explainer) memberships() []Membership {
 	return list
 }
 
-// objects explains objects; with held only privileges that the role has.
-func (e *explainer) objects(ctx context.Context, objects []*access.Object, held bool) ([]Object, error) {
+// objects explains objects, of which privileges says which of them to list.
+func (e *explainer) objects(ctx context.Context, objects []*access.Object, privileges func(*access.Object) []Privilege) ([]Object, error) {
 	barriers, err := readBarriers(ctx, e.q, []catalog.OID{e.subject.OID}, objects)
 	if err != nil {
 		return nil, err
@@ -203,7 +208,7 @@ func (e *explainer) objects(ctx context.Context, objects []*access.Object, held 
 	list := []Object{}
 	for _, o := range objects {
 		x := Object{
-			Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: e.privileges(o, held),
+			Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges(o),
 			InTheWay: barriers[e.subject.OID].inTheWay(o.Object, e.database), Notes: e.notes(o),
 		}
 		if len(x.Privileges) > 0 {
@@ -222,6 +227,15 @@ func (e *explainer) notes(o *access.Object) []string {
 		list = append(list, "every role may SET this parameter for its session, without a privilege")
 	}
 	return list
+}
+
+// held explains the privileges that the role has, but by SET ROLE to a superuser: that is everything, and said once.
+func (e *explainer) held(o *access.Object) []Privilege {
+	list := e.privileges(o, true)
+	for i := range list {
+		list[i].Ways = slices.DeleteFunc(list[i].Ways, func(w Way) bool { return w.How == access.Superuser })
+	}
+	return slices.DeleteFunc(list, func(p Privilege) bool { return len(p.Ways) == 0 })
 }
 
 // privileges explains each privilege on an object, and on its columns where their ACLs say something for the role.
@@ -261,7 +275,7 @@ func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
 }
 
 func (e *explainer) hop(m access.Membership, privilege string, o catalog.Object) Membership {
-	return Membership{Role: m.Role.Name, Inherit: m.Inherit, Set: m.Set, Admin: m.Admin, Rows: append([]Row{}, e.wishes.forMembership(m, privilege, o)...)}
+	return Membership{Role: m.Role.Name, Superuser: m.Role.Superuser, Inherit: m.Inherit, Set: m.Set, Admin: m.Admin, Rows: append([]Row{}, e.wishes.forMembership(m, privilege, o)...)}
 }
 
 // addAsked puts the rows that ask for what the role has not beside it, and why it has not.

@@ -105,7 +105,10 @@ func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
 	}
 	if !asked {
 		for _, m := range x.Memberships {
-			root.add("member of " + membership(m))
+			root.add("member of " + directMembership(m))
+		}
+		for _, w := range x.Everything {
+			root.add("everything").add(wayText(w))
 		}
 		for _, e := range x.Everywhere {
 			root.add(fmt.Sprintf("every %s", e.Type)).privilege(e.Privilege, asked)
@@ -231,6 +234,15 @@ func wayText(w explain.Way) string {
 	text := strings.Join(parts, " → ")
 	if w.SetRole != "" {
 		text = "after SET ROLE " + w.SetRole + ": " + text
+	}
+	return text
+}
+
+// directMembership is a membership that is not part of a way, which would say at its end what it leads to.
+func directMembership(m explain.Membership) string {
+	text := membership(m)
+	if m.Superuser {
+		text += ", a superuser"
 	}
 	return text
 }
