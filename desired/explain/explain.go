@@ -36,7 +36,7 @@ type Object struct {
 	Schema     string             `json:"schema_name,omitempty"`
 	Name       string             `json:"object_name"`
 	Privileges []Privilege        `json:"privileges"`
-	InTheWay   []string           `json:"in_the_way"` // what keeps it from using what it has
+	InTheWay   []string           `json:"in_the_way"` // what keeps it from using what it has, by whatever way
 	Notes      []string           `json:"notes"`
 }
 
@@ -57,7 +57,8 @@ type Way struct {
 	SetRole     string       `json:"set_role,omitempty"` // the role that one must SET ROLE to
 	Grantor     string       `json:"grantor,omitempty"`
 	Grantable   bool         `json:"grantable,omitempty"`
-	Rows        []Row        `json:"rows"` // that ask for what the holder has
+	Rows        []Row        `json:"rows"`       // that ask for what the holder has
+	InTheWay    []string     `json:"in_the_way"` // what keeps the role from using this way
 }
 
 // Membership is one hop of a way.
@@ -201,18 +202,26 @@ func (e *explainer) memberships() []Membership {
 
 // objects explains objects, of which privileges says which of them to list.
 func (e *explainer) objects(ctx context.Context, objects []*access.Object, privileges func(*access.Object) []Privilege) ([]Object, error) {
-	barriers, err := readBarriers(ctx, e.q, []catalog.OID{e.subject.OID}, objects)
+	list := []Object{}
+	var roles, schemas []string
+	for _, o := range objects {
+		x := Object{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges(o), Notes: e.notes(o)}
+		if len(x.Privileges) == 0 {
+			continue
+		}
+		list, schemas = append(list, x), append(schemas, o.Schema)
+		for _, p := range x.Privileges {
+			roles = append(roles, users(e.subject.Name, p.Ways)...)
+		}
+	}
+	closed, err := readBarriers(ctx, e.q, roles, schemas)
 	if err != nil {
 		return nil, err
 	}
-	list := []Object{}
-	for _, o := range objects {
-		x := Object{
-			Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges(o),
-			InTheWay: barriers[e.subject.OID].inTheWay(o.Object, e.database), Notes: e.notes(o),
-		}
-		if len(x.Privileges) > 0 {
-			list = append(list, x)
+	for i, x := range list {
+		list[i].InTheWay = closed.ofRole(e.subject.Name, x.Type, e.database)
+		for _, p := range x.Privileges {
+			closed.mark(p.Ways, e.subject.Name, x.Schema)
 		}
 	}
 	return list, nil
@@ -266,7 +275,7 @@ func (e *explainer) privileges(o *access.Object, held bool) []Privilege {
 func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
 	w := Way{
 		Memberships: []Membership{}, Holder: p.Holder, How: p.How, SetRole: p.SetRole, Grantor: p.Entry.GrantorName, Grantable: p.Entry.Grantable,
-		Rows: append([]Row{}, e.wishes.forHolder(p, o)...),
+		Rows: append([]Row{}, e.wishes.forHolder(p, o)...), InTheWay: []string{},
 	}
 	for _, m := range p.Chain {
 		w.Memberships = append(w.Memberships, e.hop(m, privilege, o))

@@ -235,6 +235,9 @@ func wayText(w explain.Way) string {
 	if w.SetRole != "" {
 		text = "after SET ROLE " + w.SetRole + ": " + text
 	}
+	for _, why := range w.InTheWay {
+		text += "; in the way: " + why
+	}
 	return text
 }
 

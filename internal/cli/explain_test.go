@@ -126,7 +126,7 @@ func TestWho(t *testing.T) {
 			t.Errorf("%s is not found", role)
 		}
 	}
-	if h := found[bob]; h.Ways[0].Rows[0].Note != "JIRA-5" || h.Ways[0].Memberships[0].Role != team || len(h.InTheWay) != 2 {
+	if h := found[bob]; h.Ways[0].Rows[0].Note != "JIRA-5" || h.Ways[0].Memberships[0].Role != team || len(h.InTheWay) != 1 || len(h.Ways[0].InTheWay) != 1 {
 		t.Errorf("bob: %+v", h)
 	}
 	if _, ok := found["public"]; ok || len(found[alice].InTheWay) != 0 {
