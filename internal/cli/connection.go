@@ -22,12 +22,17 @@ func (c *connection) flags(cmd *cobra.Command) {
 
 func (c *connection) config() (*pgx.ConnConfig, error) { return parseURL(c.url) }
 
-// open connects to a database that has the schema.
+// open connects to a database that has the schema. Names without a schema are PostgreSQL's own, whatever search_path the user has, and nobody waits
+// for long.
 func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	config, err := c.config()
 	if err != nil {
 		return nil, err
 	}
+	params := config.RuntimeParams
+	params["search_path"] = "pg_catalog, pg_temp"
+	params["lock_timeout"] = "5s"
+	params["statement_timeout"] = "60s"
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, explained(err)
@@ -44,6 +49,20 @@ func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	}
 	_ = conn.Close(ctx)
 	return nil, err
+}
+
+// look opens a connection and reads in one transaction: all of it as it was at one moment, whatever others do meanwhile.
+func (c *connection) look(ctx context.Context, read func(tx pgx.Tx) error) error {
+	conn, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return fmt.Errorf("begin a transaction to read in: %w", err)
+	}
+	return read(tx) // the connection ends, and the transaction with it
 }
 
 // parseURL reads a connection string, libpq's environment, and the files that these name.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
@@ -35,13 +36,11 @@ OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said:
 				}
 				which = &w
 			}
-			conn, err := c.open(ctx)
-			if err != nil {
+			var x *explain.Explanation
+			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
+				x, err = explain.Role(ctx, tx, args[0], which)
 				return err
-			}
-			defer func() { _ = conn.Close(ctx) }()
-			x, err := explain.Role(ctx, conn, args[0], which)
-			if err != nil {
+			}); err != nil {
 				return err
 			}
 			if out.json() {
@@ -73,13 +72,11 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 			if which.Type == "role" {
 				return usageError{errors.New("who is for objects: a role's members are in pg_auth_members, and explain ROLE role:GROUP tells of one")}
 			}
-			conn, err := c.open(ctx)
-			if err != nil {
+			var list []explain.Who
+			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
+				list, err = explain.Holders(ctx, tx, strings.ToUpper(args[0]), which)
 				return err
-			}
-			defer func() { _ = conn.Close(ctx) }()
-			list, err := explain.Holders(ctx, conn, strings.ToUpper(args[0]), which)
-			if err != nil {
+			}); err != nil {
 				return err
 			}
 			if out.json() {
