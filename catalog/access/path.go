@@ -170,5 +170,17 @@ func (s *Subject) PathsTo(role Role) []Path {
 	return paths
 }
 
+// PathsToOwner lists the ways by which the subject can do what only an object's owner can.
+func (s *Subject) PathsToOwner(o *Object) []Path {
+	paths := s.Superusers()
+	for _, p := range s.PathsTo(Role{OID: o.Owner}) {
+		if p.How == Member {
+			p.How = Owner
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
 // CanSet reports whether each membership of the path allows SET ROLE.
 func (p Path) CanSet() bool { return chain(p.Chain).canSet() }

@@ -71,13 +71,6 @@ type Membership struct {
 	Rows      []Row  `json:"rows"` // that ask for it
 }
 
-// Asked is a row that asks for a privilege that the role has not.
-type Asked struct {
-	Row
-	Status string `json:"status"`
-	Reason string `json:"reason,omitempty"`
-}
-
 // explainer explains one role.
 type explainer struct {
 	q        catalog.Querier
@@ -127,13 +120,15 @@ func readRole(ctx context.Context, q catalog.Querier, name string) (r access.Rol
 	return r, login, nil
 }
 
-// reach lists whose rows and whose ACL entries matter.
-func (e *explainer) reach() (names []string, oids []catalog.OID) {
-	names, oids = []string{catalog.Public}, []catalog.OID{0}
+// reach lists whose rows matter: the role's, those of the roles that it is a member of, and PUBLIC's.
+func (e *explainer) reach() (names []string) {
 	for _, r := range e.subject.Reach() {
-		names, oids = append(names, r.Name), append(oids, r.OID)
+		names = append(names, r.Name)
 	}
-	return names, oids
+	if !slices.Contains(names, catalog.Public) {
+		names = append(names, catalog.Public)
+	}
+	return names
 }
 
 // some explains these objects.
@@ -145,26 +140,24 @@ func (e *explainer) some(ctx context.Context, x *Explanation, which access.Which
 	if len(objects) == 0 {
 		return notFound(ctx, e.q, which)
 	}
-	names, _ := e.reach()
 	for _, o := range objects {
-		if e.wishes, err = readWishes(ctx, e.q, names, &o.Object); err != nil {
+		if e.wishes, err = readWishes(ctx, e.q, e.reach(), &o.Object); err != nil {
 			return err
 		}
-		list, err := e.objects(ctx, []*access.Object{o}, func(o *access.Object) []Privilege { return e.privileges(o, false) })
+		privileges, err := e.addAsked(ctx, o, e.privileges(o, false))
 		if err != nil {
 			return err
 		}
-		x.Objects = append(x.Objects, list...)
+		x.Objects = append(x.Objects, e.object(o, privileges))
 	}
 	x.Memberships = e.memberships()
-	return e.addAsked(ctx, x)
+	return e.addBarriers(ctx, x.Objects)
 }
 
 // all explains all that the role has.
 func (e *explainer) all(ctx context.Context, x *Explanation) error {
-	names, oids := e.reach()
 	var err error
-	if e.wishes, err = readWishes(ctx, e.q, names, nil); err != nil {
+	if e.wishes, err = readWishes(ctx, e.q, e.reach(), nil); err != nil {
 		return err
 	}
 	x.Memberships = e.memberships()
@@ -183,12 +176,20 @@ func (e *explainer) all(ctx context.Context, x *Explanation) error {
 			x.Everywhere = append(x.Everywhere, Everywhere{t, p})
 		}
 	}
-	objects, err := access.ReadObjects(ctx, e.q, access.Which{Holders: oids})
+	holders := []catalog.OID{0}
+	for _, r := range e.subject.Reach() {
+		holders = append(holders, r.OID)
+	}
+	objects, err := access.ReadObjects(ctx, e.q, access.Which{Holders: holders})
 	if err != nil {
 		return err
 	}
-	x.Objects, err = e.objects(ctx, objects, e.held)
-	return err
+	for _, o := range objects {
+		if privileges := e.held(o); len(privileges) > 0 {
+			x.Objects = append(x.Objects, e.object(o, privileges))
+		}
+	}
+	return e.addBarriers(ctx, x.Objects)
 }
 
 // memberships lists those of the role itself.
@@ -200,31 +201,30 @@ func (e *explainer) memberships() []Membership {
 	return list
 }
 
-// objects explains objects, of which privileges says which of them to list.
-func (e *explainer) objects(ctx context.Context, objects []*access.Object, privileges func(*access.Object) []Privilege) ([]Object, error) {
-	list := []Object{}
+func (e *explainer) object(o *access.Object, privileges []Privilege) Object {
+	return Object{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges, InTheWay: []string{}, Notes: e.notes(o)}
+}
+
+// addBarriers says what is in the way to objects.
+func (e *explainer) addBarriers(ctx context.Context, objects []Object) error {
 	var roles, schemas []string
 	for _, o := range objects {
-		x := Object{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges(o), Notes: e.notes(o)}
-		if len(x.Privileges) == 0 {
-			continue
-		}
-		list, schemas = append(list, x), append(schemas, o.Schema)
-		for _, p := range x.Privileges {
+		schemas = append(schemas, o.Schema)
+		for _, p := range o.Privileges {
 			roles = append(roles, users(e.subject.Name, p.Ways)...)
 		}
 	}
 	closed, err := readBarriers(ctx, e.q, roles, schemas)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i, x := range list {
-		list[i].InTheWay = closed.ofRole(e.subject.Name, x.Type, e.database)
-		for _, p := range x.Privileges {
-			closed.mark(p.Ways, e.subject.Name, x.Schema)
+	for i, o := range objects {
+		objects[i].InTheWay = closed.ofRole(e.subject.Name, o.Type, e.database)
+		for _, p := range o.Privileges {
+			closed.mark(p.Ways, e.subject.Name, o.Schema)
 		}
 	}
-	return list, nil
+	return nil
 }
 
 func (e *explainer) notes(o *access.Object) []string {
@@ -258,18 +258,32 @@ func (e *explainer) privileges(o *access.Object, held bool) []Privilege {
 	}
 	for _, column := range columns {
 		for _, privilege := range o.Privileges {
-			paths := e.subject.Paths(o, privilege, column)
-			if len(paths) == 0 && (held || column != "") {
-				continue
+			if paths := e.subject.Paths(o, privilege, column); len(paths) > 0 || !held && column == "" {
+				list = append(list, e.privilege(o, privilege, column))
 			}
-			p := Privilege{Privilege: privilege, Column: column, Has: slices.ContainsFunc(paths, access.Path.Effective), Ways: []Way{}}
-			for _, path := range paths {
-				p.Ways = append(p.Ways, e.way(path, privilege, o.Object))
-			}
-			list = append(list, p)
 		}
 	}
 	return list
+}
+
+// privilege explains one. Where a column's own ACL gives nothing, it is what the table's gives.
+func (e *explainer) privilege(o *access.Object, privilege, column string) Privilege {
+	p := Privilege{Privilege: privilege, Column: column, Ways: []Way{}}
+	var paths []access.Path
+	switch privilege {
+	case "OWNER":
+		paths = e.subject.PathsToOwner(o)
+		p.Has = slices.ContainsFunc(paths, access.Path.Effective)
+	default:
+		p.Has = e.subject.Has(o, privilege, column)
+		if paths = e.subject.Paths(o, privilege, column); len(paths) == 0 && column != "" {
+			paths = e.subject.Paths(o, privilege, "")
+		}
+	}
+	for _, path := range paths {
+		p.Ways = append(p.Ways, e.way(path, privilege, o.Object))
+	}
+	return p
 }
 
 func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
@@ -285,29 +299,6 @@ func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
 
 func (e *explainer) hop(m access.Membership, privilege string, o catalog.Object) Membership {
 	return Membership{Role: m.Role.Name, Superuser: m.Role.Superuser, Inherit: m.Inherit, Set: m.Set, Admin: m.Admin, Rows: append([]Row{}, e.wishes.forMembership(m, privilege, o)...)}
-}
-
-// addAsked puts the rows that ask for what the role has not beside it, and why it has not.
-func (e *explainer) addAsked(ctx context.Context, x *Explanation) error {
-	for i, o := range x.Objects {
-		for j, p := range o.Privileges {
-			if p.Has {
-				continue
-			}
-			for _, a := range e.wishes.rows[x.Role] {
-				if a.ObjectType != o.Type || a.Schema != o.Schema || a.ObjectName != o.Name || a.Column != p.Column || a.Privilege != p.Privilege && a.Privilege != "ALL" {
-					continue
-				}
-				asked := Asked{Row: a.Row}
-				err := e.q.QueryRow(ctx, "select status, coalesce(reason, '') from sync_roles.grant_status where id = $1", a.ID).Scan(&asked.Status, &asked.Reason)
-				if err != nil {
-					return fmt.Errorf("read the status of row %d: %w", a.ID, err)
-				}
-				x.Objects[i].Privileges[j].Asked = append(x.Objects[i].Privileges[j].Asked, asked)
-			}
-		}
-	}
-	return nil
 }
 
 // notFound says that there is no such object, and what there is of that name.

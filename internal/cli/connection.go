@@ -33,6 +33,7 @@ func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	params["search_path"] = "pg_catalog, pg_temp"
 	params["lock_timeout"] = "5s"
 	params["statement_timeout"] = "60s"
+	params["jit"] = "off" // to compile the query of grant_status takes longer than to run it
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, explained(err)

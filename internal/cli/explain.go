@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
 	"github.com/pg-sync-roles/pg-sync-roles/desired/explain"
 )
@@ -108,13 +109,13 @@ func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
 			root.add("everything").add(wayText(w))
 		}
 		for _, e := range x.Everywhere {
-			root.add(fmt.Sprintf("every %s", e.Type)).privilege(e.Privilege, asked)
+			root.add(fmt.Sprintf("every %s", e.Type)).privilege(e.Privilege, x.Role, asked)
 		}
 	}
 	for _, o := range x.Objects {
 		object := root.add(objectText(string(o.Type), o.Schema, o.Name))
 		for _, p := range o.Privileges {
-			object.privilege(p, asked)
+			object.privilege(p, x.Role, asked)
 		}
 		for _, why := range o.InTheWay {
 			object.add("in the way: " + why)
@@ -165,8 +166,8 @@ func objectText(objectType, schema, name string) string {
 	return objectType + " " + name
 }
 
-// privilege adds a privilege with all its ways. With asked, also that there is none.
-func (n *node) privilege(p explain.Privilege, asked bool) {
+// privilege adds a privilege of a role with all its ways. With asked, also that there is none.
+func (n *node) privilege(p explain.Privilege, role string, asked bool) {
 	text := p.Privilege
 	if p.Column != "" {
 		text += " (" + p.Column + ")"
@@ -185,12 +186,32 @@ func (n *node) privilege(p explain.Privilege, asked bool) {
 		privilege.add(wayText(way))
 	}
 	for _, a := range p.Asked {
-		text := fmt.Sprintf("asked for by %s, which is %s", rowText(a.Row), a.Status)
-		if a.Reason != "" {
-			text += ": " + a.Reason
-		}
-		privilege.add(text)
+		privilege.add(askedText(a, role))
 	}
+}
+
+// askedText is a row that is not fulfilled, in one line; for whom, where that is another role.
+func askedText(a explain.Asked, role string) string {
+	what := ""
+	if a.Grantable {
+		what = " with grant option"
+	}
+	text := fmt.Sprintf("asked for%s by %s, which is %s", what, rowText(a.Row), a.Status)
+	if a.Role != role {
+		text = "for " + roleText(a.Role) + ": " + text
+	}
+	if a.Reason != "" {
+		text += ": " + a.Reason
+	}
+	return text
+}
+
+// roleText is a role's name.
+func roleText(name string) string {
+	if name == catalog.Public {
+		return "PUBLIC"
+	}
+	return name
 }
 
 // wayText is a way in one line: the memberships, and how the holder has it.

@@ -56,17 +56,6 @@ func TestExplain(t *testing.T) {
 	on(t, env, "explain").want(t, 64, "", "Try: pg-sync-roles explain --help")
 }
 
-// What a row asks for and the role has not, is named with the row's status.
-func TestExplainWhatIsMissing(t *testing.T) {
-	t.Parallel()
-	env, conn := installed(t)
-	alice := env.Role("alice")
-	env.Exec(t, "create table app.theirs (id int)")
-	exec(t, conn, "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, note) values ($1, 'SELECT', 'table', 'app', 'theirs', 'JIRA-4')", alice)
-	on(t, env, "sync").want(t, 1, "blocked", "not as desired")
-	on(t, env, "explain", alice, "app.theirs").want(t, 0, "asked for by row 1 by "+env.Daemon+": JIRA-4, which is blocked: table app.theirs belongs to role postgres", "")
-}
-
 // The JSON has the same.
 func TestExplainJSON(t *testing.T) {
 	t.Parallel()
