@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -44,7 +45,7 @@ func Holders(ctx context.Context, q catalog.Querier, privilege string, which acc
 	var list []Who
 	for _, o := range objects {
 		if !slices.Contains(o.Privileges, privilege) {
-			return nil, fmt.Errorf("object type %s has no privilege %s on this server: it has %v", o.Type, privilege, o.Privileges)
+			return nil, fmt.Errorf("object type %s has no privilege %s on this server: it has %s", o.Type, privilege, strings.Join(o.Privileges, ", "))
 		}
 		w, err := holders(ctx, q, privilege, o)
 		if err != nil {

@@ -125,7 +125,7 @@ func TestWho(t *testing.T) {
 	on(t, env, "who", "SELECT", "app.t1").want(t, 0, "PUBLIC: every role", "")
 	on(t, env, "who", "SELECT", "app.t2").want(t, 0, "SELECT on table app.t2", "")
 	on(t, env, "who", "USAGE", "schema:app").want(t, 0, alice, "")
-	on(t, env, "who", "EXECUTE", "app.t1").want(t, 1, "", "object type table has no privilege EXECUTE")
+	on(t, env, "who", "EXECUTE", "app.t1").want(t, 1, "", "object type table has no privilege EXECUTE on this server: it has SELECT, INSERT, ")
 	on(t, env, "who", "SELECT", "app.t9").want(t, 1, "", "does not exist")
 	on(t, env, "who", "MEMBER", "role:"+team).want(t, 64, "", "explain ROLE role:GROUP")
 	if env.Version >= 15 {
