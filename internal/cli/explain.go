@@ -92,12 +92,12 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 }
 
 func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
-	root := &node{text: x.Role}
+	root := &node{text: roleText(x.Role)}
 	switch {
 	case x.Superuser:
 		root.text += ", a superuser: it can do everything"
-	case x.Role == "public":
-		root.text = "PUBLIC: every role"
+	case x.Role == catalog.Public:
+		root.text += ": every role"
 	case !x.Login:
 		root.text += ", which cannot log in"
 	}
@@ -131,10 +131,10 @@ func printHolders(w io.Writer, list []explain.Who) error {
 	for _, who := range list {
 		root := &node{text: who.Privilege + " on " + objectText(string(who.Type), who.Schema, who.Name)}
 		for _, h := range who.Roles {
-			name := h.Role
+			name := roleText(h.Role)
 			switch {
-			case name == "public":
-				name = "PUBLIC: every role"
+			case h.Role == catalog.Public:
+				name += ": every role"
 			case !h.Login:
 				name += ", which cannot log in"
 			}
@@ -160,7 +160,10 @@ func printHolders(w io.Writer, list []explain.Who) error {
 }
 
 func objectText(objectType, schema, name string) string {
-	if schema != "" {
+	switch {
+	case objectType == string(catalog.Role):
+		name = roleText(name)
+	case schema != "":
 		name = schema + "." + name
 	}
 	return objectType + " " + name
@@ -206,14 +209,6 @@ func askedText(a explain.Asked, role string) string {
 	return text
 }
 
-// roleText is a role's name.
-func roleText(name string) string {
-	if name == catalog.Public {
-		return "PUBLIC"
-	}
-	return name
-}
-
 // wayText is a way in one line: the memberships, and how the holder has it.
 func wayText(w explain.Way) string {
 	var parts []string
@@ -225,7 +220,7 @@ func wayText(w explain.Way) string {
 	case access.Superuser:
 		how = "a superuser"
 	case access.Predefined:
-		how = w.Holder + " has it on all"
+		how = roleText(w.Holder) + " has it on all"
 	case access.Public:
 		how = "PUBLIC"
 	case access.Member:
@@ -235,12 +230,9 @@ func wayText(w explain.Way) string {
 	case access.Owner:
 		how = "the owner"
 	default:
-		how = "granted to " + w.Holder
-		if w.Holder == "public" {
-			how = "granted to PUBLIC"
-		}
+		how = "granted to " + roleText(w.Holder)
 		if w.Grantor != "" {
-			how += " by " + w.Grantor
+			how += " by " + roleText(w.Grantor)
 		}
 	}
 	if w.Grantable {
@@ -251,7 +243,7 @@ func wayText(w explain.Way) string {
 	}
 	text := strings.Join(parts, " → ")
 	if w.SetRole != "" {
-		text = "after SET ROLE " + w.SetRole + ": " + text
+		text = "after SET ROLE " + roleText(w.SetRole) + ": " + text
 	}
 	for _, why := range w.InTheWay {
 		text += "; in the way: " + why
@@ -278,7 +270,7 @@ func membership(m explain.Membership) string {
 			options = append(options, o.name)
 		}
 	}
-	return fmt.Sprintf("%s (%s)%s", m.Role, strings.Join(options, ", "), rowsText(m.Rows))
+	return fmt.Sprintf("%s (%s)%s", roleText(m.Role), strings.Join(options, ", "), rowsText(m.Rows))
 }
 
 func rowsText(rows []explain.Row) string {
@@ -293,7 +285,7 @@ func rowsText(rows []explain.Row) string {
 }
 
 func rowText(r explain.Row) string {
-	text := fmt.Sprintf("row %d by %s", r.ID, r.CreatedBy)
+	text := fmt.Sprintf("row %d by %s", r.ID, roleText(r.CreatedBy))
 	if r.Note != "" {
 		text += ": " + r.Note
 	}
