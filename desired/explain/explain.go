@@ -82,6 +82,13 @@ type explainer struct {
 
 // Role explains what a role can do: with these objects, or with all on which it, PUBLIC or a role of which it is a member has a privilege.
 func Role(ctx context.Context, q catalog.Querier, name string, which *access.Which) (*Explanation, error) {
+	sources := []string{"desired_grants", "intermediate_roles", "memberships", "objects"}
+	if which != nil {
+		sources = append(sources, "grant_status")
+	}
+	if err := mayRead(ctx, q, sources...); err != nil {
+		return nil, err
+	}
 	role, login, err := readRole(ctx, q, name)
 	if err != nil {
 		return nil, err

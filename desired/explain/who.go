@@ -35,6 +35,9 @@ type Holder struct {
 
 // Holders finds all roles that have a privilege on these objects, by whatever way.
 func Holders(ctx context.Context, q catalog.Querier, privilege string, which access.Which) ([]Who, error) {
+	if err := mayRead(ctx, q, "desired_grants", "intermediate_roles", "memberships", "objects"); err != nil {
+		return nil, err
+	}
 	objects, err := access.ReadObjects(ctx, q, which)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
 // connection is how to reach the database.
@@ -38,13 +40,19 @@ func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, explained(err)
 	}
-	var installed bool
-	err = conn.QueryRow(ctx, "select to_regclass('sync_roles.role_status') is not null").Scan(&installed)
+	var installed, usage bool
+	var user string
+	err = conn.QueryRow(ctx, `
+		select n.oid is not null and exists (select from pg_catalog.pg_class as c where c.relnamespace = n.oid and c.relname = 'role_status'),
+			coalesce(has_schema_privilege(n.oid, 'USAGE'), false), current_user
+		from (values (to_regnamespace('sync_roles')::oid)) as n (oid)`).Scan(&installed, &usage, &user)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("look for schema sync_roles: %w", err)
 	case !installed:
 		err = fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", config.Database)
+	case !usage:
+		err = fmt.Errorf("role %q may not look into schema sync_roles. To allow it: GRANT USAGE ON SCHEMA sync_roles TO %s", user, catalog.Quote(user))
 	default:
 		return conn, nil
 	}

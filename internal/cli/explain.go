@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ func explainCommand() *cobra.Command {
 		Short: "What a role can do, by which ways, and which rows ask for it",
 		Long: `explain prints what a role can do with an object, or with everything, and why: ACL entries of its own and of PUBLIC, chains of
 memberships (with INHERIT and SET told apart), ownership, predefined roles, superuser; what still keeps it from using that; and
-beside each of these the row of desired_grants that asks for it.
+beside each of these the row of desired_grants that asks for it. With an object, also rows that are not fulfilled, and why not.
 
 OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said: sales.orders, schema:sales, role:analysts,
 'routine:sales.total(integer, text)', '"Sales"."Orders"'. The role's name is taken as it is; "public" is PUBLIC.`,
@@ -39,8 +40,10 @@ OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said:
 			}
 			var x *explain.Explanation
 			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
-				x, err = explain.Role(ctx, tx, args[0], which)
-				return err
+				if x, err = explain.Role(ctx, tx, args[0], which); err != nil {
+					return err
+				}
+				return noteHidden(ctx, cmd.ErrOrStderr(), tx)
 			}); err != nil {
 				return err
 			}
@@ -75,8 +78,10 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 			}
 			var list []explain.Who
 			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
-				list, err = explain.Holders(ctx, tx, strings.ToUpper(args[0]), which)
-				return err
+				if list, err = explain.Holders(ctx, tx, strings.ToUpper(args[0]), which); err != nil {
+					return err
+				}
+				return noteHidden(ctx, cmd.ErrOrStderr(), tx)
 			}); err != nil {
 				return err
 			}
@@ -89,6 +94,16 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 	c.flags(cmd)
 	out.flags(cmd)
 	return cmd
+}
+
+// noteHidden says that there may be rows which the connected role does not see.
+func noteHidden(ctx context.Context, w io.Writer, tx pgx.Tx) error {
+	user, hides, err := explain.HidesRows(ctx, tx)
+	if err != nil || !hides {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "Note: row-level security shows role %q only the rows of sync_roles.desired_grants in its scope (sync_roles.writers): others are missing here.\n", user)
+	return err
 }
 
 func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
