@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// For every role, object and privilege the answer is the server's.
+// For every role, object and privilege the answer is the server's, at once and after SET ROLE.
 func TestHasIsWhatTheServerSays(t *testing.T) {
 	t.Parallel()
 	env := pgtest.New(t)
@@ -27,10 +27,13 @@ func TestHasIsWhatTheServerSays(t *testing.T) {
 		grant pg_read_all_data to {u}23; grant pg_write_all_data to {u}24; grant postgres to {u}25; grant {owner} to {u}26;
 		grant {u}26 to {u}27; grant {u}27 to {u}30; grant {u}23 to {u}28; grant {u}28 to {u}29;
 		grant create on schema app to pg_database_owner; grant {u}1 to {u}31, {u}32; grant {u}31, {u}32 to {u}33;
-		alter table app.t7 owner to {u}34; revoke select on app.t7 from {u}34; grant {u}34 to {u}35`))
+		alter table app.t7 owner to {u}34; revoke select on app.t7 from {u}34; grant {u}34 to {u}35;
+		create role {u}super superuser; alter table app.t8 owner to {u}super; grant {u}super to {u}9; grant {u}9 to {u}10`))
+	roles = append(roles, env.Role("usuper"), "pg_write_all_data")
 	env.Exec(t, "alter database "+env.Database+" owner to "+env.Role("u36")+"; grant "+env.Role("u36")+" to "+env.Role("u37"))
 	if env.Version >= 16 {
 		env.Exec(t, strings.ReplaceAll(`grant {u}1 to {u}38 with inherit false, set true; grant {u}38 to {u}39 with inherit true, set false;
+			grant {u}super to {u}11 with inherit true, set false; grant {u}11 to {u}12; grant {u}super to {u}13 with inherit false, set true;
 			grant {u}2 to {u}36 with inherit true, set false; grant {u}3 to {u}36 with inherit false, set false, admin true`, "{u}", env.Role("u")))
 	}
 	if env.Version >= 15 {
@@ -42,6 +45,7 @@ func TestHasIsWhatTheServerSays(t *testing.T) {
 	conn := env.Superuser(t)
 	want := env.Effective(t, conn, roles)
 	got := map[string]bool{}
+	ways := map[string]bool{} // also those by SET ROLE
 	sets := map[string]bool{}
 	objects, err := access.ReadObjects(t.Context(), conn, access.Which{})
 	if err != nil {
@@ -77,15 +81,27 @@ func TestHasIsWhatTheServerSays(t *testing.T) {
 			}
 			object := strings.TrimPrefix(o.String(), string(o.Type)+" ")
 			for _, p := range o.Privileges {
+				line := strings.Join([]string{name, p, string(o.Type), object}, "\t")
+				paths := s.Paths(o, p, "")
 				if s.Has(o, p, "") {
-					got[strings.Join([]string{name, p, string(o.Type), object}, "\t")] = true
+					got[line] = true
+				}
+				if len(paths) > 0 {
+					ways[line] = true
 				}
 				for _, column := range columns[o.OID] {
-					if s.Has(o, p, column) && o.Type == catalog.Table && slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "REFERENCES"}, p) {
-						got[strings.Join([]string{name, p, "column", object + "." + column}, "\t")] = true
+					if o.Type != catalog.Table || !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "REFERENCES"}, p) {
+						continue
+					}
+					line := strings.Join([]string{name, p, "column", object + "." + column}, "\t")
+					if s.Has(o, p, column) {
+						got[line] = true
+					}
+					if len(paths) > 0 || len(s.Paths(o, p, column)) > 0 {
+						ways[line] = true
 					}
 				}
-				for _, path := range s.Paths(o, p, "") {
+				for _, path := range paths {
 					if !path.Effective() {
 						sets[name+"\t"+path.SetRole] = true
 					}
@@ -107,6 +123,9 @@ func TestHasIsWhatTheServerSays(t *testing.T) {
 	if len(sets) == 0 {
 		t.Error("no privilege by SET ROLE")
 	}
+	if diff := pgtest.Differences(afterSetRole(t, env, conn, want, roles), ways); diff != "" {
+		t.Errorf("with SET ROLE, against what the server says:%s", diff)
+	}
 	viewAgrees(t, env, conn, want, roles)
 	for pair := range sets {
 		name, role, _ := strings.Cut(pair, "\t")
@@ -114,6 +133,42 @@ func TestHasIsWhatTheServerSays(t *testing.T) {
 			t.Errorf("%s cannot SET ROLE %s: %v", name, role, err)
 		}
 	}
+}
+
+// afterSetRole is what roles have on objects at once, or after a SET ROLE to any role that the server lets them.
+func afterSetRole(t *testing.T, env *pgtest.Env, conn *pgx.Conn, want map[string]bool, roles []string) map[string]bool {
+	t.Helper()
+	type pair struct{ Role, Member string }
+	may := "SET"
+	if env.Version < 16 {
+		may = "MEMBER"
+	}
+	rows, err := conn.Query(t.Context(), `
+		select g.rolname, r.rolname from pg_roles g, pg_roles r
+		where g.rolname = any ($1) and r.rolname = any ($1) and pg_has_role(r.oid, g.oid, $2)`, roles, may)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[pair])
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := map[string][]string{}
+	for _, p := range pairs {
+		members[p.Role] = append(members[p.Role], p.Member)
+	}
+	result := map[string]bool{}
+	for line := range want {
+		role, privilege, _ := strings.Cut(line, "\t")
+		if strings.Split(privilege, "\t")[1] == "role" {
+			continue
+		}
+		result[line] = true
+		for _, member := range members[role] {
+			result[member+"\t"+privilege] = true
+		}
+	}
+	return result
 }
 
 // viewAgrees asserts that the view effective_grants says the same.

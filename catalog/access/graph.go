@@ -103,6 +103,11 @@ func (c chain) setRole() *Role {
 	return nil
 }
 
+// canSet reports whether one may SET ROLE to the role at the end: each membership on the way must allow it.
+func (c chain) canSet() bool {
+	return !slices.ContainsFunc(c, func(m Membership) bool { return !m.Set })
+}
+
 func compareReached(a, b reached) int {
 	if c := cmp.Compare(len(a.chain), len(b.chain)); c != 0 {
 		return c

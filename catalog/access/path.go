@@ -43,6 +43,15 @@ type reached struct {
 	chain chain
 }
 
+// superuser is the way to be a superuser, where the role at the end is one. That is never inherited: one must SET ROLE to it.
+func (r reached) superuser() (Path, bool) {
+	p := Path{Chain: r.chain, Holder: r.role.Name, How: Superuser}
+	if len(r.chain) > 0 {
+		p.SetRole = r.role.Name
+	}
+	return p, r.role.Superuser && r.chain.canSet()
+}
+
 // Subject finds all that a role reaches.
 func (g Graph) Subject(role Role) *Subject {
 	s := &Subject{Role: role}
@@ -70,6 +79,17 @@ func (s *Subject) Reach() []Role {
 	return roles
 }
 
+// Superusers lists the ways by which the subject is a superuser, or can become one: the shortest first.
+func (s *Subject) Superusers() []Path {
+	var paths []Path
+	for _, r := range s.reach {
+		if p, ok := r.superuser(); ok {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
 // Paths lists the ways by which the subject has a privilege on an object, or on a column of it: the shortest first, those by PUBLIC last.
 // A privilege on the whole table is not listed for its columns.
 func (s *Subject) Paths(o *Object, privilege, column string) []Path {
@@ -79,10 +99,10 @@ func (s *Subject) Paths(o *Object, privilege, column string) []Path {
 		if set := r.chain.setRole(); set != nil {
 			p.SetRole = set.Name
 		}
-		// What makes a superuser is not inherited.
-		if column == "" && r.role.Superuser && (len(r.chain) == 0 || p.SetRole == r.role.Name) {
-			p.How = Superuser
-			paths = append(paths, p)
+		super, isSuper := r.superuser()
+		isSuper = isSuper && column == ""
+		if isSuper && super.SetRole == p.SetRole { // no ACL is asked
+			paths = append(paths, super)
 			continue
 		}
 		if column == "" && isPredefined(r.role.Name, o.Type, privilege) {
@@ -98,6 +118,9 @@ func (s *Subject) Paths(o *Object, privilege, column string) []Path {
 				p.How = Owner
 			}
 			paths = append(paths, p)
+		}
+		if isSuper { // what is inherited from it by ACL is there before that SET ROLE
+			paths = append(paths, super)
 		}
 	}
 	for _, e := range o.Entries {
@@ -147,7 +170,17 @@ func (s *Subject) PathsTo(role Role) []Path {
 	return paths
 }
 
-// CanSet reports whether each membership of the path allows SET ROLE.
-func (p Path) CanSet() bool {
-	return !slices.ContainsFunc(p.Chain, func(m Membership) bool { return !m.Set })
+// PathsToOwner lists the ways by which the subject can do what only an object's owner can.
+func (s *Subject) PathsToOwner(o *Object) []Path {
+	paths := s.Superusers()
+	for _, p := range s.PathsTo(Role{OID: o.Owner}) {
+		if p.How == Member {
+			p.How = Owner
+			paths = append(paths, p)
+		}
+	}
+	return paths
 }
+
+// CanSet reports whether each membership of the path allows SET ROLE.
+func (p Path) CanSet() bool { return chain(p.Chain).canSet() }

@@ -19,6 +19,7 @@ type Explanation struct {
 	Superuser   bool         `json:"superuser"`
 	Login       bool         `json:"login"`
 	Memberships []Membership `json:"memberships"` // its own, not those of its groups
+	Everything  []Way        `json:"everything"`  // by SET ROLE to a superuser; not listed again with each object
 	Everywhere  []Everywhere `json:"everywhere"`  // what it has on all objects of a type
 	Objects     []Object     `json:"objects"`
 }
@@ -35,7 +36,7 @@ type Object struct {
 	Schema     string             `json:"schema_name,omitempty"`
 	Name       string             `json:"object_name"`
 	Privileges []Privilege        `json:"privileges"`
-	InTheWay   []string           `json:"in_the_way"` // what keeps it from using what it has
+	InTheWay   []string           `json:"in_the_way"` // what keeps it from using what it has, by whatever way
 	Notes      []string           `json:"notes"`
 }
 
@@ -56,23 +57,18 @@ type Way struct {
 	SetRole     string       `json:"set_role,omitempty"` // the role that one must SET ROLE to
 	Grantor     string       `json:"grantor,omitempty"`
 	Grantable   bool         `json:"grantable,omitempty"`
-	Rows        []Row        `json:"rows"` // that ask for what the holder has
+	Rows        []Row        `json:"rows"`       // that ask for what the holder has
+	InTheWay    []string     `json:"in_the_way"` // what keeps the role from using this way
 }
 
 // Membership is one hop of a way.
 type Membership struct {
-	Role    string `json:"role_name"`
-	Inherit bool   `json:"inherit"`
-	Set     bool   `json:"set"`
-	Admin   bool   `json:"admin"`
-	Rows    []Row  `json:"rows"` // that ask for it
-}
-
-// Asked is a row that asks for a privilege that the role has not.
-type Asked struct {
-	Row
-	Status string `json:"status"`
-	Reason string `json:"reason,omitempty"`
+	Role      string `json:"role_name"`
+	Superuser bool   `json:"superuser"` // that role is one
+	Inherit   bool   `json:"inherit"`
+	Set       bool   `json:"set"`
+	Admin     bool   `json:"admin"`
+	Rows      []Row  `json:"rows"` // that ask for it
 }
 
 // explainer explains one role.
@@ -86,6 +82,13 @@ type explainer struct {
 
 // Role explains what a role can do: with these objects, or with all on which it, PUBLIC or a role of which it is a member has a privilege.
 func Role(ctx context.Context, q catalog.Querier, name string, which *access.Which) (*Explanation, error) {
+	sources := []string{"desired_grants", "intermediate_roles", "memberships", "objects"}
+	if which != nil {
+		sources = append(sources, "grant_status")
+	}
+	if err := mayRead(ctx, q, sources...); err != nil {
+		return nil, err
+	}
 	role, login, err := readRole(ctx, q, name)
 	if err != nil {
 		return nil, err
@@ -98,7 +101,7 @@ func Role(ctx context.Context, q catalog.Querier, name string, which *access.Whi
 		return nil, err
 	}
 	e.subject = e.graph.Subject(role)
-	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everywhere: []Everywhere{}, Objects: []Object{}}
+	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everything: []Way{}, Everywhere: []Everywhere{}, Objects: []Object{}}
 	switch {
 	case which == nil:
 		err = e.all(ctx, x)
@@ -124,13 +127,15 @@ func readRole(ctx context.Context, q catalog.Querier, name string) (r access.Rol
 	return r, login, nil
 }
 
-// reach lists whose rows and whose ACL entries matter.
-func (e *explainer) reach() (names []string, oids []catalog.OID) {
-	names, oids = []string{catalog.Public}, []catalog.OID{0}
+// reach lists whose rows matter: the role's, those of the roles that it is a member of, and PUBLIC's.
+func (e *explainer) reach() (names []string) {
 	for _, r := range e.subject.Reach() {
-		names, oids = append(names, r.Name), append(oids, r.OID)
+		names = append(names, r.Name)
 	}
-	return names, oids
+	if !slices.Contains(names, catalog.Public) {
+		names = append(names, catalog.Public)
+	}
+	return names
 }
 
 // some explains these objects.
@@ -142,47 +147,56 @@ func (e *explainer) some(ctx context.Context, x *Explanation, which access.Which
 	if len(objects) == 0 {
 		return notFound(ctx, e.q, which)
 	}
-	names, _ := e.reach()
 	for _, o := range objects {
-		if e.wishes, err = readWishes(ctx, e.q, names, &o.Object); err != nil {
+		if e.wishes, err = readWishes(ctx, e.q, e.reach(), &o.Object); err != nil {
 			return err
 		}
-		list, err := e.objects(ctx, []*access.Object{o}, false)
+		privileges, err := e.addAsked(ctx, o, e.privileges(o, false))
 		if err != nil {
 			return err
 		}
-		x.Objects = append(x.Objects, list...)
+		x.Objects = append(x.Objects, e.object(o, privileges))
 	}
 	x.Memberships = e.memberships()
-	return e.addAsked(ctx, x)
+	return e.addBarriers(ctx, x.Objects)
 }
 
 // all explains all that the role has.
 func (e *explainer) all(ctx context.Context, x *Explanation) error {
-	names, oids := e.reach()
 	var err error
-	if e.wishes, err = readWishes(ctx, e.q, names, nil); err != nil {
+	if e.wishes, err = readWishes(ctx, e.q, e.reach(), nil); err != nil {
 		return err
 	}
 	x.Memberships = e.memberships()
 	if x.Superuser {
 		return nil
 	}
+	for _, p := range e.subject.Superusers() {
+		x.Everything = append(x.Everything, e.way(p, "", catalog.Object{}))
+	}
 	for _, t := range []catalog.ObjectType{catalog.Schema, catalog.Table, "sequence"} {
 		o := &access.Object{Object: catalog.Object{Type: t}}
 		if err := e.q.QueryRow(ctx, "select sync_roles.privileges_of($1)", string(t)).Scan(&o.Privileges); err != nil {
 			return fmt.Errorf("ask for the privileges of object type %s: %w", t, err)
 		}
-		for _, p := range e.privileges(o, true) {
+		for _, p := range e.held(o) {
 			x.Everywhere = append(x.Everywhere, Everywhere{t, p})
 		}
 	}
-	objects, err := access.ReadObjects(ctx, e.q, access.Which{Holders: oids})
+	holders := []catalog.OID{0}
+	for _, r := range e.subject.Reach() {
+		holders = append(holders, r.OID)
+	}
+	objects, err := access.ReadObjects(ctx, e.q, access.Which{Holders: holders})
 	if err != nil {
 		return err
 	}
-	x.Objects, err = e.objects(ctx, objects, true)
-	return err
+	for _, o := range objects {
+		if privileges := e.held(o); len(privileges) > 0 {
+			x.Objects = append(x.Objects, e.object(o, privileges))
+		}
+	}
+	return e.addBarriers(ctx, x.Objects)
 }
 
 // memberships lists those of the role itself.
@@ -194,23 +208,30 @@ func (e *explainer) memberships() []Membership {
 	return list
 }
 
-// objects explains objects; with held only privileges that the role has.
-func (e *explainer) objects(ctx context.Context, objects []*access.Object, held bool) ([]Object, error) {
-	barriers, err := readBarriers(ctx, e.q, []catalog.OID{e.subject.OID}, objects)
-	if err != nil {
-		return nil, err
-	}
-	list := []Object{}
+func (e *explainer) object(o *access.Object, privileges []Privilege) Object {
+	return Object{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges, InTheWay: []string{}, Notes: e.notes(o)}
+}
+
+// addBarriers says what is in the way to objects.
+func (e *explainer) addBarriers(ctx context.Context, objects []Object) error {
+	var roles, schemas []string
 	for _, o := range objects {
-		x := Object{
-			Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: e.privileges(o, held),
-			InTheWay: barriers[e.subject.OID].inTheWay(o.Object, e.database), Notes: e.notes(o),
-		}
-		if len(x.Privileges) > 0 {
-			list = append(list, x)
+		schemas = append(schemas, o.Schema)
+		for _, p := range o.Privileges {
+			roles = append(roles, users(e.subject.Name, p.Ways)...)
 		}
 	}
-	return list, nil
+	closed, err := readBarriers(ctx, e.q, roles, schemas)
+	if err != nil {
+		return err
+	}
+	for i, o := range objects {
+		objects[i].InTheWay = closed.ofRole(e.subject.Name, o.Type, e.database)
+		for _, p := range o.Privileges {
+			closed.mark(p.Ways, e.subject.Name, o.Schema)
+		}
+	}
+	return nil
 }
 
 func (e *explainer) notes(o *access.Object) []string {
@@ -224,6 +245,15 @@ func (e *explainer) notes(o *access.Object) []string {
 	return list
 }
 
+// held explains the privileges that the role has, but by SET ROLE to a superuser: that is everything, and said once.
+func (e *explainer) held(o *access.Object) []Privilege {
+	list := e.privileges(o, true)
+	for i := range list {
+		list[i].Ways = slices.DeleteFunc(list[i].Ways, func(w Way) bool { return w.How == access.Superuser })
+	}
+	return slices.DeleteFunc(list, func(p Privilege) bool { return len(p.Ways) == 0 })
+}
+
 // privileges explains each privilege on an object, and on its columns where their ACLs say something for the role.
 func (e *explainer) privileges(o *access.Object, held bool) []Privilege {
 	list := []Privilege{}
@@ -235,24 +265,38 @@ func (e *explainer) privileges(o *access.Object, held bool) []Privilege {
 	}
 	for _, column := range columns {
 		for _, privilege := range o.Privileges {
-			paths := e.subject.Paths(o, privilege, column)
-			if len(paths) == 0 && (held || column != "") {
-				continue
+			if paths := e.subject.Paths(o, privilege, column); len(paths) > 0 || !held && column == "" {
+				list = append(list, e.privilege(o, privilege, column))
 			}
-			p := Privilege{Privilege: privilege, Column: column, Has: slices.ContainsFunc(paths, access.Path.Effective), Ways: []Way{}}
-			for _, path := range paths {
-				p.Ways = append(p.Ways, e.way(path, privilege, o.Object))
-			}
-			list = append(list, p)
 		}
 	}
 	return list
 }
 
+// privilege explains one. Where a column's own ACL gives nothing, it is what the table's gives.
+func (e *explainer) privilege(o *access.Object, privilege, column string) Privilege {
+	p := Privilege{Privilege: privilege, Column: column, Ways: []Way{}}
+	var paths []access.Path
+	switch privilege {
+	case "OWNER":
+		paths = e.subject.PathsToOwner(o)
+		p.Has = slices.ContainsFunc(paths, access.Path.Effective)
+	default:
+		p.Has = e.subject.Has(o, privilege, column)
+		if paths = e.subject.Paths(o, privilege, column); len(paths) == 0 && column != "" {
+			paths = e.subject.Paths(o, privilege, "")
+		}
+	}
+	for _, path := range paths {
+		p.Ways = append(p.Ways, e.way(path, privilege, o.Object))
+	}
+	return p
+}
+
 func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
 	w := Way{
 		Memberships: []Membership{}, Holder: p.Holder, How: p.How, SetRole: p.SetRole, Grantor: p.Entry.GrantorName, Grantable: p.Entry.Grantable,
-		Rows: append([]Row{}, e.wishes.forHolder(p, o)...),
+		Rows: append([]Row{}, e.wishes.forHolder(p, o)...), InTheWay: []string{},
 	}
 	for _, m := range p.Chain {
 		w.Memberships = append(w.Memberships, e.hop(m, privilege, o))
@@ -261,30 +305,7 @@ func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
 }
 
 func (e *explainer) hop(m access.Membership, privilege string, o catalog.Object) Membership {
-	return Membership{Role: m.Role.Name, Inherit: m.Inherit, Set: m.Set, Admin: m.Admin, Rows: append([]Row{}, e.wishes.forMembership(m, privilege, o)...)}
-}
-
-// addAsked puts the rows that ask for what the role has not beside it, and why it has not.
-func (e *explainer) addAsked(ctx context.Context, x *Explanation) error {
-	for i, o := range x.Objects {
-		for j, p := range o.Privileges {
-			if p.Has {
-				continue
-			}
-			for _, a := range e.wishes.rows[x.Role] {
-				if a.ObjectType != o.Type || a.Schema != o.Schema || a.ObjectName != o.Name || a.Column != p.Column || a.Privilege != p.Privilege && a.Privilege != "ALL" {
-					continue
-				}
-				asked := Asked{Row: a.Row}
-				err := e.q.QueryRow(ctx, "select status, coalesce(reason, '') from sync_roles.grant_status where id = $1", a.ID).Scan(&asked.Status, &asked.Reason)
-				if err != nil {
-					return fmt.Errorf("read the status of row %d: %w", a.ID, err)
-				}
-				x.Objects[i].Privileges[j].Asked = append(x.Objects[i].Privileges[j].Asked, asked)
-			}
-		}
-	}
-	return nil
+	return Membership{Role: m.Role.Name, Superuser: m.Role.Superuser, Inherit: m.Inherit, Set: m.Set, Admin: m.Admin, Rows: append([]Row{}, e.wishes.forMembership(m, privilege, o)...)}
 }
 
 // notFound says that there is no such object, and what there is of that name.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
 )
 
 // membership explains how the role is a member of another: whether it inherits from it, and whether it may SET ROLE to it.
@@ -12,8 +13,7 @@ func (e *explainer) membership(ctx context.Context, x *Explanation, group string
 	if err != nil {
 		return err
 	}
-	names, _ := e.reach()
-	if e.wishes, err = readWishes(ctx, e.q, names, &catalog.Object{Type: catalog.Role, Name: group}); err != nil {
+	if e.wishes, err = readWishes(ctx, e.q, e.reach(), &catalog.Object{Type: catalog.Role, Name: group}); err != nil {
 		return err
 	}
 	o := Object{Type: catalog.Role, Name: group, InTheWay: []string{}, Notes: []string{}}
@@ -29,6 +29,13 @@ func (e *explainer) membership(ctx context.Context, x *Explanation, group string
 		}
 	}
 	inherit.Has, set.Has = len(inherit.Ways) > 0, len(set.Ways) > 0
+	// Rows say MEMBER, which is there when SET is.
+	member := Privilege{Privilege: "MEMBER", Ways: set.Ways}
+	list, err := e.addAsked(ctx, &access.Object{Object: catalog.Object{Type: catalog.Role, Name: group}}, []Privilege{member})
+	if err != nil {
+		return err
+	}
+	set.Asked = list[0].Asked
 	o.Privileges = []Privilege{inherit, set}
 	x.Memberships = e.memberships()
 	x.Objects = append(x.Objects, o)

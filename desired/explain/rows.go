@@ -105,16 +105,12 @@ func (a asked) isFor(o catalog.Object) bool {
 
 // forHolder lists the rows that ask for what the holder of a path has.
 func (w *wishes) forHolder(p access.Path, o catalog.Object) []Row {
-	privilege := p.Entry.Privilege
-	switch p.How {
-	case access.Owner:
-		privilege = "OWNER"
-	case access.Granted, access.Public:
-	default:
+	if p.How != access.Granted && p.How != access.Public && p.How != access.Owner {
 		return nil
 	}
 	return w.find(p.Holder, func(a asked) bool {
-		return a.isFor(o) && (a.Privilege == privilege || a.Privilege == "ALL" && privilege != "OWNER") && (a.Column == p.Entry.Column || privilege == "OWNER")
+		return a.isFor(o) && (a.Privilege == "OWNER" && p.How == access.Owner ||
+			p.Entry.Privilege != "" && (a.Privilege == p.Entry.Privilege || a.Privilege == "ALL") && a.Column == p.Entry.Column)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -28,12 +29,15 @@ type Holder struct {
 	Column string `json:"column_name,omitempty"`
 	Has    bool   `json:"has"` // at once, without SET ROLE
 	Ways   []Way  `json:"ways"`
-	// What keeps it from using what it has.
+	// What keeps it from using what it has, by whatever way.
 	InTheWay []string `json:"in_the_way"`
 }
 
 // Holders finds all roles that have a privilege on these objects, by whatever way.
 func Holders(ctx context.Context, q catalog.Querier, privilege string, which access.Which) ([]Who, error) {
+	if err := mayRead(ctx, q, "desired_grants", "intermediate_roles", "memberships", "objects"); err != nil {
+		return nil, err
+	}
 	objects, err := access.ReadObjects(ctx, q, which)
 	if err != nil {
 		return nil, err
@@ -44,7 +48,7 @@ func Holders(ctx context.Context, q catalog.Querier, privilege string, which acc
 	var list []Who
 	for _, o := range objects {
 		if !slices.Contains(o.Privileges, privilege) {
-			return nil, fmt.Errorf("object type %s has no privilege %s on this server: it has %v", o.Type, privilege, o.Privileges)
+			return nil, fmt.Errorf("object type %s has no privilege %s on this server: it has %s", o.Type, privilege, strings.Join(o.Privileges, ", "))
 		}
 		w, err := holders(ctx, q, privilege, o)
 		if err != nil {
@@ -66,18 +70,14 @@ func holders(ctx context.Context, q catalog.Querier, privilege string, o *access
 		return w, err
 	}
 	names := []string{catalog.Public}
-	oids := []catalog.OID{0}
 	for _, r := range roles {
-		names, oids = append(names, r.Name), append(oids, r.OID)
+		names = append(names, r.Name)
 	}
 	wishes, err := readWishes(ctx, q, names, &o.Object)
 	if err != nil {
 		return w, err
 	}
-	barriers, err := readBarriers(ctx, q, oids, []*access.Object{o})
-	if err != nil {
-		return w, err
-	}
+	var asWhom []string
 	for _, role := range append([]access.Role{{Name: catalog.Public}}, roles...) {
 		e := &explainer{graph: graph, subject: graph.Subject(role), wishes: wishes}
 		for _, p := range e.privileges(&access.Object{Object: o.Object, Privileges: []string{privilege}, Entries: o.Entries}, true) {
@@ -85,10 +85,18 @@ func holders(ctx context.Context, q catalog.Querier, privilege string, o *access
 				p.Ways = slices.DeleteFunc(p.Ways, func(w Way) bool { return w.How == access.Public })
 			}
 			if len(p.Ways) > 0 {
-				b := barriers[role.OID]
-				w.Roles = append(w.Roles, Holder{Role: role.Name, Login: b.Login, Column: p.Column, Has: p.Has, Ways: p.Ways, InTheWay: b.inTheWay(o.Object, database)})
+				w.Roles = append(w.Roles, Holder{Role: role.Name, Column: p.Column, Has: p.Has, Ways: p.Ways})
+				asWhom = append(asWhom, users(role.Name, p.Ways)...)
 			}
 		}
+	}
+	closed, err := readBarriers(ctx, q, asWhom, []string{o.Schema})
+	if err != nil {
+		return w, err
+	}
+	for i, h := range w.Roles {
+		w.Roles[i].Login, w.Roles[i].InTheWay = closed[h.Role].Login, closed.ofRole(h.Role, o.Type, database)
+		closed.mark(h.Ways, h.Role, o.Schema)
 	}
 	return w, nil
 }

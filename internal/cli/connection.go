@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
 // connection is how to reach the database.
@@ -22,28 +24,54 @@ func (c *connection) flags(cmd *cobra.Command) {
 
 func (c *connection) config() (*pgx.ConnConfig, error) { return parseURL(c.url) }
 
-// open connects to a database that has the schema.
+// open connects to a database that has the schema. Names without a schema are PostgreSQL's own, whatever search_path the user has, and nobody waits
+// for long.
 func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	config, err := c.config()
 	if err != nil {
 		return nil, err
 	}
+	params := config.RuntimeParams
+	params["search_path"] = "pg_catalog, pg_temp"
+	params["lock_timeout"] = "5s"
+	params["statement_timeout"] = "60s"
+	params["jit"] = "off" // to compile the query of grant_status takes longer than to run it
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, explained(err)
 	}
-	var installed bool
-	err = conn.QueryRow(ctx, "select to_regclass('sync_roles.role_status') is not null").Scan(&installed)
+	var installed, usage bool
+	var user string
+	err = conn.QueryRow(ctx, `
+		select n.oid is not null and exists (select from pg_catalog.pg_class as c where c.relnamespace = n.oid and c.relname = 'role_status'),
+			coalesce(has_schema_privilege(n.oid, 'USAGE'), false), current_user
+		from (values (to_regnamespace('sync_roles')::oid)) as n (oid)`).Scan(&installed, &usage, &user)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("look for schema sync_roles: %w", err)
 	case !installed:
 		err = fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", config.Database)
+	case !usage:
+		err = fmt.Errorf("role %q may not look into schema sync_roles. To allow it: GRANT USAGE ON SCHEMA sync_roles TO %s", user, catalog.Quote(user))
 	default:
 		return conn, nil
 	}
 	_ = conn.Close(ctx)
 	return nil, err
+}
+
+// look opens a connection and reads in one transaction: all of it as it was at one moment, whatever others do meanwhile.
+func (c *connection) look(ctx context.Context, read func(tx pgx.Tx) error) error {
+	conn, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return fmt.Errorf("begin a transaction to read in: %w", err)
+	}
+	return read(tx) // the connection ends, and the transaction with it
 }
 
 // parseURL reads a connection string, libpq's environment, and the files that these name.

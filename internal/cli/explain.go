@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
 	"github.com/pg-sync-roles/pg-sync-roles/desired/explain"
 )
@@ -20,7 +23,7 @@ func explainCommand() *cobra.Command {
 		Short: "What a role can do, by which ways, and which rows ask for it",
 		Long: `explain prints what a role can do with an object, or with everything, and why: ACL entries of its own and of PUBLIC, chains of
 memberships (with INHERIT and SET told apart), ownership, predefined roles, superuser; what still keeps it from using that; and
-beside each of these the row of desired_grants that asks for it.
+beside each of these the row of desired_grants that asks for it. With an object, also rows that are not fulfilled, and why not.
 
 OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said: sales.orders, schema:sales, role:analysts,
 'routine:sales.total(integer, text)', '"Sales"."Orders"'. The role's name is taken as it is; "public" is PUBLIC.`,
@@ -35,13 +38,13 @@ OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said:
 				}
 				which = &w
 			}
-			conn, err := c.open(ctx)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = conn.Close(ctx) }()
-			x, err := explain.Role(ctx, conn, args[0], which)
-			if err != nil {
+			var x *explain.Explanation
+			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
+				if x, err = explain.Role(ctx, tx, args[0], which); err != nil {
+					return err
+				}
+				return noteHidden(ctx, cmd.ErrOrStderr(), tx)
+			}); err != nil {
 				return err
 			}
 			if out.json() {
@@ -73,13 +76,13 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 			if which.Type == "role" {
 				return usageError{errors.New("who is for objects: a role's members are in pg_auth_members, and explain ROLE role:GROUP tells of one")}
 			}
-			conn, err := c.open(ctx)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = conn.Close(ctx) }()
-			list, err := explain.Holders(ctx, conn, strings.ToUpper(args[0]), which)
-			if err != nil {
+			var list []explain.Who
+			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
+				if list, err = explain.Holders(ctx, tx, strings.ToUpper(args[0]), which); err != nil {
+					return err
+				}
+				return noteHidden(ctx, cmd.ErrOrStderr(), tx)
+			}); err != nil {
 				return err
 			}
 			if out.json() {
@@ -93,28 +96,41 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 	return cmd
 }
 
+// noteHidden says that there may be rows which the connected role does not see.
+func noteHidden(ctx context.Context, w io.Writer, tx pgx.Tx) error {
+	user, hides, err := explain.HidesRows(ctx, tx)
+	if err != nil || !hides {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "Note: row-level security shows role %q only the rows of sync_roles.desired_grants in its scope (sync_roles.writers): others are missing here.\n", user)
+	return err
+}
+
 func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
-	root := &node{text: x.Role}
+	root := &node{text: roleText(x.Role)}
 	switch {
 	case x.Superuser:
 		root.text += ", a superuser: it can do everything"
-	case x.Role == "public":
-		root.text = "PUBLIC: every role"
+	case x.Role == catalog.Public:
+		root.text += ": every role"
 	case !x.Login:
 		root.text += ", which cannot log in"
 	}
 	if !asked {
 		for _, m := range x.Memberships {
-			root.add("member of " + membership(m))
+			root.add("member of " + directMembership(m))
+		}
+		for _, w := range x.Everything {
+			root.add("everything").add(wayText(w))
 		}
 		for _, e := range x.Everywhere {
-			root.add(fmt.Sprintf("every %s", e.Type)).privilege(e.Privilege, asked)
+			root.add(fmt.Sprintf("every %s", e.Type)).privilege(e.Privilege, x.Role, asked)
 		}
 	}
 	for _, o := range x.Objects {
 		object := root.add(objectText(string(o.Type), o.Schema, o.Name))
 		for _, p := range o.Privileges {
-			object.privilege(p, asked)
+			object.privilege(p, x.Role, asked)
 		}
 		for _, why := range o.InTheWay {
 			object.add("in the way: " + why)
@@ -130,10 +146,10 @@ func printHolders(w io.Writer, list []explain.Who) error {
 	for _, who := range list {
 		root := &node{text: who.Privilege + " on " + objectText(string(who.Type), who.Schema, who.Name)}
 		for _, h := range who.Roles {
-			name := h.Role
+			name := roleText(h.Role)
 			switch {
-			case name == "public":
-				name = "PUBLIC: every role"
+			case h.Role == catalog.Public:
+				name += ": every role"
 			case !h.Login:
 				name += ", which cannot log in"
 			}
@@ -159,14 +175,17 @@ func printHolders(w io.Writer, list []explain.Who) error {
 }
 
 func objectText(objectType, schema, name string) string {
-	if schema != "" {
+	switch {
+	case objectType == string(catalog.Role):
+		name = roleText(name)
+	case schema != "":
 		name = schema + "." + name
 	}
 	return objectType + " " + name
 }
 
-// privilege adds a privilege with all its ways. With asked, also that there is none.
-func (n *node) privilege(p explain.Privilege, asked bool) {
+// privilege adds a privilege of a role with all its ways. With asked, also that there is none.
+func (n *node) privilege(p explain.Privilege, role string, asked bool) {
 	text := p.Privilege
 	if p.Column != "" {
 		text += " (" + p.Column + ")"
@@ -185,12 +204,24 @@ func (n *node) privilege(p explain.Privilege, asked bool) {
 		privilege.add(wayText(way))
 	}
 	for _, a := range p.Asked {
-		text := fmt.Sprintf("asked for by %s, which is %s", rowText(a.Row), a.Status)
-		if a.Reason != "" {
-			text += ": " + a.Reason
-		}
-		privilege.add(text)
+		privilege.add(askedText(a, role))
 	}
+}
+
+// askedText is a row that is not fulfilled, in one line; for whom, where that is another role.
+func askedText(a explain.Asked, role string) string {
+	what := ""
+	if a.Grantable {
+		what = " with grant option"
+	}
+	text := fmt.Sprintf("asked for%s by %s, which is %s", what, rowText(a.Row), a.Status)
+	if a.Role != role {
+		text = "for " + roleText(a.Role) + ": " + text
+	}
+	if a.Reason != "" {
+		text += ": " + a.Reason
+	}
+	return text
 }
 
 // wayText is a way in one line: the memberships, and how the holder has it.
@@ -204,7 +235,7 @@ func wayText(w explain.Way) string {
 	case access.Superuser:
 		how = "a superuser"
 	case access.Predefined:
-		how = w.Holder + " has it on all"
+		how = roleText(w.Holder) + " has it on all"
 	case access.Public:
 		how = "PUBLIC"
 	case access.Member:
@@ -214,12 +245,9 @@ func wayText(w explain.Way) string {
 	case access.Owner:
 		how = "the owner"
 	default:
-		how = "granted to " + w.Holder
-		if w.Holder == "public" {
-			how = "granted to PUBLIC"
-		}
+		how = "granted to " + roleText(w.Holder)
 		if w.Grantor != "" {
-			how += " by " + w.Grantor
+			how += " by " + roleText(w.Grantor)
 		}
 	}
 	if w.Grantable {
@@ -230,7 +258,19 @@ func wayText(w explain.Way) string {
 	}
 	text := strings.Join(parts, " → ")
 	if w.SetRole != "" {
-		text = "after SET ROLE " + w.SetRole + ": " + text
+		text = "after SET ROLE " + roleText(w.SetRole) + ": " + text
+	}
+	for _, why := range w.InTheWay {
+		text += "; in the way: " + why
+	}
+	return text
+}
+
+// directMembership is a membership that is not part of a way, which would say at its end what it leads to.
+func directMembership(m explain.Membership) string {
+	text := membership(m)
+	if m.Superuser {
+		text += ", a superuser"
 	}
 	return text
 }
@@ -245,7 +285,7 @@ func membership(m explain.Membership) string {
 			options = append(options, o.name)
 		}
 	}
-	return fmt.Sprintf("%s (%s)%s", m.Role, strings.Join(options, ", "), rowsText(m.Rows))
+	return fmt.Sprintf("%s (%s)%s", roleText(m.Role), strings.Join(options, ", "), rowsText(m.Rows))
 }
 
 func rowsText(rows []explain.Row) string {
@@ -260,7 +300,7 @@ func rowsText(rows []explain.Row) string {
 }
 
 func rowText(r explain.Row) string {
-	text := fmt.Sprintf("row %d by %s", r.ID, r.CreatedBy)
+	text := fmt.Sprintf("row %d by %s", r.ID, roleText(r.CreatedBy))
 	if r.Note != "" {
 		text += ": " + r.Note
 	}

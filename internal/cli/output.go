@@ -103,7 +103,8 @@ func printable(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
 	}
-	return strings.Trim(strconv.Quote(s), `"`)
+	quoted := strconv.Quote(s)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`) // quotes break nothing
 }
 
 // counted is a number of things: 1 role, 2 roles.

@@ -127,6 +127,15 @@ func (r *readme) checks() map[string]func() {
 			r.can("auditor", "delete from sync_roles.audit", false)
 			r.can("sync_daemon", "delete from sync_roles.audit", false)
 		},
+		"explain": func() {
+			for _, args := range [][]string{{"explain", "alice", "sales.orders_2024"}, {"explain", "alice"}, {"who", "SELECT", "sales.orders_2024"}} {
+				call(r.t, append(args, "-d", r.server.URL("auditor", "warehouse"))...).want(r.t, 0, "[row ", "")
+			}
+			r.can("auditor", "select from sync_roles.effective_grants where role_name = 'alice'", true)
+			r.can("auditor", "insert into sync_roles.desired_grants (role_name, privilege, object_type, object_name) values ('auditor', 'CREATE', 'database', 'warehouse')", false)
+			r.can("auditor", "delete from sync_roles.desired_grants", false)
+			r.can("auditor", "update sync_roles.desired_grants set role_name = 'auditor'", false)
+		},
 		"effective": func() {
 			if !strings.Contains(r.answer, "sales_owner SELECT") || strings.Contains(r.answer, "auditor") {
 				r.t.Errorf("who can do what with revenue: %q", r.answer)
