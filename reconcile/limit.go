@@ -60,23 +60,60 @@ var (
 
 // hold takes out of the plan what would be taken away, where that is too much at once and nobody has approved it.
 func (e *Engine) hold(ctx context.Context, tx pgx.Tx, w work, s *state) error {
-	s.held = map[string]holding{}
+	s.held, s.taking = nil, 0
 	limit := e.policy.Limit
-	var taken int64
-	for unit, what := range s.plan.Taking {
-		if !s.roles[unit].Intermediate {
-			s.held[unit] = holdingOf(what)
-		}
-	}
-	if len(s.held) == 0 || limit.Revokes == 0 {
-		s.held = nil
+	holdings := s.takenAway()
+	if len(holdings) == 0 || limit.Revokes == 0 {
 		return nil
 	}
-	var elsewhere int64
-	approved := map[string]string{}
+	elsewhere, approved, err := readElsewhere(ctx, tx, keys(s.roles), keys(holdings))
+	if err != nil {
+		return err
+	}
+	var taken int64
+	for role, h := range holdings {
+		if approved[role] == h.digest {
+			delete(holdings, role)
+			continue
+		}
+		taken += int64(len(h.what))
+	}
+	taken = max(taken, w.taking) + elsewhere
+	if len(holdings) == 0 || taken <= int64(limit.Revokes) {
+		return nil
+	}
+	var held int64
+	if err := tx.QueryRow(ctx, limitHeldSQL).Scan(&held); err != nil {
+		return fmt.Errorf("count what roles hold through rows: %w", err)
+	}
+	if !limit.exceeded(taken, held+taken-s.drift.besides(holdings)) {
+		return nil
+	}
+	s.held, s.taking = holdings, taken
+	s.plan = Decide(s.drift.keeping(holdings), e.policy)
+	for role, h := range holdings {
+		s.problems.add(role, h.problem(role, limit))
+	}
+	return nil
+}
+
+// takenAway is what the plan takes from each role. Intermediate roles are looked at through their members.
+func (s *state) takenAway() map[string]holding {
+	holdings := map[string]holding{}
+	for unit, what := range s.plan.Taking {
+		if !s.roles[unit].Intermediate {
+			holdings[unit] = holdingOf(what)
+		}
+	}
+	return holdings
+}
+
+// readElsewhere reads how much is taken away from other roles than those of a pass, and which digests were approved.
+func readElsewhere(ctx context.Context, tx pgx.Tx, pass, roles []string) (elsewhere int64, approved map[string]string, err error) {
+	approved = map[string]string{}
 	batch := &pgx.Batch{}
-	batch.Queue(limitElsewhereSQL, keys(s.roles)).QueryRow(func(row pgx.Row) error { return row.Scan(&elsewhere) })
-	batch.Queue("select role_name, digest from sync_roles.approvals where role_name = any ($1)", keys(s.held)).Query(func(rows pgx.Rows) error {
+	batch.Queue(limitElsewhereSQL, pass).QueryRow(func(row pgx.Row) error { return row.Scan(&elsewhere) })
+	batch.Queue("select role_name, digest from sync_roles.approvals where role_name = any ($1)", roles).Query(func(rows pgx.Rows) error {
 		var role, digest string
 		_, err := pgx.ForEachRow(rows, []any{&role, &digest}, func() error {
 			approved[role] = digest
@@ -85,34 +122,9 @@ func (e *Engine) hold(ctx context.Context, tx pgx.Tx, w work, s *state) error {
 		return err
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("read what is taken away elsewhere, and what was approved: %w", err)
+		return 0, nil, fmt.Errorf("read what is taken away elsewhere, and what was approved: %w", err)
 	}
-	for role, h := range s.held {
-		if approved[role] == h.digest {
-			delete(s.held, role)
-			continue
-		}
-		taken += int64(len(h.what))
-	}
-	taken = max(taken, w.taking) + elsewhere
-	exceeded := false
-	if len(s.held) > 0 && limit.exceeded(taken, 0) {
-		var held int64
-		if err := tx.QueryRow(ctx, limitHeldSQL).Scan(&held); err != nil {
-			return fmt.Errorf("count what roles hold through rows: %w", err)
-		}
-		exceeded = limit.exceeded(taken, held+taken-s.drift.besides(s.held))
-	}
-	if !exceeded {
-		s.held = nil
-		return nil
-	}
-	s.taking = taken
-	s.plan = Decide(s.drift.keeping(s.held), e.policy)
-	for role, h := range s.held {
-		s.problems.add(role, h.problem(role, limit))
-	}
-	return nil
+	return elsewhere, approved, nil
 }
 
 // besides counts what exclusive roles hold of which no row ever spoke.

@@ -40,7 +40,9 @@ type Pass struct {
 	roles      []string // which it looked at, also when it failed
 	id         string   // as in audit.pass
 	lockWait   time.Duration
-	keeps      bool // a role has what it should not have
+	keeps      bool  // a role has what it should not have
+	held       int   // from so many roles nothing is taken away before somebody approves
+	taking     int64 // and so much was to be taken away at once
 }
 
 // Changed counts what was given and taken away.
@@ -152,7 +154,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := a.giveBack(ctx); err != nil {
 		return err
 	}
-	p.Statements, p.keeps = a.statements, result.keeps()
+	p.Statements, p.keeps, p.held, p.taking = a.statements, result.keeps(), len(result.held), result.taking
 	p.Rows = auditRows(w, result, a.done, requests, e.instance, p.id, started)
 
 	records := &pgx.Batch{}
@@ -338,132 +340,4 @@ func (e *Engine) lookAtRoles(ctx context.Context, tx pgx.Tx, s *state) (*Plan, e
 		p.Touched[r.unit] = true
 	}
 	return p, nil
-}
-
-// verify reads again where something differed. A statement can have undone another (REVOKE on a table takes the privileges on its columns
-// along), so what differs and was not yet tried is done; what was reported as done and still differs is a problem.
-func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) (*state, error) {
-	after := &state{roles: before.roles, drift: before.drift, plan: before.plan, remember: before.remember}
-	for range maxRounds {
-		if err := e.lookAgain(ctx, a.tx, w, after); err != nil {
-			return nil, fmt.Errorf("read again: %w", err)
-		}
-		fresh := a.untried(after.plan.steps())
-		if len(fresh) == 0 {
-			break
-		}
-		if err := a.run(ctx, fresh); err != nil {
-			return nil, err
-		}
-		if err := a.giveBack(ctx); err != nil {
-			return nil, err
-		}
-	}
-	left := after.plan.steps()
-	if len(left) == 0 {
-		return after, nil
-	}
-	// Rows that were committed since the first reading have requests of their own, which the next pass takes.
-	changed, err := names(ctx, a.tx, "select distinct role_name from sync_roles.pending where role_name = any ($1)", keys(before.roles))
-	if err != nil {
-		return nil, fmt.Errorf("look for newer requests: %w", err)
-	}
-	for _, step := range left {
-		for _, effect := range step.Effects {
-			// But what was to be taken away and is there still must not be forgotten with the row that gave it.
-			if slices.Contains(changed, effect.Unit) && (effect.Revoked == 0 || len(a.untried([]Step{step})) > 0) {
-				continue
-			}
-			why := cmp.Or(a.refused[step.key()], refusal{noEffect, Blocked})
-			after.problems.add(effect.Unit, Problem{Kind: why.kind, Object: effect.SQL, Reason: why.reason, Taking: effect.Revoked > 0})
-		}
-	}
-	return after, nil
-}
-
-// lookAgain reads anew where there were differences, and decides. Where there were none, nothing was done.
-func (e *Engine) lookAgain(ctx context.Context, tx pgx.Tx, w work, s *state) (err error) {
-	if s.drift == nil || s.plan.preparing() || s.drift.settingsDiffer() {
-		units := keys(s.roles)
-		if s.plan != nil {
-			units = append(units, s.plan.foundIntermed...)
-		}
-		return e.look(ctx, tx, units, w, s)
-	}
-	s.problems = problems{}
-	if s.plan, err = e.lookAtRoles(ctx, tx, s); err != nil {
-		return err
-	}
-	if s.drift, err = readDifferences(ctx, tx, s.drift.scope(w)); err != nil {
-		return err
-	}
-	return e.decide(ctx, tx, w, s)
-}
-
-const noEffect = "PostgreSQL reported success, and nothing changed: another role's grant, or a missing grant option, is in the way"
-
-// asBefore is what to know about a batch from before.
-type asBefore struct {
-	withdrawn map[string][]int64 // the rows of each role that have gone
-	involved  []string           // intermediate roles
-	held      []string           // roles from which nothing was taken away before somebody approves
-}
-
-func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before asBefore, err error) {
-	type row struct {
-		Role string
-		IDs  []int64
-	}
-	var list []row
-	batch := &pgx.Batch{}
-	queue(batch, "select role_name, array_agg(id) from sync_roles.withdrawn where role_name = any ($1) group by role_name", &list, roles)
-	batch.Queue(involvedSQL, roles, names).Query(func(rows pgx.Rows) (err error) {
-		before.involved, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		return err
-	})
-	batch.Queue("select role_name from sync_roles.held where role_name = any ($1)", roles).Query(func(rows pgx.Rows) (err error) {
-		before.held, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		return err
-	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return before, fmt.Errorf("read withdrawn rows, what is held, and the intermediate roles involved: %w", err)
-	}
-	before.withdrawn = map[string][]int64{}
-	for _, r := range list {
-		before.withdrawn[r.Role] = r.IDs
-	}
-	return before, nil
-}
-
-var involvedSQL = query("involved")
-
-// forgetWithdrawn deletes the withdrawn rows of roles from which all was taken that they gave.
-func forgetWithdrawn(records *pgx.Batch, withdrawn map[string][]int64, found problems) {
-	var ids []int64
-	for _, role := range keys(withdrawn) {
-		if !slices.ContainsFunc(found[role], func(p Problem) bool { return p.Taking }) {
-			ids = append(ids, withdrawn[role]...)
-		}
-	}
-	if len(ids) > 0 {
-		records.Queue("delete from sync_roles.withdrawn where id = any ($1)", ids)
-	}
-}
-
-// remember records which objects the names in use stand for.
-func remember(records *pgx.Batch, objects map[Remembered]bool) {
-	if len(objects) == 0 {
-		return
-	}
-	var classes, oids []uint32
-	var types, schemas, objectNames []string
-	for r := range objects {
-		o := r.Object
-		classes, oids = append(classes, o.Class), append(oids, o.OID)
-		types, schemas, objectNames = append(types, string(o.Type)), append(schemas, o.Schema), append(objectNames, o.Name)
-	}
-	records.Queue(`
-		insert into sync_roles.resolved_objects (class_oid, object_oid, object_type, schema_name, object_name)
-		select * from unnest($1::oid[], $2::oid[], $3::text[], $4::text[], $5::text[])
-		on conflict do nothing`, classes, oids, types, schemas, objectNames)
 }

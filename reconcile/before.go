@@ -1,0 +1,75 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// asBefore is what to know about a batch from before.
+type asBefore struct {
+	withdrawn map[string][]int64 // the rows of each role that have gone
+	involved  []string           // intermediate roles
+	held      []string           // roles from which nothing was taken away before somebody approves
+}
+
+func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before asBefore, err error) {
+	type row struct {
+		Role string
+		IDs  []int64
+	}
+	var list []row
+	batch := &pgx.Batch{}
+	queue(batch, "select role_name, array_agg(id) from sync_roles.withdrawn where role_name = any ($1) group by role_name", &list, roles)
+	batch.Queue(involvedSQL, roles, names).Query(func(rows pgx.Rows) (err error) {
+		before.involved, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	batch.Queue("select role_name from sync_roles.held where role_name = any ($1)", roles).Query(func(rows pgx.Rows) (err error) {
+		before.held, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return before, fmt.Errorf("read withdrawn rows, what is held, and the intermediate roles involved: %w", err)
+	}
+	before.withdrawn = map[string][]int64{}
+	for _, r := range list {
+		before.withdrawn[r.Role] = r.IDs
+	}
+	return before, nil
+}
+
+var involvedSQL = query("involved")
+
+// forgetWithdrawn deletes the withdrawn rows of roles from which all was taken that they gave.
+func forgetWithdrawn(records *pgx.Batch, withdrawn map[string][]int64, found problems) {
+	var ids []int64
+	for _, role := range keys(withdrawn) {
+		if !slices.ContainsFunc(found[role], func(p Problem) bool { return p.Taking }) {
+			ids = append(ids, withdrawn[role]...)
+		}
+	}
+	if len(ids) > 0 {
+		records.Queue("delete from sync_roles.withdrawn where id = any ($1)", ids)
+	}
+}
+
+// remember records which objects the names in use stand for.
+func remember(records *pgx.Batch, objects map[Remembered]bool) {
+	if len(objects) == 0 {
+		return
+	}
+	var classes, oids []uint32
+	var types, schemas, objectNames []string
+	for r := range objects {
+		o := r.Object
+		classes, oids = append(classes, o.Class), append(oids, o.OID)
+		types, schemas, objectNames = append(types, string(o.Type)), append(schemas, o.Schema), append(objectNames, o.Name)
+	}
+	records.Queue(`
+		insert into sync_roles.resolved_objects (class_oid, object_oid, object_type, schema_name, object_name)
+		select * from unnest($1::oid[], $2::oid[], $3::text[], $4::text[], $5::text[])
+		on conflict do nothing`, classes, oids, types, schemas, objectNames)
+}
