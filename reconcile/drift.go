@@ -124,25 +124,26 @@ type Remembered struct {
 
 // SurplusGrant is a privilege that a role holds on an object and should not. (sql/surplus_grants.sql)
 type SurplusGrant struct {
-	Role       string
-	RoleOID    catalog.OID
-	Privilege  string
-	ColumnName string
-	Grantable  bool
-	Grantor    catalog.OID
-	ObjectType catalog.ObjectType
-	Class      catalog.OID
-	OID        catalog.OID
-	SchemaName string
-	ObjectName string
-	Signature  string
-	Owner      catalog.OID
-	Other      bool // no row ever spoke of it: an exclusive role keeps nothing else
-	Rival      bool // PostgreSQL may take us for another grantor than the owner
-	Dependents string
-	NoUsage    bool
-	OptionOnly bool // the privilege is desired, its grant option is not
-	StillAsked bool // through an intermediate role
+	Role           string
+	RoleOID        catalog.OID
+	Privilege      string
+	ColumnName     string
+	Grantable      bool
+	Grantor        catalog.OID
+	ObjectType     catalog.ObjectType
+	Class          catalog.OID
+	OID            catalog.OID
+	SchemaName     string
+	ObjectName     string
+	Signature      string
+	Owner          catalog.OID
+	Other          bool // no row ever spoke of it: an exclusive role keeps nothing else
+	Rival          bool // PostgreSQL may take us for another grantor than the owner
+	Dependents     string
+	NoUsage        bool // the daemon has no USAGE on the schema
+	GrantorNoUsage bool // nor has the grantor
+	OptionOnly     bool // the privilege is desired, its grant option is not
+	StillAsked     bool // through an intermediate role
 }
 
 func (s SurplusGrant) object() catalog.Object {

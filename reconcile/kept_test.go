@@ -37,6 +37,9 @@ func TestKeptWhileOthersWrite(t *testing.T) {
 	f.is(t, true, "has_table_privilege($1, 'app.sales', 'SELECT')", r)
 	f.outcome(t, r, reconcile.Blocked)
 	f.is(t, true, "exists (select from sync_roles.withdrawn)")
+	if p := f.problem(t, r, reconcile.Blocked, "no USAGE on schema app"); p.Fix != `GRANT USAGE ON SCHEMA "app" TO `+quote(lead) {
+		t.Errorf("the fix is %q", p.Fix)
+	}
 
 	f.Exec(t, "grant usage on schema app to "+lead)
 	f.rescan(t)

@@ -293,6 +293,11 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), revokeFix(grantor.Name, s))
 		return
 	}
+	if taken.as != "" && s.GrantorNoUsage {
+		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, only that role can revoke it, and it has no USAGE on schema %s, without which it cannot name %s", grantor.Name, s.SchemaName, s.object()),
+			fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(s.SchemaName), catalog.Quote(grantor.Name)))
+		return
+	}
 	c.touched[s.Role] = true
 	c.take = append(c.take, taken)
 	if !s.StillAsked {

@@ -216,6 +216,7 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
             AND e.grantor = s.grantee
     ), '') ELSE '' END AS dependents,
     s.schema_name <> '' AND NOT has_schema_privilege(s.schema_name::text, 'USAGE') AS no_usage,
+    s.schema_name <> '' AND NOT has_schema_privilege(s.grantor, s.schema_name::text, 'USAGE') AS grantor_no_usage,
     s.option_only,
     -- Through an intermediate role: nothing is lost, it is held in another way.
     EXISTS (
