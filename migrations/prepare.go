@@ -15,7 +15,7 @@ const oldestServer = 140000
 
 // connect opens a connection to a server on which the schema can be installed.
 func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
-	conn, err := catalog.Connect(ctx, config)
+	conn, err := catalog.Connect(ctx, impatient(config))
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ const installLock = 7300316049
 // It needs a role that may create schemas in the database and roles in the cluster; it needs no superuser.
 // Any number of processes may call it at once.
 func Up(ctx context.Context, config *pgx.ConnConfig) (version int, err error) {
+	config = impatient(config)
 	conn, err := connect(ctx, config)
 	if err != nil {
 		return 0, err
@@ -49,6 +50,15 @@ func Up(ctx context.Context, config *pgx.ConnConfig) (version int, err error) {
 		return 0, err
 	}
 	return installedVersion(ctx, conn)
+}
+
+// impatient keeps an upgrade from waiting for a lock without end, with all writers of rows behind it.
+func impatient(config *pgx.ConnConfig) *pgx.ConnConfig {
+	config = config.Copy()
+	if _, ok := config.RuntimeParams["lock_timeout"]; !ok {
+		config.RuntimeParams["lock_timeout"] = "30s"
+	}
+	return config
 }
 
 // runFiles lets golang-migrate run what is not yet installed.
