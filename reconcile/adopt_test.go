@@ -209,3 +209,19 @@ func TestAdoptAfterADelete(t *testing.T) {
 	f.cannot(t, alice, "select from app.sales")
 	f.inSyncAfter(t, alice)
 }
+
+// What is held in two ways, on the object with the grant option and through a role of the Python library, is one row.
+func TestAdoptWhatIsHeldTwice(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice, python := f.user(t, "alice"), "_pgsr_local_1_table_select_"+f.Prefix+"x"
+	f.Exec(t, "create role "+python+"; grant "+python+" to "+alice)
+	f.afterwards(t, "drop owned by "+python+"; drop role "+python)
+	f.asOwner(t, "grant select on app.sales to "+python+"; grant select on app.sales to "+alice+" with grant option; grant select on app.costs to "+alice)
+	a := f.adopt(t, true, alice)
+	if len(a.Refused) > 0 {
+		t.Errorf("refused: %+v", a.Refused)
+	}
+	sameList(t, "rows", []string{"% false", "sales true"}, f.texts(t, "select object_name || ' ' || grantable from sync_roles.desired_grants where role_name = $1 and object_type = 'table' order by 1", alice))
+	f.inSyncAfter(t, alice)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,11 @@ func TestChaos(t *testing.T) {
 		}
 	}()
 
+	if *logs != "" {
+		if err := os.MkdirAll(*logs, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c := newCluster(t)
 	daemons := startDaemons(t, c)
 	m := newModel(t, c)
