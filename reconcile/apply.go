@@ -27,6 +27,7 @@ type applier struct {
 	lenient    bool               // the same, for steps on which only their own row depends
 	refused    map[string]refusal // statements that PostgreSQL refused
 	timeouts   int                // how often a lock was not to be had in time
+	obstacles  problems           // what keeps intermediate roles from being rebuilt
 }
 
 // refusal is why a statement has not run.

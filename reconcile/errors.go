@@ -75,6 +75,11 @@ func endsTransaction(err error) bool {
 	return isConcurrentUpdate(err)
 }
 
+// isRefusal reports whether PostgreSQL refused a statement, in a way that a savepoint undoes and that the same statement would meet again.
+func isRefusal(err error) bool {
+	return SQLState(err) != "" && classOf(err) != again && classOf(err) != disconnected
+}
+
 // SQLState returns PostgreSQL's code for an error, or nothing if it is none of PostgreSQL's.
 func SQLState(err error) string {
 	var e *pgconn.PgError

@@ -186,3 +186,34 @@ func TestIntermediateRoleDroppedMeanwhile(t *testing.T) {
 		t.Errorf("the audit has more of it: %v", f.audit(t, name))
 	}
 }
+
+// An intermediate role that only a new one can be rid of a member is rebuilt as a whole or not at all.
+func TestRebuildIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if f.Version < 16 {
+		t.Skip("before 16 a membership can be taken away whoever granted it")
+	}
+	alice, mallory, lead := f.user(t, "alice"), f.user(t, "mallory"), f.user(t, "lead")
+	f.add(t, row{role: alice, privilege: "SELECT", objectType: "table", schema: "app", name: "s%", match: "like"})
+	f.insert(t, alice, "USAGE", "schema", "", "app")
+	f.pending(t)
+	name := pgtest.One[string](t, f.super, "select role_name from sync_roles.intermediate_roles")
+	f.Exec(t, "revoke usage on schema app from public; grant usage on schema app to "+mallory+", "+lead+"; grant select on app.costs to "+lead+" with grant option; set role "+lead+"; grant select on app.costs to "+name)
+	f.Exec(t, "revoke usage on schema app from "+lead+"; grant "+name+" to "+mallory)
+	const old = "exists (select from pg_roles where rolname like '%\\_old')"
+	for range 2 {
+		f.rescan(t)
+		f.is(t, false, old)
+		f.can(t, alice, "select from app.sales")
+		f.can(t, mallory, "select from app.sales")
+		f.problem(t, name, reconcile.Blocked, lead+", only that role can revoke it, and it has no USAGE")
+	}
+	f.Exec(t, "grant usage on schema app to "+lead)
+	f.rescan(t)
+	f.is(t, false, old)
+	f.can(t, alice, "select from app.sales")
+	f.cannot(t, alice, "select from app.costs")
+	f.cannot(t, mallory, "select from app.sales")
+	f.quiet(t)
+}

@@ -147,6 +147,11 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 			return err
 		}
 	}
+	for unit, list := range a.obstacles {
+		for _, problem := range list {
+			result.problems.add(unit, problem)
+		}
+	}
 	a.tolerant = false // pruning has its own way with what is refused
 	if err := e.prune(ctx, a, w, result); err != nil {
 		return err
@@ -244,7 +249,7 @@ func (e *Engine) prepare(ctx context.Context, a *applier, s *state) error {
 		return err
 	}
 	for _, r := range s.plan.Rebuild {
-		if err := e.rebuild(ctx, a, r, s); err != nil {
+		if err := e.rebuild(ctx, a, r); err != nil {
 			return err
 		}
 	}

@@ -89,7 +89,7 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, name string, s *sta
 	}
 	done, statements, borrowed := len(a.done), len(a.statements), maps.Clone(a.borrowed)
 	found, err := e.dropRole(ctx, a, name, name)
-	if len(found) > 0 || SQLState(err) != "" && classOf(err) != again && classOf(err) != disconnected {
+	if len(found) > 0 || isRefusal(err) {
 		a.done, a.statements, a.borrowed = a.done[:done], a.statements[:statements], borrowed
 		for _, problem := range found {
 			s.problems.add(name, problem)
@@ -137,11 +137,43 @@ func (e *Engine) dropRole(ctx context.Context, a *applier, name, unit string) ([
 }
 
 // rebuild puts a new role in an intermediate role's place, with all its members but those that nobody asked for: a membership
-// that a superuser granted can be taken away by no one else (PostgreSQL 16 and later), except by dropping the role.
-func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild, s *state) error {
+// that a superuser granted can be taken away by no one else (PostgreSQL 16 and later), except by dropping the role. Where the old role cannot be
+// dropped, all stays as it was.
+func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild) error {
+	if _, ok := a.obstacles[r.unit]; ok {
+		return nil
+	}
+	if err := a.exec(ctx, "SAVEPOINT rebuild"); err != nil {
+		return err
+	}
+	before := *a
+	before.borrowed = maps.Clone(a.borrowed)
+	found, err := e.replace(ctx, a, r)
+	switch {
+	case isRefusal(err):
+		found = []Problem{{Kind: Blocked, Object: "role " + r.role, Reason: err.Error()}}
+	case err != nil:
+		return err
+	}
+	if len(found) == 0 {
+		return a.exec(ctx, "RELEASE SAVEPOINT rebuild")
+	}
+	a.done, a.statements, a.borrowed = before.done, before.statements, before.borrowed
+	if a.obstacles == nil {
+		a.obstacles = problems{}
+	}
+	for _, problem := range found {
+		problem.Taking = true
+		a.obstacles.add(r.unit, problem)
+	}
+	return a.exec(ctx, "ROLLBACK TO SAVEPOINT rebuild")
+}
+
+// replace does what rebuild is for, and returns what keeps the old role from being dropped.
+func (e *Engine) replace(ctx context.Context, a *applier, r rebuild) ([]Problem, error) {
 	members, err := names(ctx, a.tx, rebuildMembersSQL, r.role)
 	if err != nil {
-		return fmt.Errorf("read members of intermediate role %q: %w", r.role, err)
+		return nil, fmt.Errorf("read members of intermediate role %q: %w", r.role, err)
 	}
 	old := r.role + "_old"
 	sql := "CREATE ROLE " + catalog.Quote(r.role) + " NOLOGIN"
@@ -158,16 +190,9 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild, s *state) e
 		steps = append(steps, step)
 	}
 	if err := a.run(ctx, steps); err != nil {
-		return fmt.Errorf("rebuild intermediate role %q: %w", r.role, err)
+		return nil, fmt.Errorf("rebuild intermediate role %q: %w", r.role, err)
 	}
-	found, err := e.dropRole(ctx, a, old, r.unit)
-	if err != nil {
-		return err
-	}
-	for _, problem := range found {
-		s.problems.add(r.unit, problem)
-	}
-	return nil
+	return e.dropRole(ctx, a, old, r.unit)
 }
 
 var rebuildMembersSQL = query("rebuild_members")
