@@ -266,7 +266,7 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	case s.Dependents != "":
 		c.cannotTake(s, fmt.Sprintf("%s hold it by this role's grant option, and would lose it", s.Dependents), "")
 		return
-	case s.NoUsage && !server.Superuser && !canBorrow(owner):
+	case s.NoUsage && !server.Superuser && !canBorrow(owner) && (!grantor.Set || s.GrantorNoUsage):
 		c.cannotTake(s, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.object()),
 			fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(s.SchemaName), catalog.Quote(server.Role)))
 		return

@@ -121,7 +121,7 @@ var legitimate = []*regexp.Regexp{
 	regexp.MustCompile(`are members by its ADMIN option, and would lose that too$`),
 	regexp.MustCompile(`is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role`),
 	// Tables of chaos_owner in a schema that another role owns.
-	regexp.MustCompile(`^the daemon has no USAGE on schema own0, without which it cannot name`),
+	regexp.MustCompile(`^(cannot take it away: )?the daemon has no USAGE on schema own0, without which it cannot name`),
 	regexp.MustCompile(`^cannot take it away: it was granted by role .*, only that role can revoke it, and it has no USAGE on schema \w+, without which it cannot name`),
 }
 
