@@ -150,11 +150,8 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 			}
 		}
 	}
-	if a.refused == nil {
-		a.refused = map[string]refusal{}
-	}
 	for _, s := range steps {
-		a.refused[s.key()] = r
+		a.refuse(s.key(), r)
 	}
 	if r.kind == Blocked && len(steps) == 1 {
 		for _, alone := range steps[0].alone() {
@@ -164,6 +161,14 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 		}
 	}
 	return nil
+}
+
+// refuse remembers that something has not been done, and is not tried again in this pass.
+func (a *applier) refuse(key string, r refusal) {
+	if a.refused == nil {
+		a.refused = map[string]refusal{}
+	}
+	a.refused[key] = r
 }
 
 // untried returns the steps that have not run in this pass.

@@ -149,7 +149,7 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 		changes := alterations(r, policy)
 		if possible := allowed(changes, r, server, found); len(possible) < len(changes) {
 			if r.Intermediate && rights[r.OID].Admin {
-				rebuilds = append(rebuilds, rebuild{role: name, unit: name})
+				rebuilds = append(rebuilds, rebuild{role: name, unit: name, why: "cannot take an attribute away from " + name})
 				continue
 			}
 			changes = possible

@@ -43,8 +43,10 @@ func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before a
 
 var involvedSQL = query("involved")
 
+var forgetWithdrawnSQL = query("forget_withdrawn")
+
 // forgetWithdrawn deletes the withdrawn rows of roles from which all was taken that they gave.
-func forgetWithdrawn(records *pgx.Batch, withdrawn map[string][]int64, found problems) {
+func (e *Engine) forgetWithdrawn(records *pgx.Batch, withdrawn map[string][]int64, found problems) {
 	var ids []int64
 	for _, role := range keys(withdrawn) {
 		if !slices.ContainsFunc(found[role], func(p Problem) bool { return p.Taking }) {
@@ -52,7 +54,7 @@ func forgetWithdrawn(records *pgx.Batch, withdrawn map[string][]int64, found pro
 		}
 	}
 	if len(ids) > 0 {
-		records.Queue("delete from sync_roles.withdrawn where id = any ($1)", ids)
+		records.Queue(forgetWithdrawnSQL, ids, e.policy.FallbackOwner)
 	}
 }
 

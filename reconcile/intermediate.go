@@ -131,9 +131,9 @@ func (c *decision) found(name string, m Missing) {
 
 // rebuild is an intermediate role with a member that only its superuser grantor could remove: a new role takes its place.
 type rebuild struct {
-	role     string
-	unwanted string
-	unit     string
+	role string
+	unit string
+	why  string // what cannot be done otherwise
 }
 
 // literal quotes a string constant; a backslash in it needs the E form.

@@ -207,7 +207,7 @@ func TestRebuildIsAllOrNothing(t *testing.T) {
 		f.is(t, false, old)
 		f.can(t, alice, "select from app.sales")
 		f.can(t, mallory, "select from app.sales")
-		f.problem(t, name, reconcile.Blocked, lead+", only that role can revoke it, and it has no USAGE")
+		f.problem(t, name, reconcile.Blocked, "membership of "+mallory, "cannot be made anew", lead+", only that role can revoke it, and it has no USAGE")
 	}
 	f.Exec(t, "grant usage on schema app to "+lead)
 	f.rescan(t)

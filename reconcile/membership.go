@@ -101,12 +101,12 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		left.as, left.borrow = grantor.Name, grantor.Name
 	case c.isIntermediate(s.RoleOID) && admin:
 		c.touched[s.Unit] = true
-		c.rebuilding[s.RoleName] = rebuild{role: s.RoleName, unwanted: s.MemberName, unit: s.Unit}
+		c.rebuilding[s.RoleName] = rebuild{role: s.RoleName, unit: s.Unit, why: s.granted(grantor.Name)}
 		c.takesMembership(s)
 		return
 	case c.isIntermediate(s.MemberOID) && c.drift.Rights[s.MemberOID].Admin:
 		c.touched[s.Unit] = true
-		c.rebuilding[s.MemberName] = rebuild{role: s.MemberName, unit: s.Unit}
+		c.rebuilding[s.MemberName] = rebuild{role: s.MemberName, unit: s.Unit, why: s.granted(grantor.Name)}
 		return
 	default:
 		c.blockedMembership(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name),
@@ -116,6 +116,11 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 	c.touched[s.Unit] = true
 	c.leave = append(c.leave, left)
 	c.takesMembership(s)
+}
+
+// granted says why a membership cannot be taken away as others are.
+func (s SurplusMembership) granted(by string) string {
+	return fmt.Sprintf("cannot take the membership of %s in %s away: it was granted by role %s", s.MemberName, s.RoleName, by)
 }
 
 func (c *decision) takesMembership(s SurplusMembership) {

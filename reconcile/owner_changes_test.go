@@ -64,12 +64,14 @@ func TestOwnerMoves(t *testing.T) {
 	f.write(t, "update sync_roles.desired_grants set role_name = $2 where id = $1", id, x)
 	f.sync(t, y) // the one that loses alone first
 	f.sync(t, x)
+	f.pending(t)
 	f.owns(t, x, "app.sales")
 	f.cannot(t, y, "select from app.sales")
 	f.quiet(t)
 	f.write(t, "update sync_roles.desired_grants set role_name = $2 where id = $1", id, y)
 	f.sync(t, y) // the one that gets alone first
 	f.sync(t, x)
+	f.pending(t) // what these two queued for each other
 	f.owns(t, y, "app.sales")
 	f.quiet(t)
 	nothing()

@@ -117,3 +117,28 @@ func TestOwnerTwiceRefusedAtInsert(t *testing.T) {
 		t.Errorf("two sessions: %v", err)
 	}
 }
+
+// What another role's row asks for is left to that; if the row goes before it was served, the former owner does not keep it.
+func TestOwnerLeftToAnotherInVain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice, bob := f.user(t, "alice"), f.user(t, "bob")
+	policy := defaultPolicy
+	policy.Protect = []string{bob}
+	f.engine = f.engineWith(t, policy)
+	id := f.insert(t, alice, "OWNER", "table", "app", "sales")
+	f.pending(t)
+	f.owns(t, alice, "app.sales")
+	f.delete(t, id)
+	id = f.insert(t, bob, "OWNER", "table", "app", "sales")
+	f.pending(t)
+	f.owns(t, alice, "app.sales")
+	f.outcome(t, bob, reconcile.Refused)
+	f.quiet(t)
+	f.delete(t, id)
+	f.pending(t)
+	f.rescan(t)
+	f.owns(t, f.Daemon, "app.sales")
+	f.is(t, false, "exists (select from sync_roles.withdrawn)")
+	f.quiet(t)
+}

@@ -103,7 +103,7 @@ const needsSQL = `
 const queueSQL = `
 	insert into sync_roles.pending (role_name)
 	select $1
-	where exists (select from sync_roles.desired_grants where role_name = $1)`
+	where exists (select from sync_roles.desired_grants where role_name = $1) or exists (select from sync_roles.withdrawn where role_name = $1)`
 
 // prepareOwnerships turns the plan's changes of owner into steps, or into problems where the daemon lacks a right. What a
 // change needs for the moment is part of its steps, and taken back right after it.

@@ -164,7 +164,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 
 	records := &pgx.Batch{}
 	remember(records, result.remember)
-	forgetWithdrawn(records, before.withdrawn, result.problems)
+	e.forgetWithdrawn(records, before.withdrawn, result.problems)
 	recordHeld(records, before.held, result)
 	if err := recordLacks(records, result); err != nil {
 		return err

@@ -140,7 +140,8 @@ func (e *Engine) dropRole(ctx context.Context, a *applier, name, unit string) ([
 // that a superuser granted can be taken away by no one else (PostgreSQL 16 and later), except by dropping the role. Where the old role cannot be
 // dropped, all stays as it was.
 func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild) error {
-	if _, ok := a.obstacles[r.unit]; ok {
+	key := "rebuild " + r.role
+	if _, ok := a.refused[key]; ok {
 		return nil
 	}
 	if err := a.exec(ctx, "SAVEPOINT rebuild"); err != nil {
@@ -163,9 +164,12 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild) error {
 		a.obstacles = problems{}
 	}
 	for _, problem := range found {
-		problem.Taking = true
-		a.obstacles.add(r.unit, problem)
+		a.obstacles.add(r.unit, Problem{
+			Kind: Blocked, Taking: true, Privilege: "MEMBER", Object: "role " + r.role,
+			Reason: r.why + ", and the role cannot be made anew: " + problem.Reason, Fix: problem.Fix,
+		})
 	}
+	a.refuse(key, refusal{r.why, Blocked})
 	return a.exec(ctx, "ROLLBACK TO SAVEPOINT rebuild")
 }
 

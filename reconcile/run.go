@@ -269,6 +269,8 @@ func (e *Engine) glance(ctx context.Context, roles []string, w work) (seen glanc
 		case later && s.plan.Touched[name]:
 			seen.stuck = true
 		case later:
+		case s.roles[name].Withdrawn && !slices.ContainsFunc(list, func(p Problem) bool { return p.Taking }):
+			seen.due = append(seen.due, name) // to be forgotten, if no more
 		case s.plan.Touched[name] || endsOtherwise(s.roles[name], outcomeOf(false, list), list):
 			seen.due = append(seen.due, name)
 		}

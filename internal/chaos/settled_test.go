@@ -116,6 +116,7 @@ var legitimate = []*regexp.Regexp{
 	regexp.MustCompile(`belongs to role postgres, (a superuser|whose privileges the daemon does not have)$`),
 	// A superuser's membership, since 16, and what chaos_stranger granted; or somebody who has left.
 	regexp.MustCompile(`^cannot take .*it was granted by role (postgres|chaos_stranger|chaos_owner), and only that role can revoke it$`),
+	regexp.MustCompile(`^cannot take the membership of .* away: it was granted by role postgres, and the role cannot be made anew: `),
 	regexp.MustCompile(`^PostgreSQL reported success, and nothing changed: `),
 	regexp.MustCompile(`hold it by this role's grant option, and would lose it$`),
 	regexp.MustCompile(`are members by its ADMIN option, and would lose that too$`),
