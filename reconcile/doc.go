@@ -12,7 +12,9 @@
 //     tried again, from reading on.
 //   - A statement reports success and does nothing (a GRANT without the grant option only warns): the second reading finds
 //     it, and the outcome is blocked, never applied.
-//   - One role of a batch cannot be served: the batch is split until that role stands alone. Its neighbours go through.
+//   - One role of a batch cannot be served: what PostgreSQL refuses, or a lock holds back, is left out and reported; if that does not help, the
+//     batch is split until that role stands alone. Its neighbours go through.
+//   - More would be taken away at once than the limits allow: nothing is, from these roles, before a person approves (limit.go).
 //   - A row asks for what would harm the cluster: refused, whatever the row says. The limits are the daemon's flags.
 //
 // The server compares desired with actual, and sends only what differs: in a fleet that is in order, nothing.
