@@ -283,3 +283,26 @@ func TestLimitAcrossPasses(t *testing.T) {
 	}
 	f.quiet(t)
 }
+
+// Rows that expire count like rows that are deleted.
+func TestLimitForExpiry(t *testing.T) {
+	t.Parallel()
+	f := limited(t, 2, 25)
+	alice := f.user(t, "alice")
+	for _, privilege := range []string{"SELECT", "INSERT", "UPDATE"} {
+		f.insert(t, alice, privilege, "table", "app", "sales")
+	}
+	f.pending(t)
+	f.write(t, "update sync_roles.desired_grants set expires_at = now() - interval '1 s'")
+	if _, err := f.engine.Expired(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, false, "exists (select from sync_roles.desired_grants)")
+	f.held(t, alice)
+	f.can(t, alice, "select from app.sales")
+	f.quiet(t)
+	f.approve(t)
+	f.pending(t)
+	f.cannot(t, alice, "select from app.sales")
+	f.quiet(t)
+}
