@@ -133,6 +133,7 @@ CREATE TABLE sync_roles.withdrawn (
     column_name  text COLLATE "C",
     direct       boolean,
     grantable    boolean NOT NULL,
+    expired      boolean NOT NULL DEFAULT false,
     transaction  xid8 NOT NULL DEFAULT pg_current_xact_id()
 )
 WITH (autovacuum_vacuum_scale_factor = 0.05);
@@ -151,6 +152,7 @@ COMMENT ON COLUMN sync_roles.withdrawn.name_match IS 'desired_grants.name_match'
 COMMENT ON COLUMN sync_roles.withdrawn.column_name IS 'desired_grants.column_name';
 COMMENT ON COLUMN sync_roles.withdrawn.direct IS 'desired_grants.direct';
 COMMENT ON COLUMN sync_roles.withdrawn.grantable IS 'desired_grants.grantable';
+COMMENT ON COLUMN sync_roles.withdrawn.expired IS 'Its time was over: taking away what it gave is never held.';
 COMMENT ON COLUMN sync_roles.withdrawn.transaction IS 'The transaction that deleted or changed it: what one takes away counts as one against --max-revokes.';
 
 CREATE TABLE sync_roles.held (

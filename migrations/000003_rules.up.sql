@@ -376,8 +376,9 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable)
-    SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.direct, o.grantable
+    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable, expired)
+    SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.direct, o.grantable,
+        coalesce(o.expires_at <= now(), false)
     FROM old_rows AS o;
     RETURN NULL;
 END

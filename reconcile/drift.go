@@ -144,6 +144,7 @@ type SurplusGrant struct {
 	GrantorNoUsage bool // nor has the grantor
 	OptionOnly     bool // the privilege is desired, its grant option is not
 	StillAsked     bool // through an intermediate role
+	Expired        bool // the row that gave it has expired
 }
 
 func (s SurplusGrant) object() catalog.Object {
@@ -173,6 +174,7 @@ type SurplusMembership struct {
 	Dependents string
 	OptionOnly bool // the membership is desired, its ADMIN option is not
 	StillAsked bool // what an intermediate role gives, on the object itself
+	Expired    bool // the row that gave it has expired
 }
 
 // what names the membership for people.
@@ -193,6 +195,7 @@ type SurplusOwnership struct {
 	ObjectName string
 	Signature  string
 	Owner      catalog.OID
+	Expired    bool // the row that gave it has expired
 }
 
 func (s SurplusOwnership) object() catalog.Object {

@@ -137,12 +137,16 @@ func (d *Drift) besides(roles map[string]holding) (n int64) {
 	return n
 }
 
-// keeping is the drift without what these roles have too much.
+// keeping is the drift without what these roles have too much. What has expired goes all the same: it was never meant to stay.
 func (d *Drift) keeping(roles map[string]holding) *Drift {
 	kept := *d
-	kept.Grants = slices.DeleteFunc(slices.Clone(d.Grants), func(g SurplusGrant) bool { _, ok := roles[g.Role]; return ok })
-	kept.Memberships = slices.DeleteFunc(slices.Clone(d.Memberships), func(m SurplusMembership) bool { _, ok := roles[m.Unit]; return ok })
-	kept.Ownerships = slices.DeleteFunc(slices.Clone(d.Ownerships), func(o SurplusOwnership) bool { _, ok := roles[o.Role]; return ok })
+	keeps := func(role string, expired bool) bool {
+		_, ok := roles[role]
+		return ok && !expired
+	}
+	kept.Grants = slices.DeleteFunc(slices.Clone(d.Grants), func(g SurplusGrant) bool { return keeps(g.Role, g.Expired) })
+	kept.Memberships = slices.DeleteFunc(slices.Clone(d.Memberships), func(m SurplusMembership) bool { return keeps(m.Unit, m.Expired) })
+	kept.Ownerships = slices.DeleteFunc(slices.Clone(d.Ownerships), func(o SurplusOwnership) bool { return keeps(o.Role, o.Expired) })
 	return &kept
 }
 

@@ -284,15 +284,24 @@ func TestLimitAcrossPasses(t *testing.T) {
 	f.quiet(t)
 }
 
-// Rows that expire count like rows that are deleted.
-func TestLimitForExpiry(t *testing.T) {
+// What has expired goes, however much it is and whatever else is held: it was never meant to stay.
+func TestLimitIsNotForExpiry(t *testing.T) {
 	t.Parallel()
 	f := limited(t, 2, 25)
-	alice := f.user(t, "alice")
+	alice, bob, group := f.user(t, "alice"), f.user(t, "bob"), f.Role("group")
 	for _, privilege := range []string{"SELECT", "INSERT", "UPDATE"} {
 		f.insert(t, alice, privilege, "table", "app", "sales")
+		f.insert(t, alice, privilege, "table", "app", "costs")
 	}
+	f.asOwner(t, "create table app.own (id int)")
+	f.add(t, row{role: bob, privilege: "SELECT", objectType: "table", schema: "app", name: "c%", match: "like"})
+	f.insert(t, bob, "MEMBER", "role", "", group)
+	f.insert(t, bob, "OWNER", "table", "app", "own")
 	f.pending(t)
+	f.can(t, bob, "select from app.costs")
+	f.write(t, "delete from sync_roles.desired_grants where role_name = $1 and object_name = 'sales'", alice)
+	f.pending(t)
+	f.held(t, alice)
 	f.write(t, "update sync_roles.desired_grants set expires_at = now() - interval '1 s'")
 	if _, err := f.engine.Expired(t.Context()); err != nil {
 		t.Fatal(err)
@@ -300,6 +309,10 @@ func TestLimitForExpiry(t *testing.T) {
 	f.is(t, false, "exists (select from sync_roles.desired_grants)")
 	f.held(t, alice)
 	f.can(t, alice, "select from app.sales")
+	f.cannot(t, alice, "select from app.costs")
+	f.cannot(t, bob, "select from app.costs")
+	f.isMember(t, false, bob, group)
+	f.owns(t, f.Daemon, "app.own")
 	f.quiet(t)
 	f.approve(t)
 	f.pending(t)

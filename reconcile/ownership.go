@@ -72,7 +72,9 @@ func (c *decision) surplusOwnership(s SurplusOwnership) {
 	}
 	c.touched[s.Role] = true
 	c.ownerships = append(c.ownerships, ownershipChange{object: s.object(), from: c.drift.Rights[s.Owner], to: to, unit: s.Role})
-	c.taking[s.Role] = append(c.taking[s.Role], "ownership of "+s.object().String())
+	if !s.Expired {
+		c.taking[s.Role] = append(c.taking[s.Role], "ownership of "+s.object().String())
+	}
 }
 
 // needs is what the server says about a change of owner.

@@ -300,7 +300,7 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	}
 	c.touched[s.Role] = true
 	c.take = append(c.take, taken)
-	if !s.StillAsked {
+	if !s.StillAsked && !s.Expired {
 		c.taking[s.Role] = append(c.taking[s.Role], s.what())
 	}
 }

@@ -8,7 +8,7 @@ WITH pass AS MATERIALIZED (
 elsewhere AS MATERIALIZED (
     SELECT w.role_name, w.object_type, w.object_name, w.privilege, w.schema_name, w.name_match, w.column_name
     FROM sync_roles.withdrawn AS w
-    WHERE NOT EXISTS (SELECT FROM pass AS p WHERE p.role_name = w.role_name)
+    WHERE NOT w.expired AND NOT EXISTS (SELECT FROM pass AS p WHERE p.role_name = w.role_name)
         AND (
             w.role_name IN (SELECT p.role_name FROM sync_roles.pending AS p WHERE p.role_name IS NOT NULL)
             OR w.role_name IN (SELECT h.role_name FROM sync_roles.held AS h)

@@ -202,7 +202,17 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
             AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
             AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
         WHERE i.role_oid = s.role_oid AND g.role_name = u.rolname
-    ) AS still_asked
+    ) AS still_asked,
+    EXISTS (
+        SELECT
+        FROM sync_roles.withdrawn AS w
+        LEFT JOIN sync_roles.intermediate_roles AS i
+            ON w.object_type = i.object_type AND w.object_name = i.object_name AND w.privilege = i.privilege
+            AND coalesce(w.schema_name, '') = coalesce(i.schema_name, '') AND w.name_match = i.name_match
+            AND coalesce(w.column_name, '') = coalesce(i.column_name, '')
+        WHERE w.role_name = u.rolname AND w.expired
+            AND (i.role_oid = s.role_oid OR w.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, w.object_name, w.name_match))
+    ) AS expired
 FROM (
     SELECT s.role_oid, s.member_oid, s.grantor_oid, s.unit, bool_or(s.option) AS option
     FROM surplus AS s

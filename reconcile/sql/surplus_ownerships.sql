@@ -30,7 +30,13 @@ suspects AS (
         AND d.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
     WHERE b.revoke_other && '{all,ownerships}' OR EXISTS (SELECT FROM withdrawn AS w WHERE w.role_name = b.role_name)
 )
-SELECT s.role_name, o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid
+SELECT s.role_name, o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid,
+    EXISTS (
+        SELECT
+        FROM sync_roles.withdrawn AS w
+        WHERE w.role_name = s.role_name AND w.privilege = 'OWNER' AND w.expired AND w.object_type = o.object_type AND coalesce(w.schema_name, '') = o.schema_name
+            AND (sync_roles.name_matches(o.object_name, w.object_name, w.name_match) OR w.object_name = o.signature)
+    ) AS expired
 FROM suspects AS s
 CROSS JOIN LATERAL (
     SELECT o.*
