@@ -17,6 +17,9 @@ var errPooler = errors.New("between here and the server is a connection pooler (
 func Connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	config = config.Copy()
 	config.RuntimeParams[daemonSetting] = "on"
+	// Waiting is what a daemon does.
+	config.RuntimeParams["idle_session_timeout"] = "0"
+	config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err

@@ -91,7 +91,7 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
         WHEN problem.kind IN ('refused', 'blocked') THEN problem.kind
         WHEN through.problems IS NOT NULL THEN 'blocked'
         WHEN found.matches > 0 AND found.missing = 0 THEN 'applied'
-        WHEN a.outcome IN ('failed', 'held') THEN a.outcome
+        WHEN a.outcome IN ('failed', 'held') OR a.outcome = 'blocked' AND found.matches > 0 THEN a.outcome
         WHEN found.matches = 0 OR problem.kind = 'waiting' THEN 'waiting'
         ELSE 'pending'
     END AS status,
@@ -106,6 +106,8 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
         WHEN problem.reason IS NOT NULL THEN problem.reason
         WHEN through.problems IS NOT NULL THEN (SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(through.problems) AS p)
         WHEN a.outcome = 'failed' AND found.missing > 0 THEN a.error
+        -- What PostgreSQL refused is known by its statement.
+        WHEN a.outcome = 'blocked' AND found.missing > 0 THEN (SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(a.problems) AS p WHERE p -> 'grant_id' IS NULL)
         WHEN found.matches = 0 THEN 'nothing that exists answers to this name'
         WHEN found.missing > 0 THEN 'not yet granted'
         WHEN g.schema_name IS NOT NULL AND g.privilege <> 'OWNER' AND r.oid IS NOT NULL AND n.oid IS NOT NULL

@@ -54,6 +54,11 @@ func auditRows(w work, s *state, done []Step, requests []desired.Request, instan
 	for _, request := range requests {
 		row(request.Role).RequestedBy = request.By
 	}
+	for unit, by := range s.approvedBy {
+		if r := row(unit); !slices.Contains(r.RequestedBy, by) {
+			r.RequestedBy = append(slices.Clone(r.RequestedBy), by)
+		}
+	}
 	for unit, role := range s.roles {
 		list := slices.Clone(s.problems[unit])
 		sortProblems(list)

@@ -143,7 +143,7 @@ type SurplusGrant struct {
 	NoUsage        bool // the daemon has no USAGE on the schema
 	GrantorNoUsage bool // nor has the grantor
 	OptionOnly     bool // the privilege is desired, its grant option is not
-	StillAsked     bool // through an intermediate role
+	StillAsked     bool // through an intermediate role, or on the object that bears the name now
 	Expired        bool // the row that gave it has expired
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -58,43 +59,94 @@ var (
 	limitHeldSQL      = query("limit_held")
 )
 
-// hold takes out of the plan what would be taken away, where that is too much at once and nobody has approved it.
+// hold takes out of the plan what would be taken away, where that is too much at once and nobody has approved it. What is held stays so until it is
+// approved or its rows are back, and is measured apart from what else there is to take away.
 func (e *Engine) hold(ctx context.Context, tx pgx.Tx, w work, s *state) error {
-	s.held, s.taking = nil, 0
-	limit := e.policy.Limit
+	s.held, s.taking, s.atOnce = nil, 0, 0
 	holdings := s.takenAway()
-	if len(holdings) == 0 || limit.Revokes == 0 {
+	if len(holdings) == 0 || e.policy.Limit.Revokes == 0 {
 		return nil
 	}
-	elsewhere, approved, err := readElsewhere(ctx, tx, keys(s.roles), keys(holdings))
+	known, approvals, err := readHeld(ctx, tx, keys(holdings))
 	if err != nil {
 		return err
 	}
-	var taken int64
+	fresh, still := map[string]holding{}, map[string]holding{}
 	for role, h := range holdings {
-		if approved[role] == h.digest {
-			delete(holdings, role)
-			continue
+		switch a, ok := approvals[role]; {
+		case ok && a.digest == h.digest:
+			s.approvedBy = mapWith(s.approvedBy, role, a.by)
+		case known[role] == h.digest:
+			still[role] = h
+		default:
+			fresh[role] = h
 		}
-		taken += int64(len(h.what))
 	}
-	taken = max(taken, w.taking) + elsewhere
-	if len(holdings) == 0 || taken <= int64(limit.Revokes) {
+	exceeded, err := e.exceeds(ctx, tx, w, s, fresh, still)
+	if err != nil {
+		return err
+	}
+	s.held = still
+	if exceeded {
+		maps.Copy(s.held, fresh)
+	}
+	if len(s.held) == 0 {
 		return nil
 	}
-	var held int64
-	if err := tx.QueryRow(ctx, limitHeldSQL).Scan(&held); err != nil {
-		return fmt.Errorf("count what roles hold through rows: %w", err)
-	}
-	if !limit.exceeded(taken, held+taken-s.drift.besides(holdings)) {
-		return nil
-	}
-	s.held, s.taking = holdings, taken
-	s.plan = Decide(s.drift.keeping(holdings), e.policy)
-	for role, h := range holdings {
-		s.problems.add(role, h.problem(role, limit))
+	s.plan = Decide(s.drift.keeping(s.held), e.policy)
+	for role, h := range s.held {
+		s.problems.add(role, h.problem(role, e.policy.Limit))
+		s.taking += int64(len(h.what))
 	}
 	return nil
+}
+
+// exceeds reports whether what is to be taken away, with what belongs together with it elsewhere, is more than the limit.
+func (e *Engine) exceeds(ctx context.Context, tx pgx.Tx, w work, s *state, fresh, still map[string]holding) (bool, error) {
+	var taken, elsewhere int64
+	for _, h := range fresh {
+		taken += int64(len(h.what))
+	}
+	if taken == 0 {
+		return false, nil
+	}
+	pass := slices.DeleteFunc(keys(s.roles), func(role string) bool { _, ok := still[role]; return ok })
+	if err := tx.QueryRow(ctx, limitElsewhereSQL, pass).Scan(&elsewhere); err != nil {
+		return false, fmt.Errorf("count what is taken away elsewhere: %w", err)
+	}
+	taken = max(taken, w.taking) + elsewhere
+	s.atOnce = taken
+	if !e.policy.Limit.exceeded(taken, 0) {
+		return false, nil
+	}
+	if s.through == nil {
+		// Once in a pass: what the pass itself gives was not held when somebody deleted the rest.
+		var through int64
+		if err := tx.QueryRow(ctx, limitHeldSQL).Scan(&through); err != nil {
+			return false, fmt.Errorf("count what roles hold through rows: %w", err)
+		}
+		through = max(0, through-s.drift.asked())
+		s.through = &through
+	}
+	return e.policy.Limit.exceeded(taken, *s.through+taken-s.drift.besides(fresh)), nil
+}
+
+// asked counts what rows ask for and roles have not.
+func (d *Drift) asked() (n int64) {
+	for _, m := range d.Missing {
+		if m.GrantID != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func mapWith(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
 }
 
 // takenAway is what the plan takes from each role. Intermediate roles are looked at through their members.
@@ -108,23 +160,32 @@ func (s *state) takenAway() map[string]holding {
 	return holdings
 }
 
-// readElsewhere reads how much is taken away from other roles than those of a pass, and which digests were approved.
-func readElsewhere(ctx context.Context, tx pgx.Tx, pass, roles []string) (elsewhere int64, approved map[string]string, err error) {
-	approved = map[string]string{}
+// approval is who let what be taken away.
+type approval struct{ digest, by string }
+
+// readHeld reads what is held of these roles, by its digest, and what was approved.
+func readHeld(ctx context.Context, tx pgx.Tx, roles []string) (known map[string]string, approvals map[string]approval, err error) {
+	known, approvals = map[string]string{}, map[string]approval{}
+	var role, digest, by string
 	batch := &pgx.Batch{}
-	batch.Queue(limitElsewhereSQL, pass).QueryRow(func(row pgx.Row) error { return row.Scan(&elsewhere) })
-	batch.Queue("select role_name, digest from sync_roles.approvals where role_name = any ($1)", roles).Query(func(rows pgx.Rows) error {
-		var role, digest string
+	batch.Queue("select role_name, digest from sync_roles.held where role_name = any ($1)", roles).Query(func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, []any{&role, &digest}, func() error {
-			approved[role] = digest
+			known[role] = digest
+			return nil
+		})
+		return err
+	})
+	batch.Queue("select role_name, digest, approved_by from sync_roles.approvals where role_name = any ($1)", roles).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&role, &digest, &by}, func() error {
+			approvals[role] = approval{digest, by}
 			return nil
 		})
 		return err
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return 0, nil, fmt.Errorf("read what is taken away elsewhere, and what was approved: %w", err)
+		return nil, nil, fmt.Errorf("read what is held, and what was approved: %w", err)
 	}
-	return elsewhere, approved, nil
+	return known, approvals, nil
 }
 
 // besides counts what exclusive roles hold of which no row ever spoke.
@@ -152,14 +213,20 @@ func (d *Drift) keeping(roles map[string]holding) *Drift {
 
 // recordHeld writes down what is held, and forgets what no longer is. An approval is for one pass, whether it was for what that found or not.
 func recordHeld(records *pgx.Batch, before []string, s *state) {
-	var gone []string
+	var gone, used []string
 	for _, role := range before {
-		if _, ok := s.held[role]; !ok {
-			gone = append(gone, role)
+		_, held := s.held[role]
+		switch {
+		case held:
+			used = append(used, role)
+		case s.approvedBy[role] != "" && slices.ContainsFunc(s.problems[role], func(p Problem) bool { return p.Taking }):
+			// It was not to be had this time, and is tried again.
+		default:
+			used, gone = append(used, role), append(gone, role)
 		}
 	}
-	if len(before) > 0 {
-		records.Queue("delete from sync_roles.approvals where role_name = any ($1)", before)
+	if len(used) > 0 {
+		records.Queue("delete from sync_roles.approvals where role_name = any ($1)", used)
 	}
 	if len(gone) > 0 {
 		records.Queue("delete from sync_roles.held where role_name = any ($1)", gone)

@@ -116,10 +116,13 @@ func TestLimitRowsPutBack(t *testing.T) {
 	f.write(t, "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) select role_name, privilege, object_type, schema_name, object_name from saved where role_name = $1", alice)
 	f.pending(t)
 	f.inOrder(t, alice)
-	f.rescan(t)
-	f.cannot(t, bob, "select from app.sales") // two of six: what is left is within the limit
-	f.can(t, alice, "select from app.sales")
+	f.held(t, bob) // also where what is left would be within the limit
+	f.quiet(t)
+	f.write(t, "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) select role_name, privilege, object_type, schema_name, object_name from saved where role_name = $1", bob)
+	f.pending(t)
 	f.held(t)
+	f.can(t, alice, "select from app.sales, app.costs")
+	f.can(t, bob, "select from app.sales, app.costs")
 	f.quiet(t)
 }
 
@@ -318,4 +321,106 @@ func TestLimitIsNotForExpiry(t *testing.T) {
 	f.pending(t)
 	f.cannot(t, alice, "select from app.sales")
 	f.quiet(t)
+}
+
+// One role's approval is no other's, and what is found elsewhere meanwhile is measured apart.
+func TestLimitApprovalIsForOneRole(t *testing.T) {
+	t.Parallel()
+	f := limited(t, 2, 25)
+	alice, bob, carol := f.user(t, "alice"), f.user(t, "bob"), f.user(t, "carol")
+	for _, role := range []string{alice, bob} {
+		f.insert(t, role, "SELECT", "table", "app", "sales")
+		f.insert(t, role, "SELECT", "table", "app", "costs")
+	}
+	f.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{all}')", carol)
+	f.insert(t, carol, "CONNECT", "database", "", f.Database)
+	f.pending(t)
+	f.write(t, "delete from sync_roles.desired_grants where object_type = 'table'")
+	f.pending(t)
+	f.held(t, alice, bob)
+	f.asOwner(t, "grant select, insert on app.sales to "+carol)
+	f.rescan(t)
+	f.cannot(t, carol, "select from app.sales")
+	f.held(t, alice, bob)
+
+	f.approve(t, alice)
+	// The first pass with the approval fails: the audit says who approved all the same.
+	tx, err := f.super.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "grant update on app.sales, app.costs to "+f.Owner); err != nil {
+		t.Fatal(err)
+	}
+	f.pending(t)
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.due(t)
+	if _, err := f.engine.Retries(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.rescan(t)
+	f.cannot(t, alice, "select from app.sales")
+	f.can(t, bob, "select from app.sales, app.costs")
+	f.held(t, bob)
+	f.quiet(t)
+}
+
+// What new rows give does not make what is taken away a smaller share; and a role whose pass fails does not make the others' deletion small.
+func TestLimitIsOfWhatWasHeld(t *testing.T) {
+	t.Parallel()
+	f := limited(t, 3, 25)
+	alice, bob := f.user(t, "alice"), f.user(t, "bob")
+	for _, privilege := range []string{"SELECT", "INSERT"} {
+		f.insert(t, alice, privilege, "table", "app", "sales")
+		f.insert(t, bob, privilege, "table", "app", "costs")
+	}
+	f.pending(t)
+	f.write(t, "with gone as (delete from sync_roles.desired_grants returning role_name) insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) select distinct 'x' || role_name, 'ALL', 'table', 'app', t from gone, unnest('{sales,costs}'::text[]) as t")
+	f.pending(t)
+	f.held(t, alice, bob)
+	f.can(t, alice, "select from app.sales")
+	f.quiet(t)
+
+	g := limited(t, 3, 25)
+	carol, dave := g.user(t, "carol"), g.user(t, "dave")
+	for _, privilege := range []string{"SELECT", "INSERT"} {
+		g.insert(t, carol, privilege, "table", "app", "sales")
+		g.insert(t, dave, privilege, "table", "app", "costs")
+	}
+	g.pending(t)
+	g.write(t, "insert into sync_roles.retries values ($1, 1, now() + interval '1 h')", carol)
+	g.write(t, "delete from sync_roles.desired_grants")
+	g.write(t, "delete from sync_roles.pending where role_name = $1", carol) // as the record of its failure does
+	g.pending(t)
+	g.held(t, dave)
+	g.due(t)
+	if _, err := g.engine.Retries(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.held(t, carol, dave)
+}
+
+// A change of encoding that PostgreSQL refuses leaves the way that there is.
+func TestLimitEncodingRefused(t *testing.T) {
+	t.Parallel()
+	for _, direct := range []bool{true, false} {
+		f := newFixture(t)
+		alice := f.user(t, "alice")
+		f.add(t, row{role: alice, privilege: "SELECT", objectType: "table", schema: "app", name: "sales", direct: ptr(direct)})
+		f.pending(t)
+		f.can(t, alice, "select from app.sales")
+		f.Exec(t, `create function public.no() returns event_trigger language plpgsql as $$
+			begin if current_query() ~ 'GRANT SELECT ON' then raise 'not this way'; end if; end $$;
+			create event trigger `+f.Prefix+`no on ddl_command_start when tag in ('GRANT') execute function public.no()`)
+		f.write(t, "update sync_roles.desired_grants set direct = $1", !direct)
+		f.pending(t)
+		f.can(t, alice, "select from app.sales")
+		f.Exec(t, "drop event trigger "+f.Prefix+"no")
+		f.rescan(t)
+		f.can(t, alice, "select from app.sales")
+		f.is(t, !direct, "exists (select from pg_class, aclexplode(relacl) as a where relname = 'sales' and a.grantee = $1::regrole)", alice)
+		f.quiet(t)
+	}
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -71,9 +72,18 @@ func (c *decision) refusedMembership(m Missing, member Role) string {
 	return ""
 }
 
+// lacksMembership is lacksGrant for what an intermediate role gives.
+func (c *decision) lacksMembership(s SurplusMembership) bool {
+	return slices.ContainsFunc(c.drift.Missing, func(m Missing) bool { return m.IntermediateOID == s.RoleOID && m.Role == s.MemberName })
+}
+
 // surplusMembership decides who can take a membership away: before PostgreSQL 16 whoever has ADMIN, since then only its grantor.
 func (c *decision) surplusMembership(s SurplusMembership) {
 	if c.protected[s.Unit] {
+		return
+	}
+	if s.StillAsked && c.lacksMembership(s) {
+		c.problems.add(s.Unit, Problem{Kind: Blocked, Taking: true, Privilege: "MEMBER", Object: "role " + s.RoleName, Reason: keptMeanwhile})
 		return
 	}
 	server := c.drift.Server

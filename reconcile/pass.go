@@ -190,7 +190,11 @@ type state struct {
 	problems problems
 	remember map[Remembered]bool
 	held     map[string]holding // what is not taken away before somebody approves
-	taking   int64              // of how much at once; 0 where nothing is held
+	taking   int64              // how much that is
+
+	atOnce     int64             // how much is taken away together, but for what was held before
+	approvedBy map[string]string // who let it be taken away
+	through    *int64            // what roles hold through rows, where that had to be counted
 }
 
 // keeps reports whether a role has what it should not have.

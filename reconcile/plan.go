@@ -252,9 +252,22 @@ func (c *decision) mayGrant(m Missing) (borrow string, ok bool) {
 	return "", false
 }
 
+const keptMeanwhile = "it is kept until the role has it in the way that its row asks for now"
+
+// lacksGrant reports whether a role has not yet in another way what is to be taken away from it: then this comes later, or not at all.
+func (c *decision) lacksGrant(s SurplusGrant) bool {
+	return slices.ContainsFunc(c.drift.Missing, func(m Missing) bool {
+		return m.Class == s.Class && m.OID == s.OID && m.Privilege == s.Privilege && m.ColumnName == s.ColumnName && (m.Role == s.Role || m.GrantID == 0)
+	})
+}
+
 // surplusGrant decides who can take a privilege away: only its grantor can.
 func (c *decision) surplusGrant(s SurplusGrant) {
 	if c.protected[s.Role] {
+		return
+	}
+	if s.StillAsked && c.lacksGrant(s) {
+		c.problems.add(s.Role, Problem{Kind: Blocked, Taking: true, Privilege: s.Privilege, Object: s.object().String(), Reason: keptMeanwhile})
 		return
 	}
 	object := s.object()

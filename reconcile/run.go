@@ -236,7 +236,7 @@ func (e *Engine) intermediates(ctx context.Context) ([]string, error) {
 type glance struct {
 	due    []string // the roles that a pass has something to do for, or to say about
 	stuck  bool     // something should be taken away and cannot
-	taking int64    // how much, where that is held
+	taking int64    // how much, together
 }
 
 // glance looks at roles. It takes no lock and changes nothing.
@@ -260,7 +260,7 @@ func (e *Engine) glance(ctx context.Context, roles []string, w work) (seen glanc
 			return seen, err
 		}
 	}
-	seen.taking = s.taking
+	seen.taking = s.atOnce
 	for _, name := range keys(s.roles) {
 		list := s.problems[name]
 		sortProblems(list)

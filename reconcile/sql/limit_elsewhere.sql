@@ -1,6 +1,6 @@
--- What rows that are gone will take away from roles outside of a pass, and which belongs together with it: what is still in the queue,
--- and what is held already and went in the same transactions. So no splitting of a mass deletion into passes makes it small.
--- $1 text[]: the roles of the pass
+-- What rows that are gone will take away from other roles, and which belongs together with it: what is still in the queue, or failed and is tried
+-- again, and what is held already and went in the same transactions. So no splitting of a mass deletion into passes makes it small.
+-- $1 text[]: the roles of the pass, but for those that are held already
 WITH pass AS MATERIALIZED (
     SELECT DISTINCT r.role_name
     FROM unnest($1::text[]) AS r (role_name)
@@ -11,6 +11,7 @@ elsewhere AS MATERIALIZED (
     WHERE NOT w.expired AND NOT EXISTS (SELECT FROM pass AS p WHERE p.role_name = w.role_name)
         AND (
             w.role_name IN (SELECT p.role_name FROM sync_roles.pending AS p WHERE p.role_name IS NOT NULL)
+            OR w.role_name IN (SELECT t.role_name FROM sync_roles.retries AS t)
             OR w.role_name IN (SELECT h.role_name FROM sync_roles.held AS h)
                 AND w.transaction IN (SELECT o.transaction FROM sync_roles.withdrawn AS o JOIN pass AS p USING (role_name))
         )

@@ -143,7 +143,7 @@ entries AS MATERIALIZED (
 held AS (
     SELECT c.role_name, c.grantee, e.privilege, e.column_name::text, e.is_grantable, e.grantor, e.object_type, e.class_oid, e.object_oid,
         bool_and(c.reason = 'other') AS other, bool_or(c.option AND e.is_grantable) AS option,
-        bool_or(c.expired) AS expired
+        bool_or(c.expired) AS expired, bool_and(c.reason = 'renamed') AS moved
     FROM candidates AS c
     JOIN entries AS e
         ON e.class_oid = c.class_oid AND e.object_oid = c.object_oid AND e.object_type = c.object_type AND e.grantee = c.grantee
@@ -219,8 +219,8 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
     s.schema_name <> '' AND NOT has_schema_privilege(s.schema_name::text, 'USAGE') AS no_usage,
     s.schema_name <> '' AND NOT has_schema_privilege(s.grantor, s.schema_name::text, 'USAGE') AS grantor_no_usage,
     s.option_only,
-    -- Through an intermediate role: nothing is lost, it is held in another way.
-    EXISTS (
+    -- Through an intermediate role, or on the object that bears the name now: nothing is lost.
+    s.moved OR EXISTS (
         SELECT
         FROM sync_roles.desired_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege IN (s.privilege, 'ALL')
