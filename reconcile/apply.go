@@ -19,7 +19,7 @@ import (
 type applier struct {
 	tx         pgx.Tx
 	server     catalog.Server
-	borrowed   map[string]string  // roles, and what gives each back
+	borrowed   map[string]loan    // by role
 	done       []Step             // what ran, for the audit
 	statements []string           // all that was sent, in order, secrets redacted
 	patient    bool               // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
@@ -231,26 +231,33 @@ func (a *applier) exec(ctx context.Context, sql string) error {
 	return nil
 }
 
+// loan is a membership that the connected role has for the moment.
+type loan struct {
+	back string      // the statement that gives it back
+	role catalog.OID // of which then no membership is left; 0: one was there before
+}
+
 // borrow makes the connected role a member of another for the rest of the transaction; giveBack ends it. It needs ADMIN on
 // that role, and leaves nothing: the membership is never committed.
 func (a *applier) borrow(ctx context.Context, role string) error {
-	if a.borrowed[role] != "" || a.server.Superuser {
+	if _, ok := a.borrowed[role]; ok || a.server.Superuser {
 		return nil
 	}
 	sql := fmt.Sprintf("GRANT %s TO %s", catalog.Quote(role), catalog.Quote(a.server.Role))
-	back := fmt.Sprintf("REVOKE %s FROM %s", catalog.Quote(role), catalog.Quote(a.server.Role))
+	l := loan{back: fmt.Sprintf("REVOKE %s FROM %s", catalog.Quote(role), catalog.Quote(a.server.Role))}
+	// Since 16, a membership that the daemon's role gave itself is the same one, with other options.
+	var options *string
+	err := a.tx.QueryRow(ctx, `
+		select r.oid, case when m.role_oid is not null then format(' WITH INHERIT %s, SET %s', upper(m.inherit_option::text), upper(m.set_option::text)) end
+		from pg_catalog.pg_roles as r
+		left join sync_roles.memberships as m on m.role_oid = r.oid and m.member_oid = $2 and m.grantor_oid = $2
+		where r.rolname = $1`, role, a.server.RoleOID).Scan(&l.role, &options)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("read the membership in role %q: %w", role, err)
+	}
 	if a.server.MembershipOptions() {
-		// A membership that the daemon's role gave itself is the same one, with other options.
-		var options string
-		err := a.tx.QueryRow(ctx, `
-			select format(' WITH INHERIT %s, SET %s', upper(m.inherit_option::text), upper(m.set_option::text))
-			from sync_roles.memberships as m
-			join pg_catalog.pg_roles as r on r.oid = m.role_oid
-			where r.rolname = $1 and m.member_oid = $2 and m.grantor_oid = $2`, role, a.server.RoleOID).Scan(&options)
-		if err == nil {
-			back = sql + options
-		} else if !errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("read the membership in role %q: %w", role, err)
+		if options != nil {
+			l = loan{back: sql + *options}
 		}
 		sql += " WITH INHERIT TRUE, SET TRUE"
 	}
@@ -259,21 +266,41 @@ func (a *applier) borrow(ctx context.Context, role string) error {
 	}
 	a.statements = append(a.statements, sql)
 	if a.borrowed == nil {
-		a.borrowed = map[string]string{}
+		a.borrowed = map[string]loan{}
 	}
-	a.borrowed[role] = back
+	a.borrowed[role] = l
 	return nil
 }
 
-// giveBack ends what borrow began.
+// errRenamedMeanwhile is for a pass to begin anew.
+var errRenamedMeanwhile = errors.New("a role was renamed while its membership was borrowed")
+
+// giveBack ends what borrow began. Somebody may have renamed a role since, and given its name to another: then nothing of the pass is done.
 func (a *applier) giveBack(ctx context.Context) error {
+	if len(a.borrowed) == 0 {
+		return nil
+	}
+	var lent []catalog.OID
 	for _, role := range keys(a.borrowed) {
-		sql := a.borrowed[role]
-		if err := a.exec(ctx, sql); err != nil {
+		l := a.borrowed[role]
+		if err := a.exec(ctx, l.back); err != nil {
 			return fmt.Errorf("give back the membership of role %q: %w", role, err)
 		}
-		a.statements = append(a.statements, sql)
+		a.statements = append(a.statements, l.back)
 		delete(a.borrowed, role)
+		lent = append(lent, l.role)
+	}
+	var left bool
+	err := a.tx.QueryRow(ctx, `
+		select exists (
+			select from sync_roles.memberships as m
+			where m.role_oid = any ($1) and m.member_oid = $2 and m.grantor_oid = $2 and (m.inherit_option or m.set_option)
+		)`, lent, a.server.RoleOID).Scan(&left)
+	if err != nil {
+		return fmt.Errorf("look for memberships that were not given back: %w", err)
+	}
+	if left {
+		return errRenamedMeanwhile
 	}
 	return nil
 }

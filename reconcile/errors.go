@@ -42,7 +42,7 @@ var concurrently = regexp.MustCompile(`^tuple concurrently (updated|deleted)$|^c
 
 // classOf says what an error calls for.
 func classOf(err error) class {
-	if isConcurrentUpdate(err) {
+	if isConcurrentUpdate(err) || errors.Is(err, errRenamedMeanwhile) {
 		return again
 	}
 	state := SQLState(err)

@@ -117,6 +117,7 @@ var legitimate = []*regexp.Regexp{
 	// A superuser's membership, since 16, and what chaos_stranger granted; or somebody who has left.
 	regexp.MustCompile(`^cannot take .*it was granted by role (postgres|chaos_stranger|chaos_owner), and only that role can revoke it$`),
 	regexp.MustCompile(`^cannot take the membership of .* away: it was granted by role postgres, and the role cannot be made anew: `),
+	regexp.MustCompile(`^it is kept until the role has it in the way that its row asks for now$`),
 	regexp.MustCompile(`^PostgreSQL reported success, and nothing changed: `),
 	regexp.MustCompile(`hold it by this role's grant option, and would lose it$`),
 	regexp.MustCompile(`are members by its ADMIN option, and would lose that too$`),
@@ -128,6 +129,8 @@ var legitimate = []*regexp.Regexp{
 
 // flaws are reasons that ought to be better ones, or none.
 var flaws = []*regexp.Regexp{
+	// The daemon had USAGE by a membership that it had borrowed, and has given back.
+	regexp.MustCompile(`^PostgreSQL refused it: permission denied for schema`),
 	// Whoever granted it has come to be a member of the owner, as whom PostgreSQL then takes this role.
 	regexp.MustCompile(`^drop intermediate role .* cannot be dropped because some objects depend on it`),
 }
