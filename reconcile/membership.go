@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -74,7 +73,8 @@ func (c *decision) refusedMembership(m Missing, member Role) string {
 
 // lacksMembership is lacksGrant for what an intermediate role gives.
 func (c *decision) lacksMembership(s SurplusMembership) bool {
-	return slices.ContainsFunc(c.drift.Missing, func(m Missing) bool { return m.IntermediateOID == s.RoleOID && m.Role == s.MemberName })
+	_, memberships := c.lacking()
+	return memberships[link{role: fmt.Sprint(s.RoleOID), member: s.MemberName}]
 }
 
 // surplusMembership decides who can take a membership away: before PostgreSQL 16 whoever has ADMIN, since then only its grantor.

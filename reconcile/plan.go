@@ -92,6 +92,8 @@ type decision struct {
 	rebuilding       map[string]rebuild
 	touched          map[string]bool
 	taking           map[string][]string
+	lacks            map[lack]bool // see lacking
+	lacksMember      map[link]bool
 	wantedBy         map[string][]Missing
 	entries          map[catalog.OID]map[string]bool // grantees that this plan adds to an object's ACL
 }
@@ -254,11 +256,38 @@ func (c *decision) mayGrant(m Missing) (borrow string, ok bool) {
 
 const keptMeanwhile = "it is kept until the role has it in the way that its row asks for now"
 
+// lack is a privilege that a role has not; of an intermediate role without its name.
+type lack struct {
+	class, oid        catalog.OID
+	privilege, column string
+	role              string
+}
+
+// lacking indexes what is missing: a change of direct makes as much surplus as missing.
+func (c *decision) lacking() (grants map[lack]bool, memberships map[link]bool) {
+	if c.lacks == nil {
+		c.lacks, c.lacksMember = map[lack]bool{}, map[link]bool{}
+		for _, m := range c.drift.Missing {
+			role := m.Role
+			if m.GrantID == 0 {
+				role = ""
+			}
+			c.lacks[lack{m.Class, m.OID, m.Privilege, m.ColumnName, role}] = true
+			c.lacksMember[link{role: fmt.Sprint(m.IntermediateOID), member: m.Role}] = true
+		}
+	}
+	return c.lacks, c.lacksMember
+}
+
 // lacksGrant reports whether a role has not yet in another way what is to be taken away from it: then this comes later, or not at all.
 func (c *decision) lacksGrant(s SurplusGrant) bool {
-	return slices.ContainsFunc(c.drift.Missing, func(m Missing) bool {
-		return m.Class == s.Class && m.OID == s.OID && m.Privilege == s.Privilege && m.ColumnName == s.ColumnName && (m.Role == s.Role || m.GrantID == 0)
-	})
+	grants, _ := c.lacking()
+	key := lack{s.Class, s.OID, s.Privilege, s.ColumnName, s.Role}
+	if grants[key] {
+		return true
+	}
+	key.role = ""
+	return grants[key]
 }
 
 // surplusGrant decides who can take a privilege away: only its grantor can.
