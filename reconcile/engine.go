@@ -48,13 +48,9 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	connConfig = connConfig.Copy()
 	params := connConfig.RuntimeParams
 	params["application_name"] = "pg-sync-roles"
-	// Every name is qualified; operators and functions without a schema are PostgreSQL's own.
-	params["search_path"] = "pg_catalog, pg_temp"
 	config.LockTimeout = cmp.Or(config.LockTimeout, 5*time.Second)
 	params["lock_timeout"] = milliseconds(config.LockTimeout)
 	params["statement_timeout"] = milliseconds(cmp.Or(config.StatementTimeout, time.Minute))
-	// A pass must see what others commit meanwhile.
-	params["default_transaction_isolation"] = "read committed"
 	params["client_min_messages"] = "warning"
 	// The same few statements, over and over: planning them costs more than running them, and compiling them more still.
 	params["plan_cache_mode"] = "force_generic_plan"
@@ -156,6 +152,9 @@ func (e *Engine) check(ctx context.Context) error {
 		return fmt.Errorf("role %q is NOINHERIT, and so cannot grant on what others own; as a superuser run: ALTER ROLE %s INHERIT", s.Role, catalog.Quote(s.Role))
 	}
 	if err := e.checkVersion(ctx); err != nil {
+		return err
+	}
+	if err := migrations.CheckContents(ctx, e.conn); err != nil {
 		return err
 	}
 	return e.findLocker(ctx)

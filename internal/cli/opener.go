@@ -31,7 +31,8 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 		return nil, err
 	}
 	if o.migrate && o.seen == "" {
-		if err := o.install(ctx, connection); err != nil {
+		// Who is a member of the owner's role cannot upgrade the schema, and can work with one that is up to date.
+		if err := o.install(ctx, connection); err != nil && !errors.Is(err, migrations.ErrNotOwner) {
 			return nil, later(explained(err))
 		}
 	}
