@@ -93,9 +93,7 @@ AS $$
         SELECT format('it is a member of role %I', r.rolname)
         FROM sync_roles.memberships AS m
         JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
-        JOIN pg_catalog.pg_database AS b ON b.datname = current_database()
-        WHERE m.member_oid = candidate
-            AND NOT (m.admin_option AND NOT m.inherit_option AND (r.rolname = '_pgsr_lock' OR starts_with(r.rolname::text, '_pgsr_' || b.oid || '_')))
+        WHERE m.member_oid = candidate AND NOT (m.admin_option AND NOT m.inherit_option AND r.rolname ~ '^_pgsr_(?:lock$|[0-9]+_)')
         UNION
         SELECT 'it holds privileges'
         FROM pg_catalog.pg_shdepend AS d

@@ -126,10 +126,7 @@ surplus AS MATERIALIZED (
         AND NOT EXISTS (SELECT FROM python AS p WHERE p.role_oid = h.role_oid)
         AND NOT (starts_with(r.rolname::text, '_pgsr_') AND sync_roles.serves_elsewhere(h.role_oid))
         -- A keeper has ADMIN on what is made here, registered or not any more.
-        AND NOT (h.keeper AND h.admin_option AND NOT h.inherit_option AND (
-            r.rolname = '_pgsr_lock'
-            OR starts_with(r.rolname::text, '_pgsr_' || (SELECT b.oid FROM pg_catalog.pg_database AS b WHERE b.datname = current_database()) || '_')
-        ))
+        AND NOT (h.keeper AND h.admin_option AND NOT h.inherit_option AND r.rolname ~ '^_pgsr_(?:lock$|[0-9]+_)')
         AND NOT (h.grantor_oid = 10 AND h.admin_option AND NOT h.inherit_option AND NOT h.set_option)
     UNION
     -- Intermediate roles of the Python library whose one privilege was taken away, or that an exclusive role has besides.
