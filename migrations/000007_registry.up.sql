@@ -1,5 +1,5 @@
--- What makes a role ours. The registry knows intermediate roles and keepers by OID; a role that merely has the name of one is checked, by the
--- functions here, before anything is given to it.
+-- What makes a role ours. The registry knows intermediate roles and keepers by OID; a role that merely has the name of one is checked,
+-- by the functions here, before anything is given to it.
 
 ALTER TABLE sync_roles.keepers ADD COLUMN locks boolean NOT NULL DEFAULT false, ADD COLUMN slot integer;
 UPDATE sync_roles.keepers AS k
@@ -14,7 +14,9 @@ CREATE FUNCTION sync_roles.commands(role oid) RETURNS boolean
 LANGUAGE sql STABLE
 RETURN pg_catalog.pg_has_role(role, (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'sync_roles'), 'USAGE');
 
-COMMENT ON FUNCTION sync_roles.commands(oid) IS 'Whether the role has the privileges of this schema''s owner: whatever it could do with an intermediate role or a keeper, it can do without.';
+COMMENT ON FUNCTION sync_roles.commands(oid) IS
+'Whether the role has the privileges of this schema''s owner: whatever it could do with an intermediate role or a keeper, it can do '
+'without.';
 
 -- What the OID in a name says, and no more: whether the role is what its name says is for serves_elsewhere.
 CREATE FUNCTION sync_roles.foreign_database(role_name text) RETURNS oid
@@ -32,7 +34,9 @@ AS $$
     WHERE NOT starts_with(role_name, '_pgsr_local_') OR EXISTS (SELECT FROM pg_catalog.pg_database AS d WHERE d.oid = n.oid)
 $$;
 
-COMMENT ON FUNCTION sync_roles.foreign_database(text) IS 'The OID of the other database, whether it exists or not, that an intermediate role of this name would be for; NULL for all other names.';
+COMMENT ON FUNCTION sync_roles.foreign_database(text) IS
+'The OID of the other database, whether it exists or not, that an intermediate role of this name would be for; NULL for all other '
+'names.';
 
 CREATE FUNCTION sync_roles.role_attributes(role oid) RETURNS text
 LANGUAGE sql STABLE
@@ -65,7 +69,10 @@ AS $$
     SELECT format('%I has no ADMIN option on it', me.rolname)
     FROM pg_catalog.pg_roles AS me
     WHERE me.rolname = current_user
-        AND NOT CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN pg_has_role(candidate, 'MEMBER WITH ADMIN OPTION') ELSE me.rolcreaterole OR me.rolsuper END
+        AND NOT CASE WHEN current_setting('server_version_num')::integer >= 160000
+            THEN pg_has_role(candidate, 'MEMBER WITH ADMIN OPTION')
+            ELSE me.rolcreaterole OR me.rolsuper
+        END
     UNION ALL
     -- Also in other databases; a policy that names it gives something to its members.
     SELECT DISTINCT CASE d.deptype WHEN 'o' THEN 'it owns something' ELSE 'a policy names it' END
@@ -73,7 +80,9 @@ AS $$
     WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = candidate AND d.deptype IN ('o', 'r')
 $$;
 
-COMMENT ON FUNCTION sync_roles.strange_traits(oid, text, oid[]) IS 'What about a role shows that it was not made here: attributes (but for the one given), ADMIN in the hands of roles other than those trusted and those that command this schema, ownership.';
+COMMENT ON FUNCTION sync_roles.strange_traits(oid, text, oid[]) IS
+'What about a role shows that it was not made here: attributes (but for the one given), ADMIN in the hands of roles other than '
+'those trusted and those that command this schema, ownership.';
 
 CREATE FUNCTION sync_roles.keeper_problem(candidate oid, locks boolean) RETURNS text
 LANGUAGE sql STABLE
@@ -102,7 +111,8 @@ AS $$
     ) AS p
 $$;
 
-COMMENT ON FUNCTION sync_roles.keeper_problem(oid, boolean) IS 'Why an unregistered role cannot be a keeper that was made here, or the one that locks; NULL: it can.';
+COMMENT ON FUNCTION sync_roles.keeper_problem(oid, boolean) IS
+'Why an unregistered role cannot be a keeper that was made here, or the one that locks; NULL: it can.';
 
 CREATE FUNCTION sync_roles.intermediate_problem(
     candidate oid, trusted oid[], privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text
@@ -193,7 +203,8 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION sync_roles.intermediate_problem(oid, oid[], text, text, text, text, text, text) IS
-'Why an unregistered role cannot be an intermediate role that was made here for this selector; NULL: it can. Those trusted are keepers, besides the registered ones.';
+'Why an unregistered role cannot be an intermediate role that was made here for this selector; NULL: it can. Those trusted are '
+'keepers, besides the registered ones.';
 
 CREATE FUNCTION sync_roles.serves_elsewhere(role oid) RETURNS boolean
 LANGUAGE sql STABLE
@@ -222,7 +233,8 @@ AS $$
             AND sync_roles.role_attributes(r.oid) IS NULL
             AND NOT EXISTS (SELECT FROM sync_roles.memberships AS m WHERE m.member_oid = r.oid)
             AND NOT h.owns AND NOT h.shared
-            -- In a copied database, what such a role holds is taken away from the role: its members are needed where it serves. Where that could not be
+            -- In a copied database, what such a role holds is taken away from the role: its members are needed where it
+            -- serves. Where that could not be
             -- done, they have something here by it.
             AND (NOT h.here OR d.oid IS NOT NULL AND (
                 SELECT a.outcome
@@ -234,7 +246,9 @@ AS $$
     )
 $$;
 
-COMMENT ON FUNCTION sync_roles.serves_elsewhere(oid) IS 'Whether a role can be an intermediate role of another database of this cluster, by its name and by all that it is and holds: then its members are that database''s business.';
+COMMENT ON FUNCTION sync_roles.serves_elsewhere(oid) IS
+'Whether a role can be an intermediate role of another database of this cluster, by its name and by all that it is and holds: then '
+'its members are that database''s business.';
 
 -- As before, but for what serves another database: a copied database has its ACL entries.
 CREATE OR REPLACE VIEW sync_roles.python_intermediate_roles AS

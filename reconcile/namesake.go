@@ -17,6 +17,7 @@ type namesake struct {
 	Name    string
 	OID     catalog.OID
 	Problem string // why it cannot be ours; empty: it is as we would have made it
+	keeper  bool   // the name is a keeper's
 	instead string // the name for the role that is made in its place
 }
 
@@ -48,7 +49,7 @@ func (d *Drift) readNamesakes(ctx context.Context, tx pgx.Tx, p *Plan) (again bo
 		}
 	}
 	for i := range found {
-		found[i].instead = freshName(d.Server.DatabaseOID, "keeper_")
+		found[i].keeper, found[i].instead = true, freshName(d.Server.DatabaseOID, "keeper_")
 	}
 	roles, err := d.readIntermediateNamesakes(ctx, tx, p, d.ownKeepers(found))
 	if err != nil {
@@ -70,7 +71,7 @@ func (d *Drift) ownKeepers(found []namesake) []catalog.OID {
 		}
 	}
 	for _, name := range keys(d.Namesakes) {
-		if n := d.Namesakes[name]; n != nil && n.Problem == "" {
+		if n := d.Namesakes[name]; n != nil && n.keeper && n.Problem == "" {
 			own = append(own, n.OID)
 		}
 	}

@@ -1,5 +1,5 @@
--- What roles named like intermediate roles of other databases hold on this one's objects, in the columns of surplus_grants.sql. What a member's own
--- row asks for is left out until the member has it in another way: its access must not be interrupted.
+-- What roles named like intermediate roles of other databases hold on this one's objects, in the columns of surplus_grants.sql. What a
+-- member's own row asks for is left out until the member has it in another way: its access must not be interrupted.
 -- $1 text[]: names of roles
 WITH batch AS MATERIALIZED (
     SELECT r.oid, r.rolname::text AS role_name
@@ -36,8 +36,8 @@ entries AS MATERIALIZED (
 ),
 -- What rows of its members ask for, and through which intermediate roles these can have it.
 asking AS MATERIALIZED (
-    SELECT b.oid AS role_oid, u.oid AS member_oid, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, g.privilege,
-        coalesce(g.column_name, '') AS column_name,
+    SELECT b.oid AS role_oid, u.oid AS member_oid, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match,
+        g.privilege, coalesce(g.column_name, '') AS column_name,
         ARRAY(
             SELECT i.role_oid
             FROM sync_roles.memberships AS n
@@ -50,20 +50,22 @@ asking AS MATERIALIZED (
     JOIN sync_roles.desired_grants AS g ON g.role_name = u.rolname AND g.privilege NOT IN ('OWNER', 'MEMBER')
     WHERE g.expires_at IS NULL OR g.expires_at > now()
 )
-SELECT o.role_name, o.role_oid AS grantee_oid, e.privilege, e.column_name, e.is_grantable AS grantable, e.grantor AS grantor_oid, o.object_type, o.class_oid, o.object_oid,
+SELECT o.role_name, o.role_oid AS grantee_oid, e.privilege, e.column_name, e.is_grantable AS grantable, e.grantor AS grantor_oid,
+    o.object_type, o.class_oid, o.object_oid,
     o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid, true AS other,
     EXISTS (
         SELECT
         FROM entries AS r
-        WHERE r.role_oid = e.role_oid AND r.class_oid = e.class_oid AND r.object_oid = e.object_oid AND r.column_name = e.column_name AND r.privilege = e.privilege
-            AND r.is_grantable AND r.grantee NOT IN (0, o.owner) AND pg_has_role(r.grantee, 'USAGE')
+        WHERE r.role_oid = e.role_oid AND r.class_oid = e.class_oid AND r.object_oid = e.object_oid
+            AND r.column_name = e.column_name AND r.privilege = e.privilege AND r.is_grantable
+            AND r.grantee NOT IN (0, o.owner) AND pg_has_role(r.grantee, 'USAGE')
     ) AS rival_option,
     CASE WHEN e.is_grantable THEN coalesce((
         SELECT string_agg(DISTINCT coalesce(u.rolname::text, 'PUBLIC'), ', ')
         FROM entries AS r
         LEFT JOIN pg_catalog.pg_roles AS u ON u.oid = r.grantee
-        WHERE r.role_oid = e.role_oid AND r.class_oid = e.class_oid AND r.object_oid = e.object_oid AND r.column_name = e.column_name AND r.privilege = e.privilege
-            AND r.grantor = e.grantee
+        WHERE r.role_oid = e.role_oid AND r.class_oid = e.class_oid AND r.object_oid = e.object_oid
+            AND r.column_name = e.column_name AND r.privilege = e.privilege AND r.grantor = e.grantee
     ), '') ELSE '' END AS dependents,
     o.schema_name <> '' AND NOT has_schema_privilege(o.schema_name::text, 'USAGE') AS no_usage,
     o.schema_name <> '' AND NOT has_schema_privilege(e.grantor, o.schema_name::text, 'USAGE') AS grantor_no_usage,
@@ -80,7 +82,8 @@ WHERE e.grantee = e.role_oid
             AND NOT EXISTS (
                 SELECT
                 FROM entries AS other
-                WHERE other.role_oid = e.role_oid AND other.class_oid = e.class_oid AND other.object_oid = e.object_oid AND other.column_name = e.column_name
-                    AND other.privilege = e.privilege AND (other.grantee = k.member_oid OR other.grantee = ANY (k.through))
+                WHERE other.role_oid = e.role_oid AND other.class_oid = e.class_oid AND other.object_oid = e.object_oid
+                    AND other.column_name = e.column_name AND other.privilege = e.privilege
+                    AND (other.grantee = k.member_oid OR other.grantee = ANY (k.through))
             )
     );

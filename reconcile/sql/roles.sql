@@ -66,7 +66,8 @@ LEFT JOIN LATERAL (
     WHERE k.role_name = n.role_name
     LIMIT 1
 ) AS i ON true
--- Where the registered role bears another name. One that is a login, or more, and lacks the comment, is left alone: it may be another role of the OID.
+-- Where the registered role bears another name. One that is a login, or more, and lacks the comment, is left alone: it may be another
+-- role of the OID.
 LEFT JOIN LATERAL (
     SELECT o.rolname,
         starts_with(shobj_description(o.oid, 'pg_authid'), 'intermediate role of sync_roles in database ') IS TRUE
