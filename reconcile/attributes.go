@@ -227,8 +227,7 @@ func roleStep(verb string, r Role, changes []alteration) Step {
 	}
 	effect.SQL = shown
 	step := Step{SQL: sql, Effects: []Effect{effect}}
-	switch {
-	case r.DesiredPasswordVerifier != nil && !r.Intermediate:
+	if r.DesiredPasswordVerifier != nil && !r.Intermediate {
 		sum := sha256.Sum256([]byte(*r.DesiredPasswordVerifier))
 		step.then, step.args = rememberPasswordSQL, []any{r.Name, hex.EncodeToString(sum[:])}
 	}
