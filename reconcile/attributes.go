@@ -1,8 +1,6 @@
 package reconcile
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -14,11 +12,8 @@ import (
 // alteration is one attribute of a role that is not as desired.
 type alteration struct {
 	clause string // as in ALTER ROLE
-	shown  string // the same without secrets
 	grants bool   // it gives rather than takes away
 }
-
-const redacted = "PASSWORD '********'"
 
 // alterations lists what must change about a role's attributes. Only differences: PostgreSQL refuses to a non-superuser even
 // the mention of some attributes.
@@ -32,7 +27,7 @@ func alterations(r Role, policy Policy) []alteration {
 		if !*desired {
 			clause = "NO" + name
 		}
-		list = append(list, alteration{clause: clause, shown: clause, grants: *desired})
+		list = append(list, alteration{clause: clause, grants: *desired})
 	}
 	guarded := func(desired *bool, actual bool, name string) {
 		if desired == nil || !*desired || policy.allowsAttribute(strings.ToLower(name)) {
@@ -55,20 +50,24 @@ func alterations(r Role, policy Policy) []alteration {
 	guarded(r.DesiredBypassRLS, r.BypassRLS, "BYPASSRLS")
 	if d := r.DesiredConnectionLimit; d != nil && *d != r.ConnectionLimit {
 		clause := fmt.Sprintf("CONNECTION LIMIT %d", *d)
-		list = append(list, alteration{clause: clause, shown: clause, grants: true})
+		list = append(list, alteration{clause: clause, grants: true})
 	}
 	if d := r.DesiredValidUntil; d.Valid && !sameInstant(d, r.ValidUntil) {
 		clause := "VALID UNTIL '" + instant(d) + "'"
-		list = append(list, alteration{clause: clause, shown: clause, grants: true})
-	}
-	if d := r.DesiredPasswordVerifier; d != nil {
-		if *d == "" {
-			list = append(list, alteration{clause: "PASSWORD NULL", shown: "PASSWORD NULL"})
-		} else {
-			list = append(list, alteration{clause: "PASSWORD '" + strings.ReplaceAll(*d, "'", "''") + "'", shown: redacted, grants: true})
-		}
+		list = append(list, alteration{clause: clause, grants: true})
 	}
 	return list
+}
+
+func (r Role) changesPassword() bool { return r.PasswordChange != nil && !r.Intermediate }
+
+// passwordStep gives a role the password that its row asks for, or takes it away. The statement names no verifier: see migrations/000010_passwords.up.sql.
+func passwordStep(r Role) Step {
+	effect := Effect{Unit: r.Name, SQL: "ALTER ROLE " + catalog.Quote(r.Name) + " PASSWORD NULL", Revoked: 1}
+	if *r.PasswordChange {
+		effect = Effect{Unit: r.Name, SQL: "ALTER ROLE " + catalog.Quote(r.Name) + " PASSWORD '********'", Granted: 1}
+	}
+	return Step{SQL: "SELECT sync_roles.apply_password(" + literal(r.Name) + ")", Effects: []Effect{effect}}
 }
 
 // instant is a time as VALID UNTIL takes it.
@@ -160,7 +159,10 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 			steps = append(steps, Step{SQL: sql, Effects: []Effect{{Unit: name, SQL: sql}}})
 		case r.OID == 0 && (r.Managed || r.Intermediate):
 			steps = append(steps, roleStep("CREATE ROLE", r, changes))
-		case r.OID == 0 || len(changes) == 0:
+			if r.changesPassword() {
+				steps = append(steps, passwordStep(r))
+			}
+		case r.OID == 0 || len(changes) == 0 && !r.changesPassword():
 		// Before 16, CREATEROLE does not cover REPLICATION roles.
 		case !server.Superuser && (!rights[r.OID].Admin || r.Replication && !server.MembershipOptions()):
 			found.add(name, Problem{
@@ -168,7 +170,12 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 				Fix: adminFix(name, server),
 			})
 		default:
-			steps = append(steps, roleStep("ALTER ROLE", r, changes))
+			if len(changes) > 0 {
+				steps = append(steps, roleStep("ALTER ROLE", r, changes))
+			}
+			if r.changesPassword() {
+				steps = append(steps, passwordStep(r))
+			}
 		}
 	}
 	return steps, rebuilds
@@ -211,25 +218,20 @@ func allowed(changes []alteration, r Role, server catalog.Server, found problems
 }
 
 func roleStep(verb string, r Role, changes []alteration) Step {
-	sql, shown := verb+" "+catalog.Quote(r.Name), verb+" "+catalog.Quote(r.Name)
+	sql := verb + " " + catalog.Quote(r.Name)
 	effect := Effect{Unit: r.Name}
 	for _, c := range changes {
 		sql += " " + c.clause
-		shown += " " + c.shown
 		if c.grants {
 			effect.Granted++
 		} else {
 			effect.Revoked++
 		}
 	}
-	effect.SQL = shown
+	effect.SQL = sql
 	step := Step{SQL: sql, Effects: []Effect{effect}}
-	switch {
-	case r.Intermediate && r.OID == 0:
+	if r.Intermediate && r.OID == 0 {
 		step.then, step.args = rememberIntermediateSQL, []any{r.Name}
-	case r.DesiredPasswordVerifier != nil && !r.Intermediate:
-		sum := sha256.Sum256([]byte(*r.DesiredPasswordVerifier))
-		step.then, step.args = rememberPasswordSQL, []any{r.Name, hex.EncodeToString(sum[:])}
 	}
 	return step
 }
@@ -239,17 +241,11 @@ const rememberIntermediateSQL = `
 	from pg_catalog.pg_roles as r
 	where i.role_name = $1 and r.rolname = i.role_name`
 
-//nolint:gosec // SQL with a password's fingerprint, not a password
-const rememberPasswordSQL = `
-	insert into sync_roles.applied_passwords (role_oid, fingerprint)
-	select oid, $2 from pg_catalog.pg_roles where rolname = $1
-	on conflict (role_oid) do update set fingerprint = excluded.fingerprint`
-
 // toAlter lists the roles that exist and have an attribute to change.
 func toAlter(roles map[string]Role, policy Policy) []catalog.OID {
 	var list []catalog.OID
 	for _, r := range roles {
-		if r.OID != 0 && (len(alterations(r, policy)) > 0 || r.Intermediate && r.OID != r.IntermediateOID) {
+		if r.OID != 0 && (len(alterations(r, policy)) > 0 || r.changesPassword() || r.Intermediate && r.OID != r.IntermediateOID) {
 			list = append(list, r.OID)
 		}
 	}

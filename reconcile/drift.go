@@ -34,7 +34,7 @@ type Role struct {
 	DesiredBypassRLS        *bool
 	DesiredConnectionLimit  *int
 	DesiredValidUntil       pgtype.Timestamptz
-	DesiredPasswordVerifier *string         // only where it is not the one that was applied last
+	PasswordChange          *bool           // to the row's verifier, or false to none; nil: it is as the row asks, or left alone
 	DesiredSettings         desiredSettings // nil: left as they are
 	Settings                []string        // as pg_db_role_setting.setconfig, for this database
 	Managed                 bool

@@ -25,8 +25,8 @@ SELECT
     d.valid_until AS desired_valid_until,
     CASE
         WHEN encode(sha256(convert_to(d.password_verifier, 'UTF8')), 'hex') IS DISTINCT FROM p.fingerprint
-            THEN d.password_verifier
-    END AS desired_password_verifier,
+            THEN d.password_verifier <> ''
+    END AS password_change,
     d.settings AS desired_settings,
     coalesce((
         SELECT s.setconfig
