@@ -43,7 +43,7 @@ func (p *Plan) preparing() bool {
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, wantedBy: map[string][]Missing{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, wantedBy: map[string][]Missing{}, along: map[loss]bool{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
@@ -52,9 +52,7 @@ func Decide(d *Drift, policy Policy) *Plan {
 	for _, m := range d.Missing {
 		c.missing(m)
 	}
-	for _, s := range d.Grants {
-		c.surplusGrant(s)
-	}
+	c.surplusGrants(slices.Clone(d.Grants))
 	for _, s := range d.Memberships {
 		c.surplusMembership(s)
 	}
@@ -84,6 +82,8 @@ type decision struct {
 	protected        map[string]bool // roles that are never managed
 	give, take       []cell
 	join, leave      []link
+	cascades         []cascade
+	along            map[loss]bool // privileges that go with those of the role that passed them on
 	ownerships       []ownershipChange
 	settings         []Step
 	founding         map[string]Step // by what is founded
@@ -118,7 +118,7 @@ func (c *decision) plan() *Plan {
 	}
 	p.Grants = append(aclSteps(grant, c.give, objects), membershipSteps(grant, c.join)...)
 	p.Grants = append(p.Grants, c.settings...)
-	p.Revokes = append(aclSteps(revoke, c.take, objects), membershipSteps(revoke, c.leave)...)
+	p.Revokes = slices.Concat(aclSteps(revoke, c.take, objects), membershipSteps(revoke, c.leave), cascadeSteps(c.cascades))
 	return p
 }
 
@@ -305,8 +305,7 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	server := c.drift.Server
 	own := s.Grantor == s.Owner
 	switch {
-	case s.Dependents != "":
-		c.cannotTake(s, fmt.Sprintf("%s hold it by this role's grant option, and would lose it", s.Dependents), "")
+	case !c.mayTakeAlong(s, owner):
 		return
 	case s.NoUsage && !server.Superuser && !canBorrow(owner) && (!grantor.Set || s.GrantorNoUsage):
 		c.cannotTake(s, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.object()),
@@ -341,9 +340,13 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 		return
 	}
 	c.touched[s.Role] = true
-	c.take = append(c.take, taken)
+	if len(s.Dependents) > 0 {
+		c.takeAlong(s, taken, owner)
+	} else {
+		c.take = append(c.take, taken)
+	}
 	if !s.StillAsked && !s.Expired {
-		c.taking[s.Role] = append(c.taking[s.Role], s.what())
+		c.taking[s.Role] = append(append(c.taking[s.Role], s.what()), lost(s.Dependents, s.what())...)
 	}
 }
 

@@ -180,18 +180,53 @@ granters AS MATERIALIZED (
     ) AS m
 )
 SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.member_oid, u.rolname::text AS member_name, s.grantor_oid,
-    -- Who is a member by this member's ADMIN option: since 16, PostgreSQL does not revoke under them.
-    CASE WHEN current_setting('server_version_num')::integer >= 160000 AND (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) THEN coalesce((
-        SELECT string_agg(DISTINCT d.rolname::text, ', ')
-        FROM sync_roles.memberships AS m
-        JOIN pg_catalog.pg_roles AS d ON d.oid = m.member_oid
-        WHERE m.role_oid = s.role_oid AND m.grantor_oid = s.member_oid
+    -- Who is a member by this member's ADMIN option, directly or through others, and by no one else's; and whether a row of theirs asks for it.
+    CASE WHEN (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AND EXISTS (
+        SELECT FROM sync_roles.memberships AS a WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option
+    ) THEN (
+        WITH RECURSIVE losers AS (
+            SELECT s.member_oid AS oid
+            UNION
+            SELECT m.member_oid
+            FROM losers AS l
+            JOIN sync_roles.memberships AS m ON m.role_oid = s.role_oid AND m.grantor_oid = l.oid AND m.admin_option
+            -- Who keeps the ADMIN option takes none along: by another grantor, or by a row of its own.
+            WHERE NOT EXISTS (
+                    SELECT
+                    FROM sync_roles.memberships AS o
+                    WHERE o.role_oid = s.role_oid AND o.member_oid = m.member_oid AND o.admin_option AND o.grantor_oid <> l.oid
+                )
+                AND NOT EXISTS (
+                    SELECT
+                    FROM sync_roles.desired_grants AS g
+                    JOIN pg_catalog.pg_roles AS u ON u.rolname = g.role_name
+                    WHERE u.oid = m.member_oid AND g.grantable AND g.object_type = 'role' AND g.privilege = 'MEMBER'
+                        AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+                )
+        )
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired', w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false)) ORDER BY n.rolname, m.grantor_oid), '[]')
+        FROM losers AS l
+        JOIN sync_roles.memberships AS m ON m.role_oid = s.role_oid AND m.grantor_oid = l.oid
+        JOIN pg_catalog.pg_roles AS n ON n.oid = m.member_oid
+        CROSS JOIN LATERAL (
+            SELECT bool_or(g.grantable) AS grantable
+            FROM sync_roles.desired_grants AS g
+            WHERE g.role_name = n.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER' AND (g.expires_at IS NULL OR g.expires_at > now())
+                AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+        ) AS w
+        WHERE NOT EXISTS (
+                SELECT
+                FROM sync_roles.memberships AS o
+                WHERE o.role_oid = s.role_oid AND o.member_oid = m.member_oid AND o.grantor_oid NOT IN (SELECT x.oid FROM losers AS x)
+                    AND (o.admin_option OR NOT m.admin_option)
+            )
+            -- It keeps its own ADMIN option by another grantor.
             AND NOT EXISTS (
                 SELECT
                 FROM sync_roles.memberships AS a
                 WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option AND a.grantor_oid <> s.grantor_oid
             )
-    ), '') ELSE '' END AS dependents,
+    ) ELSE '[]' END AS dependents,
     d.asked AS option_only,
     -- On the object itself: nothing is lost, it is held in another way.
     EXISTS (
