@@ -21,6 +21,7 @@ type Role struct {
 	BypassRLS       bool
 	ConnectionLimit int
 	ValidUntil      pgtype.Timestamptz
+	Provider        bool // its name is one that a managed service keeps for itself
 
 	Intermediate    bool        // the registry has it
 	IntermediateOID catalog.OID // with this OID

@@ -265,7 +265,7 @@ func (e *Engine) prepare(ctx context.Context, a *applier, s *state) error {
 func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, w work, s *state) error {
 	slices.Sort(units)
 	units = slices.Compact(units)
-	roles, scope, err := readScope(ctx, tx, units, w)
+	roles, scope, err := readScope(ctx, tx, units, w, e.policy)
 	if err != nil {
 		return err
 	}
@@ -281,7 +281,7 @@ func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, w work, s 
 
 // lookFurther reads intermediate roles that were just founded, and decides anew. All else is as it was read before.
 func (e *Engine) lookFurther(ctx context.Context, tx pgx.Tx, founded []string, w work, s *state) error {
-	roles, scope, err := readScope(ctx, tx, founded, w) // an intermediate role's own rows bear its selector's name
+	roles, scope, err := readScope(ctx, tx, founded, w, e.policy) // an intermediate role's own rows bear its selector's name
 	if err != nil {
 		return err
 	}

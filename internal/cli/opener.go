@@ -50,6 +50,10 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 		_ = engine.Close(ctx)
 		return nil, err
 	}
+	if err := engine.StorePolicy(ctx, o.policy); err != nil {
+		_ = engine.Close(ctx)
+		return nil, later(err)
+	}
 	o.database.Connected(true)
 	return &reconciler{engine: engine, database: o.database, retention: o.retention}, nil
 }

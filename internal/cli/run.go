@@ -44,7 +44,7 @@ func runCommand() *cobra.Command {
 					return err
 				}
 			}
-			d := daemon{config: config, interval: interval, migrate: !noMigrate, retention: time.Duration(retention)}
+			d := daemon{config: config, policy: policyOf(cmd.Flags()), interval: interval, migrate: !noMigrate, retention: time.Duration(retention)}
 			return runAll(cmd.Context(), urls, d, listenAddress)
 		},
 	}
@@ -60,6 +60,7 @@ func runCommand() *cobra.Command {
 // daemon is what a daemon does for each database.
 type daemon struct {
 	config    reconcile.Config
+	policy    reconcile.StoredPolicy // as config has it
 	interval  time.Duration
 	migrate   bool
 	retention time.Duration // of the audit; 0: for ever

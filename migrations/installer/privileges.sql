@@ -39,7 +39,7 @@ entries AS (
 functions AS (
     SELECT p.oid, p.oid <> ALL ($1::oid[]) AS new, p.proowner, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl,
         -- What runs with its caller's rights gives nothing; what runs with the owner's is for those that writers need.
-        p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND p.proname <> 'adapt_to_server'
+        p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND p.proname NOT IN ('adapt_to_server', 'apply_password')
             AND (NOT p.prosecdef OR p.proname IN ('may_write', 'wait_for_sync')) AS public
     FROM ours AS o
     JOIN pg_catalog.pg_proc AS p ON p.pronamespace = o.oid AND p.proowner = o.nspowner

@@ -12,6 +12,7 @@ SELECT
     coalesce(r.rolbypassrls, false) AS bypassrls,
     coalesce(r.rolconnlimit, -1) AS connection_limit,
     coalesce(r.rolvaliduntil, 'infinity') AS valid_until,
+    sync_roles.is_provider_role(n.role_name) AS provider,
     i.role_name IS NOT NULL AS intermediate,
     coalesce(i.role_oid, 0) AS intermediate_oid,
     coalesce(renamed.rolname::text, '') AS renamed_to,

@@ -2,6 +2,7 @@
 -- $1 text[]: names of roles, intermediate roles among them
 -- $2 boolean: look for roles that were renamed
 -- $3 boolean: look at all members of intermediate roles, also those outside the batch
+-- $4 text[]: privileged roles allowed by name, with what they reach
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS member_oid, r.rolname::text AS role_name,
         CASE WHEN i.role_oid IS NOT NULL THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
@@ -15,6 +16,11 @@ held AS MATERIALIZED (
     SELECT m.*, b.role_name, b.revoke_other
     FROM batch AS b
     JOIN sync_roles.memberships AS m ON m.member_oid = b.member_oid
+),
+-- Roles that have come to reach what rows may not give away: rows that gave membership in them are refused from then on.
+refused AS MATERIALIZED (
+    SELECT p.oid AS role_oid
+    FROM sync_roles.roles_reaching_privileges($4) AS p (oid)
 ),
 withdrawn AS MATERIALIZED (
     SELECT w.role_name, w.object_name, w.name_match, w.grantable
@@ -98,6 +104,14 @@ surplus AS MATERIALIZED (
     LEFT JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = h.role_oid
     WHERE sync_roles.name_matches(r.rolname, w.object_name, w.name_match)
         OR sync_roles.name_matches(o.object_name, w.object_name, w.name_match)
+    UNION
+    -- What a MEMBER row gave and is refused by now.
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
+    FROM held AS h
+    JOIN refused AS f ON f.role_oid = h.role_oid
+    JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
+    JOIN sync_roles.desired_grants AS g
+        ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
     UNION
     -- What a MEMBER row gave in a role that has another name now.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
@@ -227,7 +241,7 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
                 WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option AND a.grantor_oid <> s.grantor_oid
             )
     ) ELSE '[]' END AS dependents,
-    d.asked AS option_only,
+    d.asked AND NOT d.refused AS option_only,
     -- On the object itself: nothing is lost, it is held in another way.
     EXISTS (
         SELECT
@@ -257,9 +271,9 @@ FROM (
 CROSS JOIN LATERAL (SELECT r.rolname FROM pg_catalog.pg_roles AS r WHERE r.oid = s.role_oid OFFSET 0) AS r
 CROSS JOIN LATERAL (SELECT u.rolname FROM pg_catalog.pg_roles AS u WHERE u.oid = s.member_oid OFFSET 0) AS u
 CROSS JOIN LATERAL (
-    SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable
+    SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable, s.role_oid IN (SELECT f.role_oid FROM refused AS f) AS refused
     FROM sync_roles.desired_grants AS g
     WHERE g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
         AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
 ) AS d
-WHERE NOT d.asked OR s.option AND NOT d.grantable;
+WHERE NOT d.asked OR d.refused OR s.option AND NOT d.grantable;
