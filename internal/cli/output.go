@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -98,9 +99,9 @@ func (t *table) flush() error {
 	return t.w.Flush()
 }
 
-// printable escapes what would break a table, or a terminal: names may hold any character.
+// printable escapes what would break a table, or a terminal: names may hold any character, and in a database without an encoding any byte.
 func printable(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
 	}
 	quoted := strconv.Quote(s)
