@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
@@ -74,7 +75,7 @@ func (d *demonstration) daemon(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
 	config := reconcile.Config{Policy: reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600}, Log: zerolog.Nop()}
 	go func() {
-		done <- runAll(ctx, []string{d.server.URL("sync_daemon", "warehouse")}, daemon{config: config, interval: time.Minute, migrate: true}, "")
+		done <- runAll(ctx, []connect.Source{{Text: d.server.URL("sync_daemon", "warehouse")}}, daemon{config: config, interval: time.Minute, migrate: true}, "")
 	}()
 	return done
 }
