@@ -30,6 +30,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 // Run runs one command and returns the exit code. Data goes to stdout, everything else to stderr.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	stdout, stderr = screen{stdout}, screen{stderr}
 	root := newRoot(stdin, stdout, stderr) //nolint:contextcheck // each command has the context that ExecuteContextC gives it
 	root.SetArgs(args)
 	command, err := root.ExecuteContextC(ctx)
@@ -42,10 +43,10 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &exit):
 		return exit.code
 	case errors.As(err, &usage), isUnknownCommand(err):
-		_, _ = fmt.Fprintf(stderr, "Error: %v\nTry: %s --help\n", err, command.CommandPath())
+		_, _ = fmt.Fprintf(stderr, "Error: %s\nTry: %s --help\n", printable(err.Error()), command.CommandPath())
 		return exitUsage
 	default:
-		_, _ = fmt.Fprintf(stderr, "Error: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "Error: %s\n", errorText(err))
 		return 1
 	}
 }
