@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
@@ -78,7 +79,7 @@ func (d *demonstration) daemon(ctx context.Context) <-chan error {
 	o.addTo(flags, "error") // and so has run's defaults
 	config := reconcile.Config{Policy: o.policy(flags), Log: zerolog.Nop()}
 	go func() {
-		done <- runAll(ctx, []string{d.server.URL("sync_daemon", "warehouse")}, daemon{config: config, policy: policyOf(flags), interval: time.Minute, migrate: true}, "")
+		done <- runAll(ctx, []connect.Source{{Text: d.server.URL("sync_daemon", "warehouse")}}, daemon{config: config, policy: policyOf(flags), interval: time.Minute, migrate: true}, "")
 	}()
 	return done
 }

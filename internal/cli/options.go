@@ -108,7 +108,13 @@ func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
 	switch format {
 	case "json":
 	case "console":
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
+		if isTerminal(w) {
+			w = unwrapped(w) // for the colours
+		}
+		w = zerolog.ConsoleWriter{
+			Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w),
+			FormatFieldValue: func(v any) string { return printable(fmt.Sprintf("%s", v)) },
+		}
 	default:
 		return zerolog.Logger{}, usageError{fmt.Errorf("--log-format %q: allowed are json and console", format)}
 	}
@@ -117,6 +123,6 @@ func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := unwrapped(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
