@@ -77,7 +77,10 @@ func TestNamesDoNotReachTheTerminal(t *testing.T) {
 			create function {q}.{q}({q}.{q}) returns int language sql as 'select 1'; revoke execute on function {q}.{q}({q}.{q}) from public`))
 		write("insert into sync_roles.desired_roles (role_name, login) values ($1, true)", name)
 		for _, row := range [][]any{
-			{"USAGE", "schema", nil, name, nil}, {"SELECT", "table", name, name, nil}, {"UPDATE", "table", name, name, name}, {"EXECUTE", "routine", name, name, nil},
+			{"USAGE", "schema", nil, name, nil},
+			{"SELECT", "table", name, name, nil},
+			{"UPDATE", "table", name, name, name},
+			{"EXECUTE", "routine", name, name, nil},
 			{"MEMBER", "role", nil, f.Role("\u202a" + name[len(f.Prefix):][:3]), nil},
 		} {
 			write(`insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, column_name, note)
@@ -119,8 +122,22 @@ func TestNamesDoNotReachTheTerminal(t *testing.T) {
 		}
 		none := f.Role("none") + name[len(f.Prefix):][:3] + "\x1b\n\u202e"
 		for _, command := range [][]string{
-			{"status", none}, {"sync", none}, {"plan", none}, {"explain", none}, {"explain", name, none}, {"who", "SELECT", catalog.Quote(none)}, {"who", name, q}, {"adopt", none}, {"password", none},
-			{name}, {"status", "--" + name}, {"migrate", name}, {"sync", "--allow-attribute", name}, {"sync", "--log-level", name}, {"plan", "--with-sql", name}, {"run", "--listen-address", name},
+			{"status", none},
+			{"sync", none},
+			{"plan", none},
+			{"explain", none},
+			{"explain", name, none},
+			{"who", "SELECT", catalog.Quote(none)},
+			{"who", name, q},
+			{"adopt", none},
+			{"password", none},
+			{name},
+			{"status", "--" + name},
+			{"migrate", name},
+			{"sync", "--allow-attribute", name},
+			{"sync", "--log-level", name},
+			{"plan", "--with-sql", name},
+			{"run", "--listen-address", name},
 		} {
 			if r := f.call(t, command...); r.code == 0 {
 				t.Errorf("%q: exit code 0", command)

@@ -275,7 +275,7 @@ func TestServerLosesTLS(t *testing.T) {
 		return pgtest.One[int](t, conn, backends) >= 2 && strings.Contains(log.String(), `"listening"`)
 	}
 	wait("it works", works)
-	clear := func() bool {
+	withoutTLS := func() bool {
 		t.Helper()
 		text, err := os.ReadFile(filepath.Join(filepath.Dir(s.DataDir()), "log"))
 		if err != nil {
@@ -295,7 +295,7 @@ func TestServerLosesTLS(t *testing.T) {
 		}
 		return logins != withTLS
 	}
-	if clear() {
+	if withoutTLS() {
 		t.Error("a connection has no TLS")
 	}
 
@@ -314,7 +314,7 @@ func TestServerLosesTLS(t *testing.T) {
 	}
 	s.exec(t, "alter system reset ssl", "select pg_reload_conf()")
 	wait("it works again", works)
-	if clear() {
+	if withoutTLS() {
 		t.Error("a connection had no TLS")
 	}
 	stop()

@@ -42,7 +42,7 @@ func readService(s settings) (settings, error) {
 
 // serviceIn returns nil if the file does not define the service.
 func serviceIn(path, name string) (settings, error) {
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // PGSYSCONFDIR is for whoever starts the program to set
 	if err != nil {
 		return nil, fmt.Errorf("open the service file: %w", withoutPath(err))
 	}

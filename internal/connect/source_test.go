@@ -316,18 +316,18 @@ func TestStringInAFile(t *testing.T) {
 // Whoever starts the program is told where a password can be read.
 func TestWarnings(t *testing.T) {
 	clean(t)
-	const seen, clear = "list of processes", "in clear"
+	const seen, inClear = "list of processes", "in clear"
 	for _, c := range []struct {
 		source Source
 		want   string
 	}{
-		{Source{Text: "postgres://u:p@h/d"}, clear},
+		{Source{Text: "postgres://u:p@h/d"}, inClear},
 		{Source{Text: "postgres://u:p@h/d?sslmode=disable"}, "sslmode=disable the password goes"},
 		{Source{Text: "postgres://u:p@h/d?sslmode=prefer"}, "may go"},
-		{Source{Text: "postgres://u:p@h/d?sslmode=allow&require_auth=password,scram-sha-256"}, clear},
-		{Source{Text: "postgres://u:p@h/d?require_auth=!md5"}, clear},
-		{Source{Text: "postgres://u:p@localhost,h/d"}, clear},
-		{Source{Text: "postgres://u:p@localhost/d?hostaddr=192.0.2.7"}, clear},
+		{Source{Text: "postgres://u:p@h/d?sslmode=allow&require_auth=password,scram-sha-256"}, inClear},
+		{Source{Text: "postgres://u:p@h/d?require_auth=!md5"}, inClear},
+		{Source{Text: "postgres://u:p@localhost,h/d"}, inClear},
+		{Source{Text: "postgres://u:p@localhost/d?hostaddr=192.0.2.7"}, inClear},
 		{Source{Text: "postgres://u:p@h/d?require_auth=scram-sha-256"}, ""},
 		{Source{Text: "postgres://u:p@h/d?require_auth=!password"}, ""},
 		{Source{Text: "postgres://u:p@h/d?channel_binding=require"}, ""},

@@ -129,7 +129,8 @@ func checkKey(name, path string) error {
 	if err != nil {
 		return fmt.Errorf("read the file of %s: %w", name, withoutPath(err))
 	}
-	if readableByOthers(info) && !(ownedByRoot(info) && info.Mode().Perm()&0o037 == 0) {
+	sharedByRoot := ownedByRoot(info) && info.Mode().Perm()&0o037 == 0
+	if readableByOthers(info) && !sharedByRoot {
 		return fmt.Errorf("%s can be read by others than its owner; chmod 600 helps (640 where root owns it)", name)
 	}
 	return nil
