@@ -94,24 +94,10 @@ func adapt(ctx context.Context, conn *pgx.Conn) error {
 			}
 		}
 		if !place {
-			if _, err := tx.Exec(ctx, forgetSQL); err != nil {
-				return fmt.Errorf("forget what schema %s remembers of another cluster: %w", Schema, err)
+			if err := resettle(ctx, tx); err != nil {
+				return err
 			}
 		}
 		return ensureLockKeeper(ctx, tx)
 	})
 }
-
-// Intermediate roles that came along with the cluster (pg_upgrade, a physical copy, pg_dumpall) are found again by name. Those of the database
-// that this one was copied from, which the OID in their names tells, are its own.
-const forgetSQL = `
-	truncate sync_roles.resolved_objects, sync_roles.applied_passwords;
-	delete from sync_roles.intermediate_roles where role_name not in (select rolname from pg_catalog.pg_roles)
-		or substring(role_name from '^_pgsr_([0-9]+)_') in (select oid::text from pg_catalog.pg_database where datname <> current_database());
-	update sync_roles.intermediate_roles as i set role_oid = r.oid from pg_catalog.pg_roles as r where r.rolname = i.role_name;
-	delete from sync_roles.keepers where role_name not in (select rolname from pg_catalog.pg_roles)
-		or substring(role_name from '^_pgsr_([0-9]+)_') in (select oid::text from pg_catalog.pg_database where datname <> current_database());
-	update sync_roles.keepers as k set role_oid = r.oid from pg_catalog.pg_roles as r where r.rolname = k.role_name;
-	update sync_roles.installation set system_identifier = s.system_identifier, database_oid = d.oid
-	from pg_catalog.pg_control_system() as s, pg_catalog.pg_database as d
-	where d.datname = current_database()`

@@ -92,8 +92,12 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 		}
 		if s.then != "" {
 			a.statements = append(a.statements, s.bookkeeping())
-			if _, err := a.tx.Exec(ctx, s.then, s.args...); err != nil {
+			tag, err := a.tx.Exec(ctx, s.then, s.args...)
+			if err != nil {
 				return fmt.Errorf("record %s: %w", s.SQL, err)
+			}
+			if s.sure && tag.RowsAffected() == 0 {
+				return errChangedMeanwhile
 			}
 		}
 	}
@@ -263,6 +267,9 @@ func (a *applier) borrow(ctx context.Context, role string) error {
 	a.borrowed[role] = l
 	return nil
 }
+
+// errChangedMeanwhile is for a pass to begin anew.
+var errChangedMeanwhile = errors.New("an unregistered role was changed while it was taken for an intermediate role or keeper")
 
 // errRenamedMeanwhile is for a pass to begin anew.
 var errRenamedMeanwhile = errors.New("a role was renamed while its membership was borrowed")

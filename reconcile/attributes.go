@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -37,8 +38,11 @@ func alterations(r Role, policy Policy) []alteration {
 	if r.Intermediate {
 		no := false
 		flag(&no, r.Login, "LOGIN")
+		flag(&no, r.Superuser, "SUPERUSER")
 		flag(&no, r.CreateDB, "CREATEDB")
-		flag(&no, r.CreateRole, "CREATEROLE")
+		flag(&r.Locks, r.CreateRole, "CREATEROLE")
+		flag(&no, r.Replication, "REPLICATION")
+		flag(&no, r.BypassRLS, "BYPASSRLS")
 		return list
 	}
 
@@ -114,7 +118,7 @@ func protection(r Role, server catalog.Server, policy Policy) string {
 		return "PostgreSQL's own roles are never managed"
 	case r.Name == "none" || r.Name == "" || len(r.Name) > maxNameBytes:
 		return "there can be no role of this name"
-	case strings.HasPrefix(r.Name, "_pgsr_") && !r.Intermediate:
+	case strings.HasPrefix(r.Name, "_pgsr_") && !r.Intermediate && (!r.Foreign || r.Managed):
 		return "roles named _pgsr_… are never managed through rows"
 	case r.Provider:
 		return "roles of this name belong to the managed service (RDS, Cloud SQL, Azure, Supabase and others), and are never managed"
@@ -132,7 +136,8 @@ const maxNameBytes = 63
 
 // roleSteps decides about the roles themselves: which to create, and which attributes to change. An intermediate role with an attribute that the
 // daemon cannot take away is rebuilt.
-func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, server catalog.Server, policy Policy, found problems) (steps []Step, rebuilds []rebuild) {
+func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, server catalog.Server, policy Policy, found problems) (steps []Step, rebuilds []rebuild, strangers map[string]Problem) {
+	strangers = map[string]Problem{}
 	for _, name := range keys(roles) {
 		r := roles[name]
 		if name == catalog.Public || protection(r, server, policy) != "" && !r.Intermediate {
@@ -143,23 +148,25 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 				found.add(name, p)
 			}
 		}
-		if r.Intermediate && r.OID != 0 && r.OID != r.IntermediateOID {
-			steps = append(steps, replacedStep(r, server.Superuser || rights[r.OID].Admin))
+		if r.misnamed() {
+			step, others := registryStep(r, rights, server)
+			steps = append(steps, step)
+			maps.Copy(strangers, others)
 			continue
 		}
 		changes := alterations(r, policy)
 		if possible := allowed(changes, r, server, found); len(possible) < len(changes) {
-			if r.Intermediate && rights[r.OID].Admin {
+			if r.Intermediate && !r.Keeper && rights[r.OID].Admin {
 				rebuilds = append(rebuilds, rebuild{role: name, unit: name, why: "cannot take an attribute away from " + name})
 				continue
 			}
 			changes = possible
+			if r.Superuser {
+				continue // only a superuser alters it
+			}
 		}
 		switch {
-		case r.RenamedTo != "":
-			sql := fmt.Sprintf("ALTER ROLE %s RENAME TO %s", catalog.Quote(r.RenamedTo), catalog.Quote(name))
-			steps = append(steps, Step{SQL: sql, Effects: []Effect{{Unit: name, SQL: sql}}})
-		case r.OID == 0 && (r.Managed || r.Intermediate):
+		case r.OID == 0 && r.Managed:
 			steps = append(steps, roleStep("CREATE ROLE", r, changes))
 			if r.changesPassword() {
 				steps = append(steps, passwordStep(r))
@@ -180,17 +187,7 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 			}
 		}
 	}
-	return steps, rebuilds
-}
-
-// replacedStep is for an intermediate role that was dropped, and of whose name there is another. It takes its place where we may put it right;
-// otherwise it is none of ours.
-func replacedStep(r Role, ours bool) Step {
-	if ours && !r.Superuser {
-		sql := "ALTER ROLE " + catalog.Quote(r.Name) + " NOLOGIN"
-		return Step{SQL: sql, Effects: []Effect{{Unit: r.Name, SQL: sql}}, then: rememberIntermediateSQL, args: []any{r.Name}}
-	}
-	return Step{Effects: []Effect{{Unit: r.Name}}, then: "delete from sync_roles.intermediate_roles where role_name = $1", args: []any{r.Name}}
+	return steps, rebuilds, strangers
 }
 
 // allowed drops the attributes that the daemon cannot change, with a problem for each: what only a superuser can give, or, since PostgreSQL 16,
@@ -199,7 +196,7 @@ func allowed(changes []alteration, r Role, server catalog.Server, found problems
 	if server.Superuser {
 		return changes
 	}
-	has := map[string]bool{"CREATEDB": server.CreateDB || !server.MembershipOptions(), "REPLICATION": server.Replication && server.MembershipOptions(), "BYPASSRLS": server.BypassRLS && server.MembershipOptions()}
+	has := map[string]bool{"SUPERUSER": false, "CREATEDB": server.CreateDB || !server.MembershipOptions(), "REPLICATION": server.Replication && server.MembershipOptions(), "BYPASSRLS": server.BypassRLS && server.MembershipOptions()}
 	var possible []alteration
 	for _, c := range changes {
 		attribute := strings.TrimPrefix(c.clause, "NO")
@@ -208,6 +205,12 @@ func allowed(changes []alteration, r Role, server catalog.Server, found problems
 			continue
 		}
 		if r.Intermediate {
+			if r.Keeper || r.Superuser {
+				found.add(r.Name, Problem{
+					Kind: Blocked, Privilege: c.clause, Object: "role " + r.Name, Taking: true,
+					Reason: "the daemon cannot take the attribute away", Fix: "ALTER ROLE " + catalog.Quote(r.Name) + " " + c.clause,
+				})
+			}
 			continue
 		}
 		found.add(r.Name, Problem{
@@ -231,23 +234,17 @@ func roleStep(verb string, r Role, changes []alteration) Step {
 		}
 	}
 	effect.SQL = sql
-	step := Step{SQL: sql, Effects: []Effect{effect}}
-	if r.Intermediate && r.OID == 0 {
-		step.then, step.args = rememberIntermediateSQL, []any{r.Name}
-	}
-	return step
+	return Step{SQL: sql, Effects: []Effect{effect}}
 }
-
-const rememberIntermediateSQL = `
-	update sync_roles.intermediate_roles as i set role_oid = r.oid
-	from pg_catalog.pg_roles as r
-	where i.role_name = $1 and r.rolname = i.role_name`
 
 // toAlter lists the roles that exist and have an attribute to change.
 func toAlter(roles map[string]Role, policy Policy) []catalog.OID {
 	var list []catalog.OID
 	for _, r := range roles {
-		if r.OID != 0 && (len(alterations(r, policy)) > 0 || r.changesPassword() || r.Intermediate && r.OID != r.IntermediateOID) {
+		switch {
+		case r.misnamed():
+			list = append(list, r.IntermediateOID)
+		case r.OID != 0 && (len(alterations(r, policy)) > 0 || r.changesPassword()):
 			list = append(list, r.OID)
 		}
 	}

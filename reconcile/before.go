@@ -13,6 +13,7 @@ type asBefore struct {
 	withdrawn map[string][]int64 // the rows of each role that have gone
 	involved  []string           // intermediate roles
 	held      []string           // roles from which nothing was taken away before somebody approves
+	place     string             // where the schema was installed
 }
 
 func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before asBefore, err error) {
@@ -31,6 +32,7 @@ func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before a
 		before.held, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
+	batch.Queue("select i.system_identifier || '/' || i.database_oid from sync_roles.installation as i").QueryRow(func(row pgx.Row) error { return row.Scan(&before.place) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return before, fmt.Errorf("read withdrawn rows, what is held, and the intermediate roles involved: %w", err)
 	}

@@ -23,9 +23,13 @@ type Role struct {
 	ValidUntil      pgtype.Timestamptz
 	Provider        bool // its name is one that a managed service keeps for itself
 
-	Intermediate    bool        // the registry has it
+	Intermediate    bool        // the registry has it, as an intermediate role or
+	Keeper          bool        // as a keeper of such
+	Locks           bool        // which locks _pgsr_lock, and so has CREATEROLE
 	IntermediateOID catalog.OID // with this OID
-	RenamedTo       string      // which somebody gave this name
+	RenamedTo       string      // the name that the role of this OID has, if it is another
+	RenamedOurs     bool        // and is no login, or carries our comment
+	Foreign         bool        // its name is that of another database's intermediate role
 
 	DesiredLogin           *bool
 	DesiredCreateDB        *bool
@@ -217,13 +221,15 @@ type Drift struct {
 	Missing      []Missing
 	Remember     []Remembered // objects that resolved_objects does not know by their names yet
 	Grants       []SurplusGrant
+	Foreign      []SurplusGrant // those among Grants that another database's intermediate roles hold in this one
 	Memberships  []SurplusMembership
 	Ownerships   []SurplusOwnership
 	Rights       map[catalog.OID]catalog.Rights
 	Reach        map[catalog.OID][]Reached
 	Keepers      map[catalog.OID]string // intermediate roles, and the keeper that has ADMIN on each
-	KnownKeepers map[string]bool
-	Overloads    map[routine][]string // signatures, where a row names a routine that there is not
+	KnownKeepers map[int]string         // by slot
+	Namesakes    map[string]*namesake   // by derived name; nil: nobody has the name
+	Overloads    map[routine][]string   // signatures, where a row names a routine that there is not
 	Server       catalog.Server
 
 	separate bool // one object for each statement, so that one that PostgreSQL refuses is about nothing else

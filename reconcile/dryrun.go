@@ -31,19 +31,25 @@ func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Rep
 	if _, err := desired.Expire(ctx, tx, 1<<30, nil); err != nil {
 		return report, err
 	}
+	var foreign []string
 	if len(roles) == 0 {
 		if roles, err = desired.Managed(ctx, tx); err != nil {
 			return report, err
 		}
-		intermediates, err := names(ctx, tx, "select role_name from sync_roles.intermediate_roles order by role_name")
+		intermediates, err := names(ctx, tx, intermediatesSQL)
 		if err != nil {
 			return report, fmt.Errorf("read intermediate roles: %w", err)
 		}
 		roles = append(roles, intermediates...)
+		if foreign, err = names(ctx, tx, foreignSQL); err != nil {
+			return report, fmt.Errorf("look for intermediate roles of other databases: %w", err)
+		}
 	}
-	for chunk := range slices.Chunk(roles, batchSize) {
-		if err := e.rehearse(ctx, tx, chunk, false, report); err != nil {
-			return report, err
+	for _, list := range [][]string{roles, foreign} { // one after the other, as in earnest
+		for chunk := range slices.Chunk(list, batchSize) {
+			if err := e.rehearse(ctx, tx, chunk, false, report); err != nil {
+				return report, err
+			}
 		}
 	}
 	return report, nil

@@ -34,6 +34,7 @@ type Engine struct {
 	observe  func(Observation)
 	instance string
 
+	place       string // where the schema was installed, as the registry's OIDs are of there
 	lockTimeout time.Duration
 	locker      string // the role as which to lock; empty: the connected one
 
@@ -162,16 +163,35 @@ func (e *Engine) check(ctx context.Context) error {
 
 func (e *Engine) checkVersion(ctx context.Context) error {
 	var version, server int
-	if err := e.conn.QueryRow(ctx, "select schema_version, server_version from sync_roles.installation").Scan(&version, &server); err != nil {
+	var here bool
+	err := e.conn.QueryRow(ctx, `
+		select i.schema_version, i.server_version, i.system_identifier || '/' || i.database_oid, i.system_identifier = s.system_identifier and i.database_oid = $1
+		from sync_roles.installation as i, pg_catalog.pg_control_system() as s`, e.server.DatabaseOID).Scan(&version, &server, &e.place, &here)
+	if err != nil {
 		return fmt.Errorf("read the version of schema sync_roles: %w", err)
 	}
 	switch latest := migrations.Latest(); {
 	case version > latest:
 		return fmt.Errorf("schema sync_roles has version %d, which is newer than this program's %d: install a newer pg-sync-roles", version, latest)
+	case !here:
+		return elsewhereError(e.server.Database)
 	case version < latest || server != e.server.Version:
 		return schemaError(fmt.Sprintf("schema sync_roles has version %d for PostgreSQL %d, and this program needs %d for %d: run pg-sync-roles migrate", version, server, latest, e.server.Version))
 	}
 	return nil
+}
+
+// errElsewhere is that what the schema knows by OID is of another cluster or database.
+var errElsewhere = errors.New("of another cluster or database")
+
+// elsewhere is an errElsewhere in words; it is an ErrSchema too, because migrations.Up puts it right.
+type elsewhere string
+
+func (e elsewhere) Error() string   { return string(e) }
+func (e elsewhere) Is(t error) bool { return t == errElsewhere || t == ErrSchema }
+
+func elsewhereError(database string) error {
+	return elsewhere(fmt.Sprintf("schema sync_roles in database %q was restored or copied from elsewhere, and the OIDs that it knows are of other roles here: run pg-sync-roles migrate", database))
 }
 
 // Ready waits for the lock and releases it: a daemon without the right to it should say so when it starts.

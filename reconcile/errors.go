@@ -42,8 +42,11 @@ var concurrently = regexp.MustCompile(`^tuple concurrently (updated|deleted)$|^c
 
 // classOf says what an error calls for.
 func classOf(err error) class {
-	if isConcurrentUpdate(err) || errors.Is(err, errRenamedMeanwhile) {
+	if isConcurrentUpdate(err) || errors.Is(err, errRenamedMeanwhile) || errors.Is(err, errChangedMeanwhile) {
 		return again
+	}
+	if errors.Is(err, errElsewhere) {
+		return disconnected
 	}
 	state := SQLState(err)
 	if c, ok := classes[state]; ok {

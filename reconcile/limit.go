@@ -153,7 +153,7 @@ func mapWith(m map[string]string, key, value string) map[string]string {
 func (s *state) takenAway() map[string]holding {
 	holdings := map[string]holding{}
 	for unit, what := range s.plan.Taking {
-		if !s.roles[unit].Intermediate {
+		if r := s.roles[unit]; !r.Intermediate && !r.Foreign {
 			holdings[unit] = holdingOf(what)
 		}
 	}

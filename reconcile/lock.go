@@ -80,11 +80,11 @@ func (e *Engine) findLocker(ctx context.Context) error {
 		return nil
 	}
 	err := e.conn.QueryRow(ctx, `
-		select k.role_name
+		select r.rolname
 		from sync_roles.keepers as k
 		join pg_catalog.pg_roles as r on r.oid = k.role_oid and r.rolcreaterole
 		join pg_catalog.pg_roles as l on l.rolname = '_pgsr_lock'
-		where k.role_name like '%\_keeper\_lock' and pg_has_role(r.oid, 'SET') and pg_has_role(r.oid, l.oid, 'MEMBER WITH ADMIN OPTION')`).Scan(&e.locker)
+		where k.locks and pg_has_role(r.oid, 'SET') and pg_has_role(r.oid, l.oid, 'MEMBER WITH ADMIN OPTION')`).Scan(&e.locker)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("look for the keeper of role _pgsr_lock: %w", err)
 	}

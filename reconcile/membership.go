@@ -151,7 +151,7 @@ func (c *decision) blockedMembership(s SurplusMembership, why, fix string) {
 
 func (c *decision) isIntermediate(oid catalog.OID) bool {
 	for _, r := range c.drift.Roles {
-		if r.Intermediate && r.IntermediateOID == oid {
+		if r.Intermediate && !r.Keeper && r.IntermediateOID == oid {
 			return true
 		}
 	}

@@ -134,6 +134,9 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err != nil {
 		return err
 	}
+	if before.place != e.place {
+		return elsewhereError(e.server.Database) // restored while the engine was connected
+	}
 	a := &applier{tx: tx, server: e.server, patient: w.patient, lenient: w.tolerant}
 	result, err := e.converge(ctx, a, w, append(slices.Clone(p.roles), before.involved...))
 	if err != nil {
@@ -157,6 +160,9 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 		return err
 	}
 	if err := a.giveBack(ctx); err != nil {
+		return err
+	}
+	if err := result.addStrangers(ctx, tx); err != nil {
 		return err
 	}
 	p.Statements, p.keeps, p.held, p.taking = a.statements, result.keeps(), len(result.held), result.taking
@@ -184,13 +190,16 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 
 // state is what is known about a batch after reading and deciding.
 type state struct {
-	roles    map[string]Role
-	drift    *Drift
-	plan     *Plan
-	problems problems
-	remember map[Remembered]bool
-	held     map[string]holding // what is not taken away before somebody approves
-	taking   int64              // how much that is
+	roles     map[string]Role
+	drift     *Drift
+	plan      *Plan
+	problems  problems
+	remember  map[Remembered]bool
+	strangers map[string]Problem // unregistered roles that have a name of ours
+	adopted   bool               // an intermediate role was there already, and so may have members that no row asks for
+
+	held   map[string]holding // what is not taken away before somebody approves
+	taking int64              // how much that is
 
 	atOnce     int64             // how much is taken away together, but for what was held before
 	approvedBy map[string]string // who let it be taken away
@@ -221,10 +230,17 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 		if len(s.plan.Found) > 0 {
 			founded = nil
 		}
-		if err := e.prepare(ctx, a, s); err != nil {
+		first := s.plan.first()
+		if err := e.prepare(ctx, a, s.plan); err != nil {
 			return nil, err
 		}
 		units = append(units, founded...)
+		for _, step := range first {
+			if step.unit != "" {
+				units = append(units, step.unit)
+			}
+		}
+		s.adopted = s.adopted || s.plan.adopting
 		var err error
 		if len(founded) > 0 && len(s.plan.Rebuild) == 0 {
 			err = e.lookFurther(ctx, a.tx, founded, w, s)
@@ -244,15 +260,11 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 }
 
 // prepare does what the rest of the plan depends on.
-func (e *Engine) prepare(ctx context.Context, a *applier, s *state) error {
-	first := s.plan.Found
-	if len(first) == 0 {
-		first = s.plan.Intermediates
-	}
-	if err := a.run(ctx, first); err != nil {
+func (e *Engine) prepare(ctx context.Context, a *applier, p *Plan) error {
+	if err := a.run(ctx, p.first()); err != nil {
 		return err
 	}
-	for _, r := range s.plan.Rebuild {
+	for _, r := range p.Rebuild {
 		if err := e.rebuild(ctx, a, r); err != nil {
 			return err
 		}
@@ -265,6 +277,7 @@ func (e *Engine) prepare(ctx context.Context, a *applier, s *state) error {
 func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, w work, s *state) error {
 	slices.Sort(units)
 	units = slices.Compact(units)
+	w.members = w.members || s.adopted
 	roles, scope, err := readScope(ctx, tx, units, w, e.policy)
 	if err != nil {
 		return err
@@ -281,6 +294,12 @@ func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, w work, s 
 
 // lookFurther reads intermediate roles that were just founded, and decides anew. All else is as it was read before.
 func (e *Engine) lookFurther(ctx context.Context, tx pgx.Tx, founded []string, w work, s *state) error {
+	w.members = w.members || s.adopted
+	for name, n := range s.drift.Namesakes {
+		if n != nil && n.Problem == "" {
+			delete(s.drift.Namesakes, name) // it is registered now
+		}
+	}
 	roles, scope, err := readScope(ctx, tx, founded, w, e.policy) // an intermediate role's own rows bear its selector's name
 	if err != nil {
 		return err
@@ -305,7 +324,16 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, w work, s *state) error 
 	if err := s.drift.readCircumstances(ctx, tx, e.policy); err != nil {
 		return err
 	}
-	s.plan = Decide(s.drift, e.policy)
+	// What is asked about the names of a plan can be answered by another: a name is taken, and so is its keeper's.
+	for range 3 {
+		s.plan = Decide(s.drift, e.policy)
+		if again, err := s.drift.readNamesakes(ctx, tx, s.plan); err != nil {
+			return err
+		} else if !again {
+			break
+		}
+	}
+	s.noteStrangers(s.plan)
 	if err := e.hold(ctx, tx, w, s); err != nil {
 		return err
 	}
@@ -316,9 +344,6 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, w work, s *state) error 
 	}
 	s.plan.Problems = s.problems
 	if err := s.plan.prepareOwnerships(ctx, tx, e.server); err != nil {
-		return err
-	}
-	if err := s.plan.takeUp(ctx, tx); err != nil {
 		return err
 	}
 	for _, r := range s.plan.Remember {
@@ -340,13 +365,19 @@ func (e *Engine) lookAtRoles(ctx context.Context, tx pgx.Tx, s *state) (*Plan, e
 			return nil, err
 		}
 	}
-	steps, rebuilds := roleSteps(s.roles, rights, e.server, e.policy, s.problems)
-	p := &Plan{Found: steps, Rebuild: rebuilds, Touched: map[string]bool{}}
+	steps, rebuilds, strangers := roleSteps(s.roles, rights, e.server, e.policy, s.problems)
+	p := &Plan{Found: steps, Rebuild: rebuilds, Touched: map[string]bool{}, strangers: strangers}
+	s.noteStrangers(p)
 	for _, step := range steps {
 		p.Touched[step.Effects[0].Unit] = true
 	}
 	for _, r := range rebuilds {
 		p.Touched[r.unit] = true
+	}
+	for name, r := range s.roles {
+		if r.misnamed() {
+			p.Touched[name] = true // also where the step is about another name
+		}
 	}
 	return p, nil
 }

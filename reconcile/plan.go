@@ -22,8 +22,11 @@ type Plan struct {
 	Rebuild       []rebuild // intermediate roles with members that only a new role gets rid of
 	Remember      []Remembered
 	Problems      map[string][]Problem
-	wantedBy      map[string][]Missing // what each intermediate role in Intermediates is for
-	foundIntermed []string             // the names of the intermediate roles in Found
+	foundIntermed []string            // the names of the intermediate roles in Intermediates
+	selectors     map[string]selector // what these are for, by derived name
+	keeperSlots   map[string]int      // and the keepers that are missing
+	strangers     map[string]Problem  // unregistered roles that have a name of ours
+	adopting      bool                // an intermediate role in Intermediates is there already
 }
 
 // Empty reports whether there is nothing to do.
@@ -36,6 +39,14 @@ func (p *Plan) steps() []Step {
 	return slices.Concat(p.Found, p.Intermediates, p.Grants, p.Revokes)
 }
 
+// first are the steps that come before all else is decided again.
+func (p *Plan) first() []Step {
+	if len(p.Found) > 0 {
+		return p.Found
+	}
+	return p.Intermediates
+}
+
 // preparing reports whether the rest must be decided again after the first steps.
 func (p *Plan) preparing() bool {
 	return len(p.Found) > 0 || len(p.Intermediates) > 0 || len(p.Ownerships) > 0 || len(p.Rebuild) > 0
@@ -43,7 +54,7 @@ func (p *Plan) preparing() bool {
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, wantedBy: map[string][]Missing{}, along: map[loss]bool{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, selectors: map[string]selector{}, keeperSlots: map[string]int{}, strangers: map[string]Problem{}, along: map[loss]bool{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
@@ -94,12 +105,15 @@ type decision struct {
 	taking           map[string][]string
 	lacks            map[lack]bool // see lacking
 	lacksMember      map[link]bool
-	wantedBy         map[string][]Missing
+	selectors        map[string]selector // of intermediate roles to be made, by derived name
+	keeperSlots      map[string]int      // of keepers to be made, by derived name
+	strangers        map[string]Problem
+	adopting         bool
 	entries          map[catalog.OID]map[string]bool // grantees that this plan adds to an object's ACL
 }
 
 func (c *decision) plan() *Plan {
-	p := &Plan{Ownerships: c.ownerships, Touched: c.touched, Taking: c.taking, wantedBy: c.wantedBy, Problems: c.problems, Remember: c.drift.Remember, foundIntermed: c.foundingIntermed}
+	p := &Plan{Ownerships: c.ownerships, Touched: c.touched, Taking: c.taking, Problems: c.problems, Remember: c.drift.Remember, foundIntermed: c.foundingIntermed, selectors: c.selectors, keeperSlots: c.keeperSlots, strangers: c.strangers, adopting: c.adopting}
 	for _, key := range keys(c.founding) {
 		p.Found = append(p.Found, c.founding[key])
 	}

@@ -179,11 +179,25 @@ func (e *Engine) replace(ctx context.Context, a *applier, r rebuild) ([]Problem,
 	if err != nil {
 		return nil, fmt.Errorf("read members of intermediate role %q: %w", r.role, err)
 	}
-	old := r.role + "_old"
+	var oid catalog.OID
+	var comment string
+	err = a.tx.QueryRow(ctx, "select role_oid, coalesce(shobj_description(role_oid, 'pg_authid'), '') from sync_roles.intermediate_roles where role_name = $1", r.role).Scan(&oid, &comment)
+	if err != nil {
+		return nil, fmt.Errorf("read what intermediate role %q is for: %w", r.role, err)
+	}
+	keeper, err := readKeepers(ctx, a.tx, []catalog.OID{oid})
+	if err != nil {
+		return nil, err
+	}
+	old := freshName(e.server.DatabaseOID, "old_")
 	sql := "CREATE ROLE " + catalog.Quote(r.role) + " NOLOGIN"
+	if keeper[oid] != "" {
+		sql += " ADMIN " + catalog.Quote(keeper[oid])
+	}
 	steps := []Step{
 		{SQL: fmt.Sprintf("ALTER ROLE %s RENAME TO %s", catalog.Quote(r.role), catalog.Quote(old))},
-		{SQL: sql, Effects: []Effect{{Unit: r.unit, SQL: sql}}, then: rememberIntermediateSQL, args: []any{r.role}},
+		{SQL: sql, Effects: []Effect{{Unit: r.unit, SQL: sql}}, then: replaceIntermediateSQL, args: []any{r.role}},
+		{SQL: fmt.Sprintf("COMMENT ON ROLE %s IS %s", catalog.Quote(r.role), literal(comment))},
 	}
 	var links []link
 	for _, m := range members {
@@ -200,3 +214,8 @@ func (e *Engine) replace(ctx context.Context, a *applier, r rebuild) ([]Problem,
 }
 
 var rebuildMembersSQL = query("rebuild_members")
+
+const replaceIntermediateSQL = `
+	update sync_roles.intermediate_roles as i set role_oid = r.oid
+	from pg_catalog.pg_roles as r
+	where i.role_name = $1 and r.rolname = i.role_name`

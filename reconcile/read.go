@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +31,7 @@ var (
 	missingMembershipsSQL = query("missing_memberships")
 	missingOwnershipsSQL  = query("missing_ownerships")
 	surplusGrantsSQL      = query("surplus_grants")
+	foreignGrantsSQL      = query("foreign_grants")
 	surplusMembershipsSQL = query("surplus_memberships")
 	surplusOwnershipsSQL  = query("surplus_ownerships")
 )
@@ -46,6 +48,7 @@ type scope struct {
 	renamed bool     // also for objects that were renamed, which costs a look at every name in use
 	python  bool     // there are intermediate roles that the Python library made
 	allowed []string // privileged roles in which rows may ask for membership
+	foreign []string // roles that are named like other databases' intermediate roles
 }
 
 // readRoles reads what the roles are and should be.
@@ -90,6 +93,9 @@ func readScope(ctx context.Context, tx pgx.Tx, units []string, w work, policy Po
 	s.surplus = w.renamed
 	for _, r := range list {
 		s.surplus = s.surplus || r.Exclusive || r.Withdrawn || r.Intermediate && w.members
+		if r.Foreign {
+			s.foreign = append(s.foreign, r.Name)
+		}
 	}
 	return byName(list), s, nil
 }
@@ -117,6 +123,9 @@ func readDifferences(ctx context.Context, tx pgx.Tx, s scope) (*Drift, error) {
 	if s.surplus || s.members {
 		queue(batch, surplusMembershipsSQL, &d.Memberships, s.units, s.renamed, s.members, s.allowed)
 	}
+	if len(s.foreign) > 0 {
+		queue(batch, foreignGrantsSQL, &d.Foreign, s.foreign)
+	}
 	if batch.Len() == 0 {
 		return d, nil
 	}
@@ -126,6 +135,7 @@ func readDifferences(ctx context.Context, tx pgx.Tx, s scope) (*Drift, error) {
 	for _, list := range missing {
 		d.addMissing(list)
 	}
+	d.Grants = append(d.Grants, d.Foreign...)
 	if s.python {
 		return d, d.dropPythonMembers(ctx, tx)
 	}
@@ -163,6 +173,7 @@ func (d *Drift) add(more *Drift) {
 	d.Missing = append(d.Missing, more.Missing...)
 	d.Remember = append(d.Remember, more.Remember...)
 	d.Grants = append(d.Grants, more.Grants...)
+	d.Foreign = append(d.Foreign, more.Foreign...)
 	d.Memberships = append(d.Memberships, more.Memberships...)
 	d.Ownerships = append(d.Ownerships, more.Ownerships...)
 }
@@ -186,6 +197,11 @@ func (d *Drift) scope(w work, policy Policy) scope {
 		units: keys(units), kinds: keys(kinds), renamed: w.renamed, python: d.python, members: w.members && len(d.Memberships) > 0,
 		allowed: policy.allowedMemberships(),
 	}
+	for _, g := range d.Foreign {
+		s.foreign = append(s.foreign, g.Role)
+	}
+	slices.Sort(s.foreign)
+	s.foreign = slices.Compact(s.foreign)
 	s.surplus = len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0
 	if !s.surplus { // what gives takes nothing away that other names ask for
 		s.names = few(keys(names))

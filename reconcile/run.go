@@ -177,6 +177,8 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 		// First, because what is found about one can concern the roles that use it.
 		e.intermediates,
 		func(context.Context) ([]string, error) { return roles, nil },
+		// Last, because by then the roles have by other ways what their rows ask for.
+		e.foreign,
 	} {
 		units, err := list(ctx)
 		if err != nil {
@@ -228,9 +230,22 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 }
 
 func (e *Engine) intermediates(ctx context.Context) ([]string, error) {
-	list, err := names(ctx, e.conn, "select role_name from sync_roles.intermediate_roles order by role_name")
+	list, err := names(ctx, e.conn, intermediatesSQL)
 	if err != nil {
-		return nil, fmt.Errorf("read intermediate roles: %w", err)
+		return nil, fmt.Errorf("read intermediate roles and their keepers: %w", err)
+	}
+	return list, nil
+}
+
+const intermediatesSQL = "select role_name from sync_roles.intermediate_roles union all select role_name from sync_roles.keepers order by role_name"
+
+var foreignSQL = query("foreign")
+
+// foreign lists the roles named like other databases' intermediate roles that hold something in this one.
+func (e *Engine) foreign(ctx context.Context) ([]string, error) {
+	list, err := names(ctx, e.conn, foreignSQL)
+	if err != nil {
+		return nil, fmt.Errorf("look for intermediate roles of other databases: %w", err)
 	}
 	return list, nil
 }

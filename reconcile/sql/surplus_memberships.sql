@@ -5,15 +5,17 @@
 -- $4 text[]: privileged roles allowed by name, with what they reach
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS member_oid, r.rolname::text AS role_name,
-        CASE WHEN i.role_oid IS NOT NULL THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
-        i.role_oid IS NOT NULL AS intermediate
+        CASE WHEN i.role_oid IS NOT NULL OR k.role_oid IS NOT NULL THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
+        i.role_oid IS NOT NULL OR k.role_oid IS NOT NULL AS intermediate,
+        k.role_oid IS NOT NULL AS keeper
     FROM pg_catalog.pg_roles AS r
     LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = r.rolname
     LEFT JOIN sync_roles.intermediate_roles AS i ON i.role_oid = r.oid
+    LEFT JOIN sync_roles.keepers AS k ON k.role_oid = r.oid
     WHERE r.rolname = ANY ($1)
 ),
 held AS MATERIALIZED (
-    SELECT m.*, b.role_name, b.revoke_other
+    SELECT m.*, b.role_name, b.revoke_other, b.keeper
     FROM batch AS b
     JOIN sync_roles.memberships AS m ON m.member_oid = b.member_oid
 ),
@@ -96,6 +98,12 @@ surplus AS MATERIALIZED (
                 AND g.direct IS NOT TRUE AND NOT g.grantable
         )
     UNION
+    -- Members of a keeper, through which they could make themselves members of intermediate roles.
+    SELECT j.role_oid, j.member_oid, j.grantor_oid, k.role_name, false
+    FROM joined AS j
+    JOIN sync_roles.keepers AS k ON k.role_oid = j.role_oid
+    WHERE NOT sync_roles.commands(j.member_oid)
+    UNION
     -- What a MEMBER row gave that is gone.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, w.grantable AND h.admin_option
     FROM held AS h
@@ -122,27 +130,17 @@ surplus AS MATERIALIZED (
         ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
     WHERE $2
     UNION
-    -- What exclusive roles have besides. Intermediate roles of other databases, known by the OID in their name, are not looked at;
+    -- What exclusive roles have besides. Intermediate roles of other databases are not looked at, if they can be that and no more;
     -- neither is the ADMIN that PostgreSQL (16 and later) gives whoever creates a role, which only a superuser can take away.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, h.admin_option
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     WHERE h.revoke_other && '{all,role_memberships}'
-        -- Nor those of the Python library for CONNECT to another database.
-        AND NOT (starts_with(r.rolname, '_pgsr_global_') AND NOT EXISTS (
-            SELECT
-            FROM pg_catalog.pg_shdepend AS d
-            JOIN pg_catalog.pg_database AS b ON b.datname = current_database()
-            WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = h.role_oid
-                AND (d.dbid = b.oid OR d.dbid = 0 AND d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = b.oid)
-        ))
         AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS i WHERE i.role_oid = h.role_oid)
         AND NOT EXISTS (SELECT FROM python AS p WHERE p.role_oid = h.role_oid)
-        AND NOT EXISTS (
-            SELECT
-            FROM pg_catalog.pg_database AS d
-            WHERE d.oid::text = substring(r.rolname::text FROM '^_pgsr_(?:local_)?([0-9]+)_') AND d.datname <> current_database()
-        )
+        AND NOT (starts_with(r.rolname::text, '_pgsr_') AND sync_roles.serves_elsewhere(h.role_oid))
+        -- A keeper has ADMIN on what is made here, registered or not any more.
+        AND NOT (h.keeper AND h.admin_option AND NOT h.inherit_option AND r.rolname ~ '^_pgsr_(?:lock$|[0-9]+_)')
         AND NOT (h.grantor_oid = 10 AND h.admin_option AND NOT h.inherit_option AND NOT h.set_option)
     UNION
     -- Intermediate roles of the Python library whose one privilege was taken away, or that an exclusive role has besides.

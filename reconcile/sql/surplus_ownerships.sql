@@ -9,7 +9,11 @@ WITH batch AS MATERIALIZED (
         coalesce(d.preserve_existing_grants_in_schemas, '{}') AS preserved
     FROM pg_catalog.pg_roles AS r
     LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = r.rolname
-    LEFT JOIN sync_roles.intermediate_roles AS i ON i.role_oid = r.oid
+    LEFT JOIN (
+        SELECT i.role_oid FROM sync_roles.intermediate_roles AS i
+        UNION ALL
+        SELECT k.role_oid FROM sync_roles.keepers AS k
+    ) AS i ON i.role_oid = r.oid
     WHERE r.rolname = ANY ($1)
 ),
 -- What OWNER rows gave that are gone; and, looking for renamed objects, those that are not: an object that bears its name is safe below.
