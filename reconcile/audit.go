@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/desired"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
 )
 
 // AuditRow is a row of sync_roles.audit.
@@ -99,10 +100,23 @@ func endsOtherwise(r Role, outcome Outcome, list []Problem) bool {
 func inSync(o Outcome) bool { return o == Applied || o == Unchanged }
 
 const auditSQL = `
-	insert into sync_roles.audit (role_name, cause, outcome, granted, revoked, statements, problems, sqlstate, error, requested_by, attempt, duration, instance)
-	values (nullif($1, ''), $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), $10, $11, $12, $13)`
+INSERT INTO sync_roles.audit (
+    id, at, role_name, cause, outcome, granted, revoked, statements, problems, sqlstate, error, requested_by, attempt, duration, instance,
+    pass, seq, previous_hash, hash
+) OVERRIDING SYSTEM VALUE
+SELECT
+    a.id, a.at, a.role_name, a.cause, a.outcome, a.granted, a.revoked, a.statements, a.problems, a.sqlstate, a.error, a.requested_by, a.attempt,
+    a.duration, a.instance, a.pass, a.seq, a.previous_hash, ` + chain.RowHashSQL + `
+FROM (
+    SELECT nextval('sync_roles.audit_id_seq') AS id, clock_timestamp() AS at, nullif($1::text, '') AS role_name, $2::text AS cause,
+        $3::text AS outcome, $4::integer AS granted, $5::integer AS revoked, $6::text[] AS statements, $7::jsonb AS problems,
+        nullif($8::text, '') AS sqlstate, nullif($9::text, '') AS error, $10::text[] AS requested_by, $11::integer AS attempt,
+        $12::interval AS duration, $13::text AS instance, pg_current_xact_id() AS pass,
+        ` + chain.NextPlaceSQL + `
+) AS a
+` + chain.PlacedSQL
 
-// audit writes the rows.
+// audit queues the rows. The caller has opened the chain, and closes it.
 func audit(records *pgx.Batch, rows []AuditRow) error {
 	for _, r := range rows {
 		list, err := json.Marshal(r.Problems)
@@ -114,13 +128,32 @@ func audit(records *pgx.Batch, rows []AuditRow) error {
 	return nil
 }
 
+// auditPass queues a pass's rows. It comes last: until the commit, nobody else writes to the audit.
+func (e *Engine) auditPass(records *pgx.Batch, w work, p *Pass) error {
+	if len(p.Rows) == 0 {
+		return nil
+	}
+	if w.dry {
+		peekChain(records)
+		return audit(records, p.Rows)
+	}
+	e.openChain(records)
+	if err := audit(records, p.Rows); err != nil {
+		return err
+	}
+	closeChain(records, &p.head)
+	return nil
+}
+
 // writeAudit writes one row by itself, and puts the pass into it.
-func writeAudit(ctx context.Context, tx pgx.Tx, row *AuditRow) error {
+func (e *Engine) writeAudit(ctx context.Context, tx pgx.Tx, row *AuditRow) error {
 	records := &pgx.Batch{}
+	records.Queue("select pg_current_xact_id()::text").QueryRow(func(r pgx.Row) error { return r.Scan(&row.Pass) })
+	e.openChain(records)
 	if err := audit(records, []AuditRow{*row}); err != nil {
 		return err
 	}
-	records.Queue("select pg_current_xact_id()::text").QueryRow(func(r pgx.Row) error { return r.Scan(&row.Pass) })
+	closeChain(records, new(chain.Head))
 	if err := tx.SendBatch(ctx, records).Close(); err != nil {
 		return fmt.Errorf("write audit: %w", err)
 	}

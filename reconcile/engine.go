@@ -14,6 +14,7 @@ import (
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
 )
 
 // Config is what an engine needs besides a policy.
@@ -38,7 +39,8 @@ type Engine struct {
 	lockTimeout time.Duration
 	locker      string // the role as which to lock; empty: the connected one
 
-	lockMissed bool // the last pass did not get the lock, and the audit says so
+	lockMissed bool       // the last pass did not get the lock, and the audit says so
+	head       chain.Head // of the audit's chain, when this engine wrote last
 
 	// OnPass is called during Sync with how many roles were looked at, of how many. It may be nil.
 	OnPass func(done, total int)

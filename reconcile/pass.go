@@ -12,6 +12,7 @@ import (
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/desired"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
 )
 
 // batchSize is how many roles share a transaction at most. On PostgreSQL 16 and later each new role takes a lock.
@@ -36,9 +37,10 @@ type work struct {
 // Pass is what a pass did.
 type Pass struct {
 	Rows       []AuditRow
-	Statements []string // all of them in order, secrets redacted
-	roles      []string // which it looked at, also when it failed
-	id         string   // as in audit.pass
+	Statements []string   // all of them in order, secrets redacted
+	roles      []string   // which it looked at, also when it failed
+	id         string     // as in audit.pass
+	head       chain.Head // of the audit's chain, after it
 	lockWait   time.Duration
 	keeps      bool  // a role has what it should not have
 	held       int   // from so many roles nothing is taken away before somebody approves
@@ -89,6 +91,9 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return p, fmt.Errorf("commit: %w", err)
+	}
+	if len(p.Rows) > 0 {
+		e.written(p.head, len(p.Rows))
 	}
 	return p, nil
 }
@@ -175,10 +180,10 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := recordLacks(records, result); err != nil {
 		return err
 	}
-	if err := audit(records, p.Rows); err != nil {
+	rememberFailures(records, result.roles, result.problems)
+	if err := e.auditPass(records, w, p); err != nil {
 		return err
 	}
-	rememberFailures(records, result.roles, result.problems)
 	if records.Len() == 0 {
 		return nil
 	}

@@ -33,18 +33,27 @@ func (e *Engine) Retain(ctx context.Context, keep time.Duration) (more bool, err
 
 func (e *Engine) retain(ctx context.Context, keep time.Duration) (more bool, err error) {
 	err = pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
-		// The triggers that keep the audit append-only ask for this.
+		// The triggers that keep these tables append-only ask for this.
 		if _, err := tx.Exec(ctx, "set local sync_roles.retention = on"); err != nil {
 			return err
 		}
-		for _, sql := range []string{retentionSQL, rescansRetentionSQL} {
-			tag, err := tx.Exec(ctx, sql, keep, retentionStep)
-			if err != nil {
-				return err
-			}
-			more = more || tag.RowsAffected() == retentionStep
+		tag, err := tx.Exec(ctx, rescansRetentionSQL, keep, retentionStep)
+		if err != nil {
+			return err
 		}
-		return nil
+		rows, err := tx.Query(ctx, retentionSQL, keep, retentionStep)
+		if err != nil {
+			return err
+		}
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return err
+		}
+		more = len(ids) == retentionStep || tag.RowsAffected() == retentionStep
+		if len(ids) == 0 {
+			return nil
+		}
+		return e.remove(ctx, tx, ids, keep)
 	})
 	if err != nil {
 		return false, fmt.Errorf("delete what the audit has kept for more than %s: %w", keep, err)

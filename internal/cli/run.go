@@ -130,7 +130,7 @@ type reconciler struct {
 	engine    *reconcile.Engine
 	database  *metrics.Database
 	retention time.Duration
-	retained  time.Time // when nothing old was left
+	tended    time.Time // when nothing old was left in the audit
 }
 
 func (r *reconciler) Pending(ctx context.Context) error {
@@ -161,22 +161,28 @@ func (r *reconciler) Rescan(ctx context.Context, why loop.Occasion) error {
 		return err
 	}
 	r.database.Looked()
-	if why != loop.Interval {
-		return nil
+	switch why {
+	case loop.Start:
+		return r.engine.LogHead(ctx)
+	case loop.Interval:
+		return r.tend(ctx)
+	case loop.DDL:
 	}
-	return r.retain(ctx)
+	return nil
 }
 
-// retain deletes old rows of the audit, once an hour is enough, unless there are many.
-func (r *reconciler) retain(ctx context.Context) error {
-	if r.retention == 0 || time.Since(r.retained) < time.Hour {
+// tend does what the audit needs once an hour: it deletes old rows, more often if there are many, and writes the chain's head to the log.
+func (r *reconciler) tend(ctx context.Context) error {
+	if time.Since(r.tended) < time.Hour {
 		return nil
 	}
-	more, err := r.engine.Retain(ctx, r.retention)
-	if err == nil && !more {
-		r.retained = time.Now()
+	if r.retention > 0 {
+		if more, err := r.engine.Retain(ctx, r.retention); err != nil || more {
+			return err
+		}
 	}
-	return err
+	r.tended = time.Now()
+	return r.engine.LogHead(ctx)
 }
 
 func (r *reconciler) NextDue(ctx context.Context) (time.Time, bool, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
-var commands = []string{"migrate", "run", "sync", "plan", "status", "adopt", "explain", "who", "demo", "version"}
+var commands = []string{"migrate", "run", "sync", "plan", "status", "adopt", "explain", "who", "audit", "demo", "version"}
 
 // A call that cannot be understood is 64, with a hint, before anything is done.
 func TestUsageErrors(t *testing.T) {
@@ -47,6 +47,9 @@ func TestUsageErrors(t *testing.T) {
 		{"sync", "-d"},
 		{"sync", "--prune=perhaps"},
 		{"adopt", "-d", nowhere},
+		{"audit", "now"},
+		{"audit", "verify", "now"},
+		{"audit", "verify", "--expect-head", "12", "-d", nowhere},
 		{"adopt", "--all", "alice", "-d", nowhere},
 	} {
 		r := call(t, args...)
