@@ -1,6 +1,6 @@
 -- What a writer may write and see, which is what one of its scopes allows; and how much of it.
 --
--- Policies and their functions run with the writer's rights, in its session: the writer is current_user, also in a function of another owner.
+-- Policies and what they call run with the writer's rights, so the writer is current_user, also inside of others' functions.
 
 -- A LIKE pattern whose last character escapes nothing is an error each time that it is used.
 CREATE FUNCTION sync_roles.ends_in_escape(pattern text) RETURNS boolean
@@ -36,8 +36,8 @@ ALTER TABLE sync_roles.writers
     ADD CONSTRAINT schema_like_ends_in_a_backslash_that_escapes_nothing CHECK (NOT sync_roles.ends_in_escape(schema_like)),
     ADD CONSTRAINT object_like_ends_in_a_backslash_that_escapes_nothing CHECK (NOT sync_roles.ends_in_escape(object_like));
 
--- Everybody may read this view, and finds its own scopes: a view reads its tables with its owner's rights, and current_user stays the caller.
--- MATERIALIZED: a statement with a million rows asks once who the writer is; and nothing of the caller's is evaluated on others' scopes.
+-- Every role may read this view, and finds its own scopes: a view reads tables with its owner's rights, and current_user stays the caller.
+-- MATERIALIZED: a statement with a million rows asks once whose scopes apply, and no caller's function sees those of others.
 CREATE VIEW sync_roles.my_scopes WITH (security_barrier) AS
 WITH mine AS MATERIALIZED (
     SELECT w.id, w.writer_role, w.grantee_like, w.object_type, w.privileges, w.schema_like, w.object_like, w.grantable,
@@ -68,8 +68,8 @@ COMMENT ON COLUMN sync_roles.my_scopes.max_direct IS 'As in writers.';
 
 -- The rule of scopes. A policy inlines it, so it must stay one expression. What is unknown (NULL) is never in scope.
 --
--- What decides about seeing a row is all in desired_grants' unique key: otherwise a conflict would tell of a row that the writer cannot see. So a
--- policy for seeing passes false for grantable and NULL for new_role.
+-- Only columns of desired_grants' unique key decide whether a writer sees a row: else a conflict would tell of a row out of its sight.
+-- So the policy for SELECT passes false for grantable and NULL for new_role.
 CREATE FUNCTION sync_roles.scope_problem(
     scope sync_roles.my_scopes, role_name text, privilege text, object_type text, schema_name text, object_name text, name_match text,
     grantable boolean, new_role text
@@ -97,8 +97,7 @@ END;
 
 COMMENT ON FUNCTION sync_roles.new_role(text, text, text, text) IS 'The column of desired_grants that names a role which does not exist yet, or NULL.';
 
--- Why a writer may not write a row. It is called for such rows alone, so it may take its time; and with the writer's rights, so it knows no more
--- than the writer's own scopes.
+-- It is called only for rows that a writer may not write, so it may take its time; with the writer's rights, so it knows no other scopes.
 CREATE FUNCTION sync_roles.refuse_grant(refused sync_roles.desired_grants, is_new boolean) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -116,14 +115,14 @@ DECLARE
     reason text;
     reasons text[] := '{}';
     in_scope boolean := false;
-    hint text := format('SELECT * FROM sync_roles.my_scopes shows what %I may write. The owner of schema sync_roles decides that.', current_user);
+    hint text := format('SELECT * FROM sync_roles.my_scopes shows what %I may write. The owner of the schema decides that.', current_user);
 BEGIN
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'not_null_violation', SCHEMA = 'sync_roles', TABLE = 'desired_grants', COLUMN = missing,
             MESSAGE = format('null value in column %I of relation "desired_grants" violates not-null constraint', missing);
     END IF;
 
-    -- What the owner may not write either is told as to the owner.
+    -- A row that nobody may write gets the message that the owner would get.
     problem := sync_roles.grant_problem(refused.role_name, refused.privilege, refused.object_type, refused.schema_name, refused.object_name,
         refused.name_match, refused.column_name, refused.direct, refused.grantable, refused.create_if_not_exists);
     IF problem IS NULL AND refused.name_match <> 'exact' THEN
@@ -144,26 +143,30 @@ BEGIN
             SELECT sync_roles.scope_problem(s, refused.role_name, refused.privilege, refused.object_type, refused.schema_name,
                 refused.object_name, refused.name_match, refused.grantable, new_role)
         ) AS p (problem)
-        ORDER BY array_position('{public,grantee_like,object_type,privileges,schema_like,object_like,grantable,may_create_roles}', p.problem)
-            DESC NULLS FIRST, s.id
+        ORDER BY array_position(
+            '{public,grantee_like,object_type,privileges,schema_like,object_like,grantable,may_create_roles}', p.problem) DESC NULLS FIRST,
+            s.id
         LIMIT 20
     LOOP
         in_scope := scope.problem IS NULL;
         EXIT WHEN in_scope;
         reason := CASE scope.problem
             WHEN 'public' THEN format('role_name ''public'' is out of scope %s: its public is false', scope.id)
-            WHEN 'grantee_like' THEN format('role_name %L is out of scope %s: its grantee_like is %L', refused.role_name, scope.id, scope.grantee_like)
-            WHEN 'object_type' THEN format('object_type %L is out of scope %s: its object_type is %L', refused.object_type, scope.id, scope.object_type)
+            WHEN 'grantee_like' THEN format('role_name %L is out of scope %s: its grantee_like is %L',
+                refused.role_name, scope.id, scope.grantee_like)
+            WHEN 'object_type' THEN format('object_type %L is out of scope %s: its object_type is %L',
+                refused.object_type, scope.id, scope.object_type)
             WHEN 'privileges' THEN format('privilege %L is out of scope %s: its privileges are %s', refused.privilege, scope.id,
                 coalesce(nullif(array_to_string(scope.privileges, ', '), ''), 'none'))
-            WHEN 'schema_like' THEN format('schema_name %L is out of scope %s: its schema_like is %L', refused.schema_name, scope.id, scope.schema_like)
+            WHEN 'schema_like' THEN format('schema_name %L is out of scope %s: its schema_like is %L',
+                refused.schema_name, scope.id, scope.schema_like)
             WHEN 'object_like' THEN CASE WHEN refused.name_match = 'exact'
                 THEN format('object_name %L is out of scope %s: its object_like is %L', refused.object_name, scope.id, scope.object_like)
                 ELSE format('name_match %L is out of scope %s: its object_like is %L, and so it allows exact names alone',
                     refused.name_match, scope.id, scope.object_like) END
             WHEN 'grantable' THEN format('grantable true is out of scope %s: its grantable is false', scope.id)
-            WHEN 'may_create_roles' THEN format('%s %L is out of scope %s: there is no such role, and its may_create_roles is false', new_role,
-                CASE new_role WHEN 'role_name' THEN refused.role_name ELSE refused.object_name END, scope.id)
+            WHEN 'may_create_roles' THEN format('%s %L is out of scope %s: there is no such role, and its may_create_roles is false',
+                new_role, CASE new_role WHEN 'role_name' THEN refused.role_name ELSE refused.object_name END, scope.id)
         END;
         reasons := reasons || reason;
     END LOOP;
@@ -171,7 +174,8 @@ BEGIN
     IF in_scope THEN
         CASE
             WHEN refused.created_by <> session_user THEN
-                reason := format('created_by %L is not the login of this session, %L: a writer''s rows bear its own name', refused.created_by, session_user);
+                reason := format('created_by %L is not the login of this session, %L: a writer''s rows bear its own name',
+                    refused.created_by, session_user);
                 hint := CASE WHEN is_new THEN 'Leave it out.' ELSE 'To take the row over, SET created_by = session_user.' END;
             WHEN NOT is_new THEN
                 RETURN true;
@@ -185,7 +189,8 @@ BEGIN
                 RETURN true;
         END CASE;
     ELSE
-        reason := coalesce(reasons[1], format('role_name %L is out of scope: %I has no scope in sync_roles.writers', refused.role_name, current_user));
+        reason := coalesce(reasons[1],
+            format('role_name %L is out of scope: %I has no scope in sync_roles.writers', refused.role_name, current_user));
     END IF;
     IF cardinality(reasons) > 1 AND NOT in_scope THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', SCHEMA = 'sync_roles', TABLE = 'desired_grants',
@@ -198,19 +203,20 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.refuse_grant(sync_roles.desired_grants, boolean) IS 'An error that says which column of a row is out of which of the writer''s own scopes. Policies call it for rows that are.';
 
--- The sequence itself is not for writers: they could use it up.
+-- The sequence itself is not for writers: they could use it up. An id that was found to be the row's own is followed by another, so that it is
+-- so once, and not again when its row was deleted.
 CREATE FUNCTION sync_roles.is_own_id(id bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN id = currval('sync_roles.desired_grants_id_seq');
+    RETURN id = currval('sync_roles.desired_grants_id_seq') AND nextval('sync_roles.desired_grants_id_seq') > id;
 EXCEPTION WHEN object_not_in_prerequisite_state THEN
-    RETURN false; -- this session has not drawn any
+    RETURN false; -- this session has drawn none
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.is_own_id(bigint) IS 'Whether this is the id of desired_grants that this session drew last.';
+COMMENT ON FUNCTION sync_roles.is_own_id(bigint) IS 'Whether this is the id of desired_grants that this session drew last, for a row that it inserts now.';
 
 -- The columns of a row are qualified, because scopes have columns of the same names. CASE promises that no other row is refused.
 ALTER POLICY writers_see ON sync_roles.desired_grants
@@ -231,7 +237,8 @@ ALTER POLICY writers_insert ON sync_roles.desired_grants
             SELECT FROM sync_roles.my_scopes AS s
             WHERE sync_roles.scope_problem(s, desired_grants.role_name, desired_grants.privilege, desired_grants.object_type,
                 desired_grants.schema_name, desired_grants.object_name, desired_grants.name_match, desired_grants.grantable,
-                sync_roles.new_role(desired_grants.role_name, desired_grants.privilege, desired_grants.object_name, desired_grants.name_match)) IS NULL
+                sync_roles.new_role(desired_grants.role_name, desired_grants.privilege, desired_grants.object_name,
+                    desired_grants.name_match)) IS NULL
         ) THEN true
         ELSE sync_roles.refuse_grant(desired_grants, true)
     END);
@@ -246,7 +253,8 @@ ALTER POLICY writers_update ON sync_roles.desired_grants
             SELECT FROM sync_roles.my_scopes AS s
             WHERE sync_roles.scope_problem(s, desired_grants.role_name, desired_grants.privilege, desired_grants.object_type,
                 desired_grants.schema_name, desired_grants.object_name, desired_grants.name_match, desired_grants.grantable,
-                sync_roles.new_role(desired_grants.role_name, desired_grants.privilege, desired_grants.object_name, desired_grants.name_match)) IS NULL
+                sync_roles.new_role(desired_grants.role_name, desired_grants.privilege, desired_grants.object_name,
+                    desired_grants.name_match)) IS NULL
         ) THEN true
         ELSE sync_roles.refuse_grant(desired_grants, false)
     END);
@@ -259,7 +267,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', SCHEMA = 'sync_roles', TABLE = 'desired_roles',
-        MESSAGE = format('sync_roles.desired_roles is for the owner of the schema, and %I is another role: no scope covers it', current_user),
+        MESSAGE = format('sync_roles.desired_roles is for the owner of the schema alone: no scope lets role %I write it', current_user),
         HINT = 'Rows of sync_roles.desired_grants create the roles that they name, where the scope has may_create_roles.';
 END
 $$;
@@ -319,7 +327,8 @@ DECLARE
     drawn constant bigint := coalesce(pg_sequence_last_value('sync_roles.desired_grants_id_seq'), 0);
     counted bigint;
 BEGIN
-    IF drawn <= expected OR EXISTS (SELECT FROM sync_roles.row_counts AS c WHERE c.writer = login AND c.rows + drawn - c.sequence <= expected) THEN
+    IF drawn <= expected
+        OR EXISTS (SELECT FROM sync_roles.row_counts AS c WHERE c.writer = login AND c.rows + drawn - c.sequence <= expected) THEN
         RETURN NULL;
     END IF;
     SELECT count(*) INTO counted FROM sync_roles.desired_grants AS g WHERE g.created_by = login;
@@ -351,7 +360,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
     WITH RECURSIVE pattern AS (
         (
-            SELECT g.object_type, g.object_name, g.privilege, coalesce(g.schema_name, '') AS schema_name, g.name_match, coalesce(g.column_name, '') AS column_name
+            SELECT g.object_type, g.object_name, g.privilege, coalesce(g.schema_name, '') AS schema_name, g.name_match,
+                coalesce(g.column_name, '') AS column_name
             FROM sync_roles.desired_grants AS g
             WHERE g.created_by = session_user AND g.name_match <> 'exact'
             ORDER BY g.object_type, g.object_name, g.privilege, coalesce(g.schema_name, ''), g.name_match, coalesce(g.column_name, '')
@@ -375,8 +385,8 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.patterns_written() IS 'How many different patterns the rows of desired_grants have that the login of this session has written.';
 
--- The transaction that writes an OWNER row has its object's name to itself until it ends: two that write one for the same object must see each
--- other's, and nobody else waits.
+-- Two transactions that write OWNER rows for the same object must see each other's row. So the first locks the object's name here until it
+-- ends, and no other object's writers wait.
 CREATE TABLE sync_roles.ownership_claims (
     object_type text COLLATE "C" NOT NULL,
     schema_name text COLLATE "C" NOT NULL,
@@ -457,19 +467,22 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT max(s.max_rows) AS max_rows, max(s.max_patterns) AS max_patterns, max(s.max_direct) AS max_direct
             FROM sync_roles.my_scopes AS s
-            WHERE sync_roles.scope_problem(s, n.role_name, n.privilege, n.object_type, n.schema_name, n.object_name, n.name_match, n.grantable, NULL) IS NULL
+            WHERE sync_roles.scope_problem(s, n.role_name, n.privilege, n.object_type, n.schema_name, n.object_name, n.name_match,
+                n.grantable, NULL) IS NULL
         ) AS s;
         exceeded := CASE
-            WHEN written.rows > allowed.rows THEN format('max_rows %s is exceeded: with these, %L has written %s rows', allowed.rows, session_user, written.rows)
+            WHEN written.rows > allowed.rows THEN format('max_rows %s is exceeded: with these, login %L has %s rows',
+                allowed.rows, session_user, written.rows)
             WHEN written.patterns > allowed.patterns THEN
-                format('max_patterns %s is exceeded: with these, %L has written %s different patterns', allowed.patterns, session_user, written.patterns)
-            WHEN written.direct > allowed.direct THEN
-                format('max_direct %s is exceeded: with these, %L has written %s rows with direct true', allowed.direct, session_user, written.direct)
+                format('max_patterns %s is exceeded: with these, login %L has %s different patterns',
+                    allowed.patterns, session_user, written.patterns)
+            WHEN written.direct > allowed.direct THEN format('max_direct %s is exceeded: with these, login %L has %s rows with direct true',
+                allowed.direct, session_user, written.direct)
         END;
         IF exceeded IS NOT NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded', SCHEMA = 'sync_roles', TABLE = 'writers', COLUMN = split_part(exceeded, ' ', 1),
-                MESSAGE = exceeded, HINT = format('DELETE rows that are not needed, or let the owner of schema sync_roles raise %s in sync_roles.writers.',
-                    split_part(exceeded, ' ', 1));
+            RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded', SCHEMA = 'sync_roles', TABLE = 'writers',
+                COLUMN = split_part(exceeded, ' ', 1), MESSAGE = exceeded,
+                HINT = 'DELETE rows that are not needed, or have the owner of the schema raise the limit in sync_roles.writers.';
         END IF;
     END IF;
     RETURN NULL;
@@ -539,9 +552,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF name_match = 'like' AND pattern <> sync_roles.shortest_like(pattern) THEN
-        RETURN format('object_name %L is not the shortest spelling of this like pattern: write %L', pattern, sync_roles.shortest_like(pattern));
+        RETURN format('object_name %L is not the shortest spelling of this like pattern: write %L',
+            pattern, sync_roles.shortest_like(pattern));
     ELSIF name_match = 'regex' AND pattern ~ E'^(?:[^\\\\]|[\\\\][^1-9])*[\\\\][1-9]' THEN
-        RETURN format('object_name %L has a back-reference, a backslash and a digit, which can take hours to compare: it is not allowed in a regex', pattern);
+        RETURN format('object_name %L has a back-reference (a backslash and a digit): a regex with one can take hours, and is not allowed',
+            pattern);
     END IF;
     RETURN NULL;
 END
@@ -549,7 +564,7 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.new_pattern_problem(text, text) IS 'Why a pattern is not allowed in a new row, or NULL.';
 
--- Without back-references, what a regex costs lies in its counts: (a{1,100}){1,100} has 10,000 states. Nobody but a clock knows how much that is.
+-- Without back-references, the cost of a regex is that of its counts: (a{1,100}){1,100} has 10,000 states. Only a clock can tell it.
 CREATE FUNCTION sync_roles.slow_pattern_problem(pattern text, name_match text, object_type text, schema_name text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -588,15 +603,16 @@ BEGIN
         END IF;
         EXIT WHEN took > bound * 10;
     END LOOP;
-    RETURN format('object_name %L is too slow a pattern: it took %s to be compared with %s names; a thousand may take %s', pattern, took, compared, bound);
+    RETURN format('object_name %L is too slow: comparing it with %s names took %s s, and a thousand may take %s s',
+        pattern, compared, round(extract(epoch FROM took)::numeric, 2), extract(epoch FROM bound)::numeric(4, 2));
 END
 $$;
 
 REVOKE EXECUTE ON FUNCTION sync_roles.slow_pattern_problem(text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION sync_roles.slow_pattern_problem(text, text, text, text) IS 'Why a pattern costs too much for every pass to compare it with names, or NULL. It measures that.';
 
--- Only the spelling of the catalogs names a routine. What PostgreSQL would take for the same (int, varchar(10)) would wait for ever; so would a type
--- of another schema without it.
+-- Only the spelling of the catalogs names a routine. What PostgreSQL would take for the same (int, varchar(10)) would wait for ever; so
+-- would a type of another schema without it.
 CREATE OR REPLACE FUNCTION sync_roles.signature_problem(object_name text) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -610,7 +626,8 @@ DECLARE
     type regtype;
 BEGIN
     IF NOT object_name LIKE '%)' THEN
-        RETURN format('object_name %L has no closing parenthesis: allowed are name(type, …) and a bare name for all overloads', object_name);
+        RETURN format('object_name %L has no closing parenthesis: allowed are name(type, …) and a bare name for all overloads',
+            object_name);
     END IF;
     -- By commas outside of quotes and parentheses.
     FOR given IN SELECT btrim(m[1]) FROM regexp_matches(list || ',', '((?:"(?:[^"]|"")*"|[(][^()]*[)]|[^",()])*),', 'g') AS m LOOP
@@ -625,12 +642,13 @@ BEGIN
         ELSIF given ~ '^([a-z_][a-z0-9_]*|"([^"]|"")+")[.]([a-z_][a-z0-9_]*|"([^"]|"")+")([[][]])?$' THEN
             spelled := spelled || given; -- a type that may come
         ELSIF list <> '' THEN
-            RETURN format('object_name %L has %L where a type should be: allowed are types as format_type spells them, with ", " between; those outside of pg_catalog with their schema',
-                object_name, given);
+            RETURN format('object_name %L has %L where a type should be: allowed are types as format_type spells them, with ", " between; '
+                || 'those outside of pg_catalog with their schema', object_name, given);
         END IF;
     END LOOP;
     IF object_name <> name || '(' || array_to_string(spelled, ', ') || ')' THEN
-        RETURN format('object_name %L is not how PostgreSQL spells it: here %L', object_name, name || '(' || array_to_string(spelled, ', ') || ')');
+        RETURN format('object_name %L is not how PostgreSQL spells it: here %L',
+            object_name, name || '(' || array_to_string(spelled, ', ') || ')');
     END IF;
     RETURN NULL;
 END
@@ -649,13 +667,16 @@ RETURN CASE
         format('connection_limit %s is not allowed: it must be -1 (no limit) or more', connection_limit)
     -- The value is a secret, or a password that somebody took for one: it must not reach a message.
     WHEN password_verifier <> '' AND NOT sync_roles.is_scram_verifier(password_verifier) THEN
-        'password_verifier is not a SCRAM-SHA-256 verifier: allowed are SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, the empty string (no password) and NULL'
+        'password_verifier is not a SCRAM-SHA-256 verifier: allowed are SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, '
+            || 'the empty string (no password) and NULL'
     WHEN jsonb_typeof(settings) <> 'object' THEN
         format('settings is a JSON %s: it must be an object of setting names and values', jsonb_typeof(settings))
     WHEN NOT revoke_other <@ sync_roles.revocable_kinds() OR array_position(revoke_other, NULL) IS NOT NULL THEN
-        format('revoke_other %L has an unknown kind: allowed are %s', revoke_other::text, array_to_string(sync_roles.revocable_kinds(), ', '))
+        format('revoke_other %L has an unknown kind: allowed are %s',
+            revoke_other::text, array_to_string(sync_roles.revocable_kinds(), ', '))
     WHEN role_name = 'public' AND attributes THEN
-        'role_name ''public'' is PUBLIC, which has no attributes: only revoke_other, preserve_existing_grants_in_schemas and note are allowed'
+        'role_name ''public'' is PUBLIC, which has no attributes: only revoke_other, preserve_existing_grants_in_schemas and note '
+            || 'are allowed'
     WHEN role_name = 'public' AND revoke_other && '{role_memberships,ownerships}' THEN
         format('revoke_other %L is not allowed for role_name ''public'': PUBLIC has neither memberships nor ownerships', revoke_other::text)
 END;
@@ -697,7 +718,8 @@ BEGIN
                 WHERE i.object_type = pattern.object_type AND i.object_name = pattern.object_name AND i.name_match = pattern.name_match
                     AND i.schema_name IS NOT DISTINCT FROM pattern.schema_name
             ) THEN
-                problem := sync_roles.slow_pattern_problem(pattern.object_name, pattern.name_match, pattern.object_type, pattern.schema_name);
+                problem := sync_roles.slow_pattern_problem(pattern.object_name, pattern.name_match, pattern.object_type,
+                    pattern.schema_name);
             END IF;
             EXIT WHEN problem IS NOT NULL;
         END LOOP;
@@ -717,7 +739,8 @@ BEGIN
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'unique_violation', SCHEMA = 'sync_roles', TABLE = 'desired_grants', COLUMN = 'privilege',
-            MESSAGE = format('privilege ''OWNER'' of %s %s is already asked for another role: an object has one owner', rival.object_type, rival.object),
+            MESSAGE = format('privilege ''OWNER'' of %s %s is already asked for another role: an object has one owner',
+                rival.object_type, rival.object),
             HINT = 'Its row is not for you to see. Ask the owner of schema sync_roles.';
     END IF;
     RETURN NULL;
@@ -741,7 +764,8 @@ CROSS JOIN LATERAL jsonb_to_recordset(s.problems) AS p (grant_id bigint, kind te
 JOIN sync_roles.desired_grants AS g ON g.id = p.grant_id AND g.role_name = s.role_name
 WHERE EXISTS (
     SELECT FROM sync_roles.my_scopes AS c
-    WHERE sync_roles.scope_problem(c, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, false, NULL) IS NULL
+    WHERE sync_roles.scope_problem(c, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match,
+        false, NULL) IS NULL
 );
 
 GRANT SELECT ON sync_roles.my_problems TO PUBLIC;
@@ -784,18 +808,20 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.requests_left(bigint[]) IS 'How many of these requests are still in the queue: for wait_for_sync.';
 
-CREATE FUNCTION sync_roles.trouble(role_name text) RETURNS text
+CREATE FUNCTION sync_roles.is_out_of_sync(role_name text, OUT out_of_sync boolean, OUT is_retried boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN (SELECT s.status FROM sync_roles.role_status AS s WHERE s.role_name = trouble.role_name AND s.status IN ('refused', 'blocked', 'held', 'failed'));
+    SELECT coalesce(bool_or(true), false), coalesce(bool_or(s.status = 'failed'), false) INTO out_of_sync, is_retried
+    FROM sync_roles.role_status AS s
+    WHERE s.role_name = is_out_of_sync.role_name AND s.status IN ('refused', 'blocked', 'held', 'failed');
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.trouble(text) IS 'The status of a role, where it is refused, blocked, held or failed: for wait_for_sync.';
+COMMENT ON FUNCTION sync_roles.is_out_of_sync(text) IS 'Whether a role is refused, blocked, held or failed, and whether that is tried again: for wait_for_sync.';
 
--- With the caller's rights. What it may not read itself it asks functions for, which say how many and how, and no reasons.
+-- With the caller's rights: it tells the reasons that the caller may read. The functions that it calls tell none.
 CREATE OR REPLACE FUNCTION sync_roles.wait_for_sync(role_name text DEFAULT NULL, timeout interval DEFAULT '30 s') RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -804,8 +830,9 @@ DECLARE
     wanted constant text := wait_for_sync.role_name;
     deadline constant timestamptz := clock_timestamp() + wait_for_sync.timeout;
     waited_for bigint[];
-    status text;
-    reasons text;
+    state record;
+    bad record;
+    hint text := 'See sync_roles.role_status and sync_roles.grant_status.';
     pause double precision := 0.002;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -817,38 +844,46 @@ BEGIN
 
     LOOP
         IF sync_roles.requests_left(waited_for) = 0 THEN
-            status := sync_roles.trouble(wanted);
-            EXIT WHEN status IS NULL;
+            SELECT * INTO state FROM sync_roles.is_out_of_sync(wanted);
+            EXIT WHEN NOT state.out_of_sync;
             -- What failed is tried again: that is worth waiting for.
-            IF status <> 'failed' OR clock_timestamp() >= deadline THEN
-                IF has_table_privilege('sync_roles.role_status', 'SELECT') THEN
-                    SELECT coalesce(s.error, (SELECT string_agg(p ->> 'reason', '; ') FROM jsonb_array_elements(s.problems) AS p), 'no reason recorded') INTO reasons
-                    FROM sync_roles.role_status AS s
-                    WHERE s.role_name = wanted;
-                    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-                        MESSAGE = format('role %L is %s: %s', wanted, status, reasons),
-                        HINT = 'See sync_roles.role_status and sync_roles.grant_status.';
-                END IF;
-                SELECT string_agg(DISTINCT p.reason, '; ') INTO reasons
-                FROM sync_roles.my_problems AS p
-                WHERE p.role_name = wanted AND p.kind <> 'waiting';
-                IF reasons IS NOT NULL THEN
-                    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-                        MESSAGE = format('role %L is %s: %s', wanted, status, reasons),
-                        HINT = 'See sync_roles.my_problems.';
-                END IF;
-                RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-                    MESSAGE = format('role %L is not in sync, for reasons that are not for role %I to see', wanted, current_user),
-                    HINT = 'Ask the owner of schema sync_roles.';
-            END IF;
+            EXIT WHEN NOT state.is_retried OR clock_timestamp() >= deadline;
         ELSIF clock_timestamp() >= deadline THEN
             RAISE EXCEPTION USING ERRCODE = 'query_canceled',
-                MESSAGE = format('not in sync within %s: %s requests are still in the queue', wait_for_sync.timeout, sync_roles.requests_left(waited_for)),
+                MESSAGE = format('not in sync within %s: %s requests are still in the queue', wait_for_sync.timeout,
+                    sync_roles.requests_left(waited_for)),
                 HINT = 'Is pg-sync-roles running?';
         END IF;
         PERFORM pg_sleep(least(pause, greatest(extract(epoch FROM deadline - clock_timestamp())::double precision, 0)));
         pause := least(pause * 1.5, 0.1);
     END LOOP;
+    IF NOT state.out_of_sync THEN
+        RETURN;
+    END IF;
+
+    -- Why, if it still is so.
+    IF has_table_privilege('sync_roles.role_status', 'SELECT') THEN
+        SELECT s.status, coalesce(s.error, (SELECT string_agg(p ->> 'reason', '; ') FROM jsonb_array_elements(s.problems) AS p),
+            'no reason recorded') AS reasons
+        INTO bad
+        FROM sync_roles.role_status AS s
+        WHERE s.role_name = wanted;
+    ELSE
+        hint := 'See sync_roles.my_problems.';
+        SELECT min(p.kind) AS status, string_agg(DISTINCT p.reason, '; ') AS reasons INTO bad
+        FROM sync_roles.my_problems AS p
+        WHERE p.role_name = wanted AND p.kind <> 'waiting';
+    END IF;
+    SELECT * INTO state FROM sync_roles.is_out_of_sync(wanted);
+    IF NOT state.out_of_sync THEN
+        RETURN;
+    ELSIF bad.reasons IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('role %L is not in sync, for reasons that are not for role %I to see', wanted, current_user),
+            HINT = 'Ask the owner of schema sync_roles.';
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', HINT = hint,
+        MESSAGE = format('role %L is %s: %s', wanted, bad.status, bad.reasons);
 END
 $$;
 
