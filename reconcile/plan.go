@@ -54,7 +54,7 @@ func (p *Plan) preparing() bool {
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, selectors: map[string]selector{}, keeperSlots: map[string]int{}, strangers: map[string]Problem{}, along: map[loss]bool{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[aclKey]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, selectors: map[string]selector{}, keeperSlots: map[string]int{}, strangers: map[string]Problem{}, along: map[loss]bool{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
@@ -109,7 +109,7 @@ type decision struct {
 	keeperSlots      map[string]int      // of keepers to be made, by derived name
 	strangers        map[string]Problem
 	adopting         bool
-	entries          map[catalog.OID]map[string]bool // grantees that this plan adds to an object's ACL
+	entries          map[aclKey]map[string]bool // grantees that this plan adds to an ACL
 }
 
 func (c *decision) plan() *Plan {
@@ -209,6 +209,10 @@ func (c *decision) privilege(m Missing) {
 		c.throughIntermediate(m)
 		return
 	}
+	if c.fillsACL(m) {
+		c.problems.add(m.Role, c.fullACL(m))
+		return
+	}
 	borrow, ok := c.mayGrant(m)
 	if !ok {
 		return
@@ -231,9 +235,53 @@ func (c *decision) goesDirect(m Missing) bool {
 	case m.NameMatch != "exact" || m.IntermediateOID != 0:
 		return false
 	default:
-		added := c.entries[m.OID]
+		added := c.entries[aclOf(m)]
 		return added[m.Role] || m.ACLLength+len(added) < c.policy.MaxDirectGrantees
 	}
+}
+
+// maxACLEntries is how long direct grants may make an ACL that must fit into a page with the rest of its catalog's row: PostgreSQL refuses
+// some 1,490 entries in the worst case met. What is left is for intermediate roles, without which the object could be granted to no more roles.
+const maxACLEntries = 1000
+
+// fillsACL reports whether a grant to a role of rows would make an ACL longer than that.
+func (c *decision) fillsACL(m Missing) bool {
+	switch m.ObjectType {
+	case catalog.Table, "sequence", "large_object":
+	default:
+		return false // their catalogs have TOAST
+	}
+	if m.GrantID == 0 || m.Role == catalog.Public {
+		return false
+	}
+	added := c.entries[aclOf(m)]
+	return !added[m.Role] && m.ACLLength+len(added) >= maxACLEntries
+}
+
+// fullACL says how a role can have the privilege although there is no room for it in the object's ACL.
+func (c *decision) fullACL(m Missing) Problem {
+	reason := fmt.Sprintf("the ACL of %s has %d entries, and on the object itself no more are granted", m.object(), maxACLEntries)
+	switch {
+	case m.Grantable:
+		return m.problem(Blocked, reason+"; without the grant option it would go through an intermediate role",
+			fmt.Sprintf("UPDATE sync_roles.desired_grants SET grantable = false, direct = NULL WHERE id = %d", m.GrantID))
+	case m.Direct != nil:
+		return m.problem(Blocked, reason+"; with direct NULL it would go through an intermediate role",
+			fmt.Sprintf("UPDATE sync_roles.desired_grants SET direct = NULL WHERE id = %d", m.GrantID))
+	default:
+		return m.problem(Blocked, reason+fmt.Sprintf("; role %s is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role", m.Role),
+			"ALTER ROLE "+catalog.Quote(m.Role)+" INHERIT")
+	}
+}
+
+// aclKey names an ACL: an object's, or that of a column.
+type aclKey struct {
+	class, oid catalog.OID
+	column     string
+}
+
+func aclOf(m Missing) aclKey {
+	return aclKey{m.Class, m.OID, m.ColumnName}
 }
 
 func (c *decision) cannotInherit(role string) bool {
@@ -242,10 +290,11 @@ func (c *decision) cannotInherit(role string) bool {
 }
 
 func (c *decision) countEntry(m Missing) {
-	if c.entries[m.OID] == nil {
-		c.entries[m.OID] = map[string]bool{}
+	key := aclOf(m)
+	if c.entries[key] == nil {
+		c.entries[key] = map[string]bool{}
 	}
-	c.entries[m.OID][m.Role] = true
+	c.entries[key][m.Role] = true
 }
 
 // mayGrant says as whom a grant can be made, or reports what is missing for it.
