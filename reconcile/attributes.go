@@ -118,7 +118,7 @@ func protection(r Role, server catalog.Server, policy Policy) string {
 		return "PostgreSQL's own roles are never managed"
 	case r.Name == "none" || r.Name == "" || len(r.Name) > maxNameBytes:
 		return "there can be no role of this name"
-	case strings.HasPrefix(r.Name, "_pgsr_") && !r.Intermediate && (!r.Foreign || r.Managed):
+	case strings.HasPrefix(r.Name, "_pgsr_") && !r.Intermediate:
 		return "roles named _pgsr_… are never managed through rows"
 	case r.Provider:
 		return "roles of this name belong to the managed service (RDS, Cloud SQL, Azure, Supabase and others), and are never managed"

@@ -139,6 +139,9 @@ func (c *decision) plan() *Plan {
 // refuseProtected says once for each role that is never managed that it is not.
 func (c *decision) refuseProtected() {
 	for _, name := range keys(c.drift.Roles) {
+		if r := c.drift.Roles[name]; r.Foreign && !r.Managed {
+			continue // it is given nothing, and what it holds here goes
+		}
 		if why := protection(c.drift.Roles[name], c.drift.Server, c.policy); why != "" {
 			c.protected[name] = true
 			if strings.HasPrefix(name, "_pgsr_") && !c.drift.Roles[name].Managed {
