@@ -99,63 +99,59 @@ func endsOtherwise(r Role, outcome Outcome, list []Problem) bool {
 
 func inSync(o Outcome) bool { return o == Applied || o == Unchanged }
 
-const auditSQL = `
-INSERT INTO sync_roles.audit (
-    id, at, role_name, cause, outcome, granted, revoked, statements, problems, sqlstate, error, requested_by, attempt, duration, instance,
-    pass, seq, previous_hash, hash
-) OVERRIDING SYSTEM VALUE
-SELECT
-    a.id, a.at, a.role_name, a.cause, a.outcome, a.granted, a.revoked, a.statements, a.problems, a.sqlstate, a.error, a.requested_by, a.attempt,
-    a.duration, a.instance, a.pass, a.seq, a.previous_hash, ` + chain.RowHashSQL + `
-FROM (
-    SELECT nextval('sync_roles.audit_id_seq') AS id, clock_timestamp() AS at, nullif($1::text, '') AS role_name, $2::text AS cause,
-        $3::text AS outcome, $4::integer AS granted, $5::integer AS revoked, $6::text[] AS statements, $7::jsonb AS problems,
-        nullif($8::text, '') AS sqlstate, nullif($9::text, '') AS error, $10::text[] AS requested_by, $11::integer AS attempt,
-        $12::interval AS duration, $13::text AS instance, pg_current_xact_id() AS pass,
-        ` + chain.NextPlaceSQL + `
-) AS a
-` + chain.PlacedSQL
-
-// audit queues the rows. The caller has opened the chain, and closes it.
-func audit(records *pgx.Batch, rows []AuditRow) error {
-	for _, r := range rows {
-		list, err := json.Marshal(r.Problems)
+// documents are the problems of each row, in JSON.
+func documents(rows []AuditRow) ([]string, error) {
+	list := make([]string, len(rows))
+	for i, r := range rows {
+		text, err := json.Marshal(r.Problems)
 		if err != nil {
-			return fmt.Errorf("write problems of role %q: %w", r.Role, err)
+			return nil, fmt.Errorf("write problems of role %q: %w", r.Role, err)
 		}
-		records.Queue(auditSQL, r.Role, string(r.Cause), string(r.Outcome), r.Granted, r.Revoked, r.Statements, string(list), r.SQLState, r.Error, r.RequestedBy, r.Attempt, r.Duration, r.Instance)
+		list[i] = string(text)
 	}
-	return nil
+	return list, nil
 }
 
-// auditPass queues a pass's rows. It comes last: until the commit, nobody else writes to the audit.
-func (e *Engine) auditPass(records *pgx.Batch, w work, p *Pass) error {
-	if len(p.Rows) == 0 {
-		return nil
+// audit runs the records, and then writes the rows. They come last: until the commit, nobody else writes to the audit. A rehearsal is rolled back,
+// and must keep nobody waiting.
+func (e *Engine) audit(ctx context.Context, tx pgx.Tx, records *pgx.Batch, rows []AuditRow, rehearsal bool) (head chain.Head, err error) {
+	if len(rows) == 0 {
+		return head, tx.SendBatch(ctx, records).Close()
 	}
-	if w.dry {
-		peekChain(records)
-		return audit(records, p.Rows)
+	problems, err := documents(rows)
+	if err != nil {
+		return head, err
 	}
-	e.openChain(records)
-	if err := audit(records, p.Rows); err != nil {
-		return err
+	var w *chain.Writer
+	if rehearsal {
+		w = chain.Rehearse(records, len(rows), problems)
+	} else {
+		w = chain.Open(records, e.lockTimeout, len(rows), problems)
 	}
-	closeChain(records, &p.head)
-	return nil
+	if err := tx.SendBatch(ctx, records).Close(); err != nil {
+		return head, err
+	}
+	batch := &pgx.Batch{}
+	for i := range rows {
+		r := &rows[i]
+		r.Pass = w.Pass
+		w.Row(batch, chain.Row{
+			Role: r.Role, Cause: string(r.Cause), Outcome: string(r.Outcome), Granted: r.Granted, Revoked: r.Revoked, Statements: r.Statements,
+			SQLState: r.SQLState, Error: r.Error, RequestedBy: r.RequestedBy, Attempt: r.Attempt, Duration: r.Duration, Instance: r.Instance,
+		})
+	}
+	if !rehearsal {
+		w.Close(batch)
+	}
+	return w.Head(), tx.SendBatch(ctx, batch).Close()
 }
 
 // writeAudit writes one row by itself, and puts the pass into it.
 func (e *Engine) writeAudit(ctx context.Context, tx pgx.Tx, row *AuditRow) error {
-	records := &pgx.Batch{}
-	records.Queue("select pg_current_xact_id()::text").QueryRow(func(r pgx.Row) error { return r.Scan(&row.Pass) })
-	e.openChain(records)
-	if err := audit(records, []AuditRow{*row}); err != nil {
-		return err
-	}
-	closeChain(records, new(chain.Head))
-	if err := tx.SendBatch(ctx, records).Close(); err != nil {
+	rows := []AuditRow{*row}
+	if _, err := e.audit(ctx, tx, &pgx.Batch{}, rows, false); err != nil {
 		return fmt.Errorf("write audit: %w", err)
 	}
+	row.Pass = rows[0].Pass
 	return nil
 }

@@ -9,9 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
@@ -423,5 +426,126 @@ func TestChainBegunByAnUpgrade(t *testing.T) {
 	}
 	if v := verify(t, conn); !v.Intact || v.RowsBefore != 3 || v.Head.Seq != 0 {
 		t.Errorf("after the upgrade: %+v", v)
+	}
+}
+
+// A server process that dies between the rows and the commit leaves nothing; the next engine goes on where the chain was.
+func TestChainAfterAKill(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.user(t, "alice")
+	f.busy(t, alice)
+	end := f.intact(t)
+	f.Exec(t, `create function public.die() returns trigger language plpgsql security definer as $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;
+		create trigger die after update on sync_roles.audit_chain for each row execute function public.die()`)
+	f.insert(t, alice, "SELECT", "table", "app", "sales")
+	if _, err := f.engine.Pending(t.Context(), reconcile.Notify); err == nil {
+		t.Fatal("the server process did not die")
+	}
+	if v := f.intact(t, end.Head); v.Head != end.Head {
+		t.Errorf("the head was %s, and is %s", end.Head, v.Head)
+	}
+	f.Exec(t, "drop trigger die on sync_roles.audit_chain")
+	f.engine = f.engineWith(t, defaultPolicy)
+	f.pending(t)
+	f.can(t, alice, "select from app.sales")
+	if v := f.intact(t, end.Head); v.Head.Seq != end.Head.Seq+1 {
+		t.Errorf("the head was %s, and is %s", end.Head, v.Head)
+	}
+}
+
+// Who holds the chain's lock is waited for as long as for any lock, and no longer; the requests stay.
+func TestChainWaitsNoLongerThanForALock(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.user(t, "alice")
+	config := reconcile.Config{Policy: defaultPolicy, Log: zerolog.Nop(), LockTimeout: time.Second}
+	engine, err := reconcile.Open(t.Context(), f.config(t), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = engine.Close(context.WithoutCancel(t.Context())) })
+	tx, err := f.super.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "select from sync_roles.audit_chain for update"); err != nil {
+		t.Fatal(err)
+	}
+	f.insert(t, alice, "SELECT", "table", "app", "sales")
+	if _, err := engine.Pending(t.Context(), reconcile.Notify); reconcile.SQLState(err) != "55P03" {
+		t.Errorf("while the chain is locked: %v", err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, true, "exists (select from sync_roles.pending)")
+	f.pending(t)
+	f.can(t, alice, "select from app.sales")
+	f.intact(t)
+}
+
+// In whatever encoding a database is, the hashes are of what is stored.
+func TestChainInOtherEncodings(t *testing.T) {
+	t.Parallel()
+	const table = "verk\u00e4ufe \"\\"
+	for _, encoding := range []string{"LATIN1", "SQL_ASCII"} {
+		t.Run(encoding, func(t *testing.T) {
+			t.Parallel()
+			f := &fixture{Env: pgtest.New(t)}
+			env := *f.Env
+			env.Database = f.Role(strings.ToLower(encoding))
+			f.Exec(t, fmt.Sprintf("create database %s owner %s template template0 encoding '%s' lc_collate 'C' lc_ctype 'C'", env.Database, f.Daemon, encoding))
+			f.Env = &env
+			t.Cleanup(func() { f.dropDatabase(t) })
+			if _, err := migrations.Up(t.Context(), f.config(t)); err != nil {
+				t.Fatal(err)
+			}
+			f.engine = f.engineWith(t, defaultPolicy)
+			role := f.Role("alice")
+			config := f.config(t)
+			config.RuntimeParams["client_encoding"] = map[bool]string{true: "SQL_ASCII", false: "UTF8"}[encoding == "SQL_ASCII"]
+			conn, err := pgx.ConnectConfig(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+			for _, sql := range []string{
+				"create schema app", "create table app." + quote(table) + " (id int)",
+				"insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('" + role + "', 'SELECT', 'table', 'app', '" + table + "')",
+			} {
+				if _, err := conn.Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			report := f.pending(t)
+			if len(report.Rows) != 1 || !strings.Contains(strings.Join(report.Rows[0].Statements, ""), quote(table)) || report.Rows[0].Outcome != reconcile.Applied {
+				t.Errorf("the pass for %q wrote %+v", role, report.Rows)
+			}
+			if v := verify(t, conn); !v.Intact || v.Rows != 1 {
+				t.Errorf("%+v", v)
+			}
+			if _, err := conn.Exec(t.Context(), "delete from sync_roles.desired_grants"); err != nil {
+				t.Fatal(err)
+			}
+			f.pending(t)
+			f.retain(t)
+			if v := verify(t, conn); !v.Intact || v.Removed.Rows == 0 {
+				t.Errorf("%+v", v)
+			}
+		})
+	}
+}
+
+// dropDatabase drops the test's database, after the connections of the test.
+func (f *fixture) dropDatabase(t *testing.T) {
+	t.Helper()
+	conn, err := pgx.Connect(context.WithoutCancel(t.Context()), strings.Replace(f.URL(pgserver.Superuser), f.Database, "postgres", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := conn.Exec(context.WithoutCancel(t.Context()), "drop database "+f.Database+" with (force)"); err != nil {
+		t.Error(err)
 	}
 }

@@ -181,13 +181,10 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 		return err
 	}
 	rememberFailures(records, result.roles, result.problems)
-	if err := e.auditPass(records, w, p); err != nil {
-		return err
-	}
-	if records.Len() == 0 {
+	if records.Len()+len(p.Rows) == 0 {
 		return nil
 	}
-	if err := tx.SendBatch(ctx, records).Close(); err != nil {
+	if p.head, err = e.audit(ctx, tx, records, p.Rows, w.dry); err != nil {
 		return fmt.Errorf("write the audit and what to remember: %w", err)
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
 )
 
 var retentionSQL = query("retention")
@@ -59,4 +61,18 @@ func (e *Engine) retain(ctx context.Context, keep time.Duration) (more bool, err
 		return false, fmt.Errorf("delete what the audit has kept for more than %s: %w", keep, err)
 	}
 	return more, nil
+}
+
+// remove deletes rows of the audit, and records that in their place.
+func (e *Engine) remove(ctx context.Context, tx pgx.Tx, ids []int64, keep time.Duration) error {
+	batch := &pgx.Batch{}
+	w := chain.Open(batch, e.lockTimeout, 0, nil)
+	removal := chain.Remove(batch, ids, keep)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	batch = &pgx.Batch{}
+	w.Remove(batch, removal, e.instance)
+	w.Close(batch)
+	return tx.SendBatch(ctx, batch).Close()
 }

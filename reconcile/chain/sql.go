@@ -1,7 +1,8 @@
 package chain
 
 // The hashes are SHA-256 over a JSON array of the columns, in which nothing depends on the settings of a session: the times are numbers, and what
-// becomes text has one form. These expressions are part of the contract with whoever verifies by other means: docs/audit.md has them.
+// becomes text has one form. The daemon computes them as it writes (encode.go), at a tenth of PostgreSQL's cost; what verifies computes them by these
+// expressions, from what is stored. They are a contract with whoever verifies by other means: docs/audit.md has them.
 const (
 	// hashEncoding is UTF-8 also where the database has another encoding, unless what is stored has no encoding.
 	hashEncoding = `CASE WHEN getdatabaseencoding() IN ('SQL_ASCII', 'MULE_INTERNAL') THEN getdatabaseencoding() ELSE 'UTF8' END`
@@ -21,26 +22,4 @@ const (
 
 	// beginHashSQL is the hash that the first place follows, of sync_roles.audit_chain AS c.
 	beginHashSQL = `sha256(convert_to(json_build_array('begin', extract(epoch FROM c.begun_at)::text, c.rows_before, c.id_before)::text, 'UTF8'))`
-)
-
-// While a transaction writes, the head is in a setting of its own: to update the row for each place would leave as many dead versions of it.
-const (
-	// LockSQL lets the transaction write to the chain; whoever else wants to waits for it.
-	LockSQL = `SELECT FROM sync_roles.audit_chain FOR UPDATE`
-
-	// ReadHeadSQL comes before the first place that a transaction writes.
-	ReadHeadSQL = `SELECT set_config('sync_roles.chain', c.seq || ':' || encode(c.hash, 'hex'), true) FROM sync_roles.audit_chain AS c`
-
-	// NextPlaceSQL are two columns: the next place, and the hash that it follows.
-	NextPlaceSQL = `split_part(current_setting('sync_roles.chain'), ':', 1)::bigint + 1 AS seq,
-        decode(split_part(current_setting('sync_roles.chain'), ':', 2), 'hex') AS previous_hash`
-
-	// PlacedSQL ends each INSERT of one place.
-	PlacedSQL = `RETURNING set_config('sync_roles.chain', seq || ':' || encode(hash, 'hex'), true)`
-
-	// WriteHeadSQL comes after the last place that a transaction writes. It returns the head.
-	WriteHeadSQL = `UPDATE sync_roles.audit_chain AS c
-SET seq = split_part(n.head, ':', 1)::bigint, hash = decode(split_part(n.head, ':', 2), 'hex')
-FROM (SELECT current_setting('sync_roles.chain') AS head) AS n
-RETURNING n.head`
 )
