@@ -57,7 +57,7 @@ func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Ado
 	if _, err := tx.Exec(ctx, adoptRolesSQL, slices.DeleteFunc(slices.Clone(a.Roles), isPublic), append([]string{}, e.policy.AllowAttribute...)); err != nil {
 		return nil, fmt.Errorf("write rows of desired_roles: %w", err)
 	}
-	holdings, err := collect[Holding](ctx, tx, holdingsSQL, a.Roles)
+	holdings, err := collect[Holding](ctx, tx, holdingsSQL, a.Roles, e.policy.allowedMemberships())
 	if err != nil {
 		return nil, fmt.Errorf("read what the roles hold: %w", err)
 	}
@@ -71,7 +71,7 @@ func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Ado
 	if err := e.findUnsaid(ctx, tx, a); err != nil {
 		return nil, err
 	}
-	if a.Beyond, err = collect[Unsaid](ctx, tx, beyondRowsSQL, a.Roles, append([]string{}, e.policy.AllowAttribute...), append([]string{}, e.policy.AllowMembershipIn...)); err != nil {
+	if a.Beyond, err = collect[Unsaid](ctx, tx, beyondRowsSQL, a.Roles, append([]string{}, e.policy.AllowAttribute...), e.policy.allowedMemberships()); err != nil {
 		return nil, fmt.Errorf("look for what rows cannot name: %w", err)
 	}
 	if err := tx.Commit(ctx); err != nil {
@@ -191,7 +191,7 @@ func (e *Engine) unfit(ctx context.Context, tx pgx.Tx, roles []string, results [
 		}
 	}
 	for chunk := range slices.Chunk(roles, batchSize) {
-		drift, err := readAll(ctx, tx, chunk)
+		drift, err := e.readAll(ctx, tx, chunk)
 		if err != nil {
 			return nil, err
 		}
@@ -217,8 +217,8 @@ func whyMissing(m Missing) string {
 }
 
 // readAll reads how roles differ from their rows, but for what they are.
-func readAll(ctx context.Context, tx pgx.Tx, roles []string) (*Drift, error) {
-	_, scope, err := readScope(ctx, tx, slices.Clone(roles), work{})
+func (e *Engine) readAll(ctx context.Context, tx pgx.Tx, roles []string) (*Drift, error) {
+	_, scope, err := readScope(ctx, tx, slices.Clone(roles), work{}, e.policy)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ func (e *Engine) findUnsaid(ctx context.Context, tx pgx.Tx, a *Adoption) error {
 			return fmt.Errorf("make the roles exclusive for a moment: %w", err)
 		}
 		for chunk := range slices.Chunk(a.Roles, batchSize) {
-			drift, err := readAll(ctx, tx, chunk)
+			drift, err := e.readAll(ctx, tx, chunk)
 			if err != nil {
 				return err
 			}

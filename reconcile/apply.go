@@ -78,10 +78,10 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 		case s.SQL == "": // bookkeeping alone
 		case s.As != "":
 			message = append(message, "SET LOCAL ROLE "+catalog.Quote(s.As), s.SQL, "RESET ROLE")
-			a.statements = append(a.statements, "SET LOCAL ROLE "+catalog.Quote(s.As), s.shown(), "RESET ROLE")
+			a.statements = append(a.statements, "SET LOCAL ROLE "+catalog.Quote(s.As), s.SQL, "RESET ROLE")
 		default:
 			message = append(message, s.SQL)
-			a.statements = append(a.statements, s.shown())
+			a.statements = append(a.statements, s.SQL)
 		}
 		size += len(s.SQL)
 		a.done = append(a.done, s)
@@ -94,7 +94,7 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 			a.statements = append(a.statements, s.bookkeeping())
 			tag, err := a.tx.Exec(ctx, s.then, s.args...)
 			if err != nil {
-				return fmt.Errorf("record %s: %w", s.shown(), err)
+				return fmt.Errorf("record %s: %w", s.SQL, err)
 			}
 			if s.sure && tag.RowsAffected() == 0 {
 				return errChangedMeanwhile
@@ -194,14 +194,6 @@ func (s Step) bookkeeping() string {
 		text = strings.ReplaceAll(text, "$"+strconv.Itoa(i), literal(fmt.Sprint(s.args[i-1])))
 	}
 	return text
-}
-
-// shown is the step without secrets.
-func (s Step) shown() string {
-	if len(s.Effects) == 1 && s.Effects[0].SQL != "" { // a statement with a secret is about one role
-		return s.Effects[0].SQL
-	}
-	return s.SQL
 }
 
 // send runs statements in one message of the simple protocol. Where patient, it is one step, in a savepoint.

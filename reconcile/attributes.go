@@ -1,8 +1,6 @@
 package reconcile
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"strings"
@@ -15,11 +13,8 @@ import (
 // alteration is one attribute of a role that is not as desired.
 type alteration struct {
 	clause string // as in ALTER ROLE
-	shown  string // the same without secrets
 	grants bool   // it gives rather than takes away
 }
-
-const redacted = "PASSWORD '********'"
 
 // alterations lists what must change about a role's attributes. Only differences: PostgreSQL refuses to a non-superuser even
 // the mention of some attributes.
@@ -33,7 +28,7 @@ func alterations(r Role, policy Policy) []alteration {
 		if !*desired {
 			clause = "NO" + name
 		}
-		list = append(list, alteration{clause: clause, shown: clause, grants: *desired})
+		list = append(list, alteration{clause: clause, grants: *desired})
 	}
 	guarded := func(desired *bool, actual bool, name string) {
 		if desired == nil || !*desired || policy.allowsAttribute(strings.ToLower(name)) {
@@ -59,20 +54,24 @@ func alterations(r Role, policy Policy) []alteration {
 	guarded(r.DesiredBypassRLS, r.BypassRLS, "BYPASSRLS")
 	if d := r.DesiredConnectionLimit; d != nil && *d != r.ConnectionLimit {
 		clause := fmt.Sprintf("CONNECTION LIMIT %d", *d)
-		list = append(list, alteration{clause: clause, shown: clause, grants: true})
+		list = append(list, alteration{clause: clause, grants: true})
 	}
 	if d := r.DesiredValidUntil; d.Valid && !sameInstant(d, r.ValidUntil) {
 		clause := "VALID UNTIL '" + instant(d) + "'"
-		list = append(list, alteration{clause: clause, shown: clause, grants: true})
-	}
-	if d := r.DesiredPasswordVerifier; d != nil {
-		if *d == "" {
-			list = append(list, alteration{clause: "PASSWORD NULL", shown: "PASSWORD NULL"})
-		} else {
-			list = append(list, alteration{clause: "PASSWORD '" + strings.ReplaceAll(*d, "'", "''") + "'", shown: redacted, grants: true})
-		}
+		list = append(list, alteration{clause: clause, grants: true})
 	}
 	return list
+}
+
+func (r Role) changesPassword() bool { return r.PasswordChange != nil && !r.Intermediate }
+
+// passwordStep gives a role the password that its row asks for, or takes it away. The statement names no verifier: see migrations/000010_passwords.up.sql.
+func passwordStep(r Role) Step {
+	effect := Effect{Unit: r.Name, SQL: "ALTER ROLE " + catalog.Quote(r.Name) + " PASSWORD NULL", Revoked: 1}
+	if *r.PasswordChange {
+		effect = Effect{Unit: r.Name, SQL: "ALTER ROLE " + catalog.Quote(r.Name) + " PASSWORD '********'", Granted: 1}
+	}
+	return Step{SQL: "SELECT sync_roles.apply_password(" + literal(r.Name) + ")", Effects: []Effect{effect}}
 }
 
 // instant is a time as VALID UNTIL takes it.
@@ -121,6 +120,8 @@ func protection(r Role, server catalog.Server, policy Policy) string {
 		return "there can be no role of this name"
 	case strings.HasPrefix(r.Name, "_pgsr_") && !r.Intermediate:
 		return "roles named _pgsr_… are never managed through rows"
+	case r.Provider:
+		return "roles of this name belong to the managed service (RDS, Cloud SQL, Azure, Supabase and others), and are never managed"
 	case policy.protects(r.Name):
 		return "the daemon runs with --protect for it"
 	}
@@ -167,7 +168,10 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 		switch {
 		case r.OID == 0 && r.Managed:
 			steps = append(steps, roleStep("CREATE ROLE", r, changes))
-		case r.OID == 0 || len(changes) == 0:
+			if r.changesPassword() {
+				steps = append(steps, passwordStep(r))
+			}
+		case r.OID == 0 || len(changes) == 0 && !r.changesPassword():
 		// Before 16, CREATEROLE does not cover REPLICATION roles.
 		case !server.Superuser && (!rights[r.OID].Admin || r.Replication && !server.MembershipOptions()):
 			found.add(name, Problem{
@@ -175,7 +179,12 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 				Fix: adminFix(name, server),
 			})
 		default:
-			steps = append(steps, roleStep("ALTER ROLE", r, changes))
+			if len(changes) > 0 {
+				steps = append(steps, roleStep("ALTER ROLE", r, changes))
+			}
+			if r.changesPassword() {
+				steps = append(steps, passwordStep(r))
+			}
 		}
 	}
 	return steps, rebuilds, strangers
@@ -214,31 +223,19 @@ func allowed(changes []alteration, r Role, server catalog.Server, found problems
 }
 
 func roleStep(verb string, r Role, changes []alteration) Step {
-	sql, shown := verb+" "+catalog.Quote(r.Name), verb+" "+catalog.Quote(r.Name)
+	sql := verb + " " + catalog.Quote(r.Name)
 	effect := Effect{Unit: r.Name}
 	for _, c := range changes {
 		sql += " " + c.clause
-		shown += " " + c.shown
 		if c.grants {
 			effect.Granted++
 		} else {
 			effect.Revoked++
 		}
 	}
-	effect.SQL = shown
-	step := Step{SQL: sql, Effects: []Effect{effect}}
-	if r.DesiredPasswordVerifier != nil && !r.Intermediate {
-		sum := sha256.Sum256([]byte(*r.DesiredPasswordVerifier))
-		step.then, step.args = rememberPasswordSQL, []any{r.Name, hex.EncodeToString(sum[:])}
-	}
-	return step
+	effect.SQL = sql
+	return Step{SQL: sql, Effects: []Effect{effect}}
 }
-
-//nolint:gosec // SQL with a password's fingerprint, not a password
-const rememberPasswordSQL = `
-	insert into sync_roles.applied_passwords (role_oid, fingerprint)
-	select oid, $2 from pg_catalog.pg_roles where rolname = $1
-	on conflict (role_oid) do update set fingerprint = excluded.fingerprint`
 
 // toAlter lists the roles that exist and have an attribute to change.
 func toAlter(roles map[string]Role, policy Policy) []catalog.OID {
@@ -247,7 +244,7 @@ func toAlter(roles map[string]Role, policy Policy) []catalog.OID {
 		switch {
 		case r.misnamed():
 			list = append(list, r.IntermediateOID)
-		case r.OID != 0 && len(alterations(r, policy)) > 0:
+		case r.OID != 0 && (len(alterations(r, policy)) > 0 || r.changesPassword()):
 			list = append(list, r.OID)
 		}
 	}

@@ -37,7 +37,7 @@ func (d *Drift) readCircumstances(ctx context.Context, tx pgx.Tx, policy Policy)
 	if d.Overloads, err = readOverloads(ctx, tx, d.Missing); err != nil {
 		return err
 	}
-	d.Reach, err = readReach(ctx, tx, d.membershipTargets(), policy.AllowMembershipIn)
+	d.Reach, err = readReach(ctx, tx, d.membershipTargets(), policy.allowedMemberships())
 	return err
 }
 
@@ -161,9 +161,6 @@ func readOverloads(ctx context.Context, tx pgx.Tx, missing []Missing) (map[routi
 func readReach(ctx context.Context, tx pgx.Tx, targets []catalog.OID, allowed []string) (map[catalog.OID][]Reached, error) {
 	if len(targets) == 0 {
 		return nil, nil
-	}
-	if allowed == nil {
-		allowed = []string{}
 	}
 	list, err := collect[Reached](ctx, tx, reachSQL, targets, allowed)
 	if err != nil {

@@ -21,6 +21,7 @@ type Role struct {
 	BypassRLS       bool
 	ConnectionLimit int
 	ValidUntil      pgtype.Timestamptz
+	Provider        bool // its name is one that a managed service keeps for itself
 
 	Intermediate    bool        // the registry has it, as an intermediate role or
 	Keeper          bool        // as a keeper of such
@@ -30,18 +31,18 @@ type Role struct {
 	RenamedOurs     bool        // and is no login, or carries our comment
 	Foreign         bool        // its name is that of another database's intermediate role
 
-	DesiredLogin            *bool
-	DesiredCreateDB         *bool
-	DesiredCreateRole       *bool
-	DesiredInherit          *bool
-	DesiredReplication      *bool
-	DesiredBypassRLS        *bool
-	DesiredConnectionLimit  *int
-	DesiredValidUntil       pgtype.Timestamptz
-	DesiredPasswordVerifier *string         // only where it is not the one that was applied last
-	DesiredSettings         desiredSettings // nil: left as they are
-	Settings                []string        // as pg_db_role_setting.setconfig, for this database
-	Managed                 bool
+	DesiredLogin           *bool
+	DesiredCreateDB        *bool
+	DesiredCreateRole      *bool
+	DesiredInherit         *bool
+	DesiredReplication     *bool
+	DesiredBypassRLS       *bool
+	DesiredConnectionLimit *int
+	DesiredValidUntil      pgtype.Timestamptz
+	PasswordChange         *bool           // to the row's verifier, or false to none; nil: it is as the row asks, or left alone
+	DesiredSettings        desiredSettings // nil: left as they are
+	Settings               []string        // as pg_db_role_setting.setconfig, for this database
+	Managed                bool
 
 	Exclusive bool // it has revoke_other
 	Withdrawn bool // rows of it have gone that were not dealt with yet
@@ -141,14 +142,14 @@ type SurplusGrant struct {
 	ObjectName     string
 	Signature      string
 	Owner          catalog.OID
-	Other          bool // no row ever spoke of it: an exclusive role keeps nothing else
-	Rival          bool // PostgreSQL may take us for another grantor than the owner
-	Dependents     string
-	NoUsage        bool // the daemon has no USAGE on the schema
-	GrantorNoUsage bool // nor has the grantor
-	OptionOnly     bool // the privilege is desired, its grant option is not
-	StillAsked     bool // through an intermediate role, or on the object that bears the name now
-	Expired        bool // the row that gave it has expired
+	Other          bool        // no row ever spoke of it: an exclusive role keeps nothing else
+	Rival          bool        // PostgreSQL may take us for another grantor than the owner
+	Dependents     []Dependent // who holds it from this role
+	NoUsage        bool        // the daemon has no USAGE on the schema
+	GrantorNoUsage bool        // nor has the grantor
+	OptionOnly     bool        // the privilege is desired, its grant option is not
+	StillAsked     bool        // through an intermediate role, or on the object that bears the name now
+	Expired        bool        // the row that gave it has expired
 }
 
 func (s SurplusGrant) object() catalog.Object {
@@ -175,10 +176,10 @@ type SurplusMembership struct {
 	MemberOID  catalog.OID
 	MemberName string
 	Grantor    catalog.OID
-	Dependents string
-	OptionOnly bool // the membership is desired, its ADMIN option is not
-	StillAsked bool // what an intermediate role gives, on the object itself
-	Expired    bool // the row that gave it has expired
+	Dependents []Dependent // who is a member by this member's ADMIN option
+	OptionOnly bool        // the membership is desired, its ADMIN option is not
+	StillAsked bool        // what an intermediate role gives, on the object itself
+	Expired    bool        // the row that gave it has expired
 }
 
 // what names the membership for people.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
 )
 
 // Config is what an engine needs besides a policy.
@@ -38,7 +39,8 @@ type Engine struct {
 	lockTimeout time.Duration
 	locker      string // the role as which to lock; empty: the connected one
 
-	lockMissed bool // the last pass did not get the lock, and the audit says so
+	lockMissed bool       // the last pass did not get the lock, and the audit says so
+	head       chain.Head // of the audit's chain, when this engine wrote last
 
 	// OnPass is called during Sync with how many roles were looked at, of how many. It may be nil.
 	OnPass func(done, total int)
@@ -68,6 +70,10 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	if err != nil {
 		return nil, err
 	}
+	if err := speakUTF8(ctx, conn); err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
@@ -78,6 +84,22 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 		return nil, err
 	}
 	return e, nil
+}
+
+// speakUTF8 makes the texts that are sent and received what Go's strings are, and the audit's hashes are over. Without it they are in the
+// database's encoding, or one that was set for the role. In a database without an encoding, texts stay as they are.
+func speakUTF8(ctx context.Context, conn *pgx.Conn) error {
+	switch conn.PgConn().ParameterStatus("server_encoding") {
+	case "SQL_ASCII", "MULE_INTERNAL":
+		return nil
+	}
+	if conn.PgConn().ParameterStatus("client_encoding") == "UTF8" {
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "set client_encoding = 'UTF8'"); err != nil {
+		return fmt.Errorf("have texts in UTF-8: %w", err)
+	}
+	return nil
 }
 
 func milliseconds(d time.Duration) string {

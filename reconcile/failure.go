@@ -41,7 +41,7 @@ func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause e
 		if final && len(requests) == 0 && last.LastOutcome == Blocked && len(last.LastProblems) == 1 && last.LastProblems[0] == row.Problems[0] {
 			return nil // said before
 		}
-		return writeAudit(ctx, tx, &row)
+		return e.writeAudit(ctx, tx, &row)
 	})
 	report.Roles++
 	report.keeps = true // for all that is known
@@ -89,7 +89,7 @@ func (e *Engine) recordLockFailure(ctx context.Context, w work, cause error, rep
 		return cause
 	}
 	row := AuditRow{Cause: w.cause, Outcome: Failed, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, SQLState: SQLState(cause), Error: cause.Error(), Attempt: 1, Instance: e.instance}
-	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error { return writeAudit(ctx, tx, &row) })
+	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error { return e.writeAudit(ctx, tx, &row) })
 	if err != nil {
 		return fmt.Errorf("record that no role could be served (%w): %w", cause, err)
 	}

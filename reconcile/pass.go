@@ -12,6 +12,7 @@ import (
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/desired"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
 )
 
 // batchSize is how many roles share a transaction at most. On PostgreSQL 16 and later each new role takes a lock.
@@ -36,9 +37,10 @@ type work struct {
 // Pass is what a pass did.
 type Pass struct {
 	Rows       []AuditRow
-	Statements []string // all of them in order, secrets redacted
-	roles      []string // which it looked at, also when it failed
-	id         string   // as in audit.pass
+	Statements []string   // all of them in order, secrets redacted
+	roles      []string   // which it looked at, also when it failed
+	id         string     // as in audit.pass
+	head       chain.Head // of the audit's chain, after it
 	lockWait   time.Duration
 	keeps      bool  // a role has what it should not have
 	held       int   // from so many roles nothing is taken away before somebody approves
@@ -89,6 +91,9 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return p, fmt.Errorf("commit: %w", err)
+	}
+	if len(p.Rows) > 0 {
+		e.written(p.head, len(p.Rows))
 	}
 	return p, nil
 }
@@ -175,14 +180,11 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := recordLacks(records, result); err != nil {
 		return err
 	}
-	if err := audit(records, p.Rows); err != nil {
-		return err
-	}
 	rememberFailures(records, result.roles, result.problems)
-	if records.Len() == 0 {
+	if records.Len()+len(p.Rows) == 0 {
 		return nil
 	}
-	if err := tx.SendBatch(ctx, records).Close(); err != nil {
+	if p.head, err = e.audit(ctx, tx, records, p.Rows, w.dry); err != nil {
 		return fmt.Errorf("write the audit and what to remember: %w", err)
 	}
 	return nil
@@ -278,7 +280,7 @@ func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, w work, s 
 	slices.Sort(units)
 	units = slices.Compact(units)
 	w.members = w.members || s.adopted
-	roles, scope, err := readScope(ctx, tx, units, w)
+	roles, scope, err := readScope(ctx, tx, units, w, e.policy)
 	if err != nil {
 		return err
 	}
@@ -300,7 +302,7 @@ func (e *Engine) lookFurther(ctx context.Context, tx pgx.Tx, founded []string, w
 			delete(s.drift.Namesakes, name) // it is registered now
 		}
 	}
-	roles, scope, err := readScope(ctx, tx, founded, w) // an intermediate role's own rows bear its selector's name
+	roles, scope, err := readScope(ctx, tx, founded, w, e.policy) // an intermediate role's own rows bear its selector's name
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (p *Plan) preparing() bool {
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, selectors: map[string]selector{}, keeperSlots: map[string]int{}, strangers: map[string]Problem{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[aclKey]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, selectors: map[string]selector{}, keeperSlots: map[string]int{}, strangers: map[string]Problem{}, along: map[loss]bool{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
@@ -63,9 +63,7 @@ func Decide(d *Drift, policy Policy) *Plan {
 	for _, m := range d.Missing {
 		c.missing(m)
 	}
-	for _, s := range d.Grants {
-		c.surplusGrant(s)
-	}
+	c.surplusGrants(slices.Clone(d.Grants))
 	for _, s := range d.Memberships {
 		c.surplusMembership(s)
 	}
@@ -95,6 +93,8 @@ type decision struct {
 	protected        map[string]bool // roles that are never managed
 	give, take       []cell
 	join, leave      []link
+	cascades         []cascade
+	along            map[loss]bool // privileges that go with those of the role that passed them on
 	ownerships       []ownershipChange
 	settings         []Step
 	founding         map[string]Step // by what is founded
@@ -109,7 +109,7 @@ type decision struct {
 	keeperSlots      map[string]int      // of keepers to be made, by derived name
 	strangers        map[string]Problem
 	adopting         bool
-	entries          map[catalog.OID]map[string]bool // grantees that this plan adds to an object's ACL
+	entries          map[aclKey]map[string]bool // grantees that this plan adds to an ACL
 }
 
 func (c *decision) plan() *Plan {
@@ -132,7 +132,7 @@ func (c *decision) plan() *Plan {
 	}
 	p.Grants = append(aclSteps(grant, c.give, objects), membershipSteps(grant, c.join)...)
 	p.Grants = append(p.Grants, c.settings...)
-	p.Revokes = append(aclSteps(revoke, c.take, objects), membershipSteps(revoke, c.leave)...)
+	p.Revokes = slices.Concat(aclSteps(revoke, c.take, objects), membershipSteps(revoke, c.leave), cascadeSteps(c.cascades))
 	return p
 }
 
@@ -212,6 +212,10 @@ func (c *decision) privilege(m Missing) {
 		c.throughIntermediate(m)
 		return
 	}
+	if c.fillsACL(m) {
+		c.problems.add(m.Role, c.fullACL(m))
+		return
+	}
 	borrow, ok := c.mayGrant(m)
 	if !ok {
 		return
@@ -234,9 +238,53 @@ func (c *decision) goesDirect(m Missing) bool {
 	case m.NameMatch != "exact" || m.IntermediateOID != 0:
 		return false
 	default:
-		added := c.entries[m.OID]
+		added := c.entries[aclOf(m)]
 		return added[m.Role] || m.ACLLength+len(added) < c.policy.MaxDirectGrantees
 	}
+}
+
+// maxACLEntries is how long direct grants may make an ACL that must fit into a page with the rest of its catalog's row: PostgreSQL refuses
+// some 1,490 entries in the worst case met. What is left is for intermediate roles, without which the object could be granted to no more roles.
+const maxACLEntries = 1000
+
+// fillsACL reports whether a grant to a role of rows would make an ACL longer than that.
+func (c *decision) fillsACL(m Missing) bool {
+	switch m.ObjectType {
+	case catalog.Table, "sequence", "large_object":
+	default:
+		return false // their catalogs have TOAST
+	}
+	if m.GrantID == 0 || m.Role == catalog.Public {
+		return false
+	}
+	added := c.entries[aclOf(m)]
+	return !added[m.Role] && m.ACLLength+len(added) >= maxACLEntries
+}
+
+// fullACL says how a role can have the privilege although there is no room for it in the object's ACL.
+func (c *decision) fullACL(m Missing) Problem {
+	reason := fmt.Sprintf("the ACL of %s has %d entries, and on the object itself no more are granted", m.object(), maxACLEntries)
+	switch {
+	case m.Grantable:
+		return m.problem(Blocked, reason+"; without the grant option it would go through an intermediate role",
+			fmt.Sprintf("UPDATE sync_roles.desired_grants SET grantable = false, direct = NULL WHERE id = %d", m.GrantID))
+	case m.Direct != nil:
+		return m.problem(Blocked, reason+"; with direct NULL it would go through an intermediate role",
+			fmt.Sprintf("UPDATE sync_roles.desired_grants SET direct = NULL WHERE id = %d", m.GrantID))
+	default:
+		return m.problem(Blocked, reason+fmt.Sprintf("; role %s is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role", m.Role),
+			"ALTER ROLE "+catalog.Quote(m.Role)+" INHERIT")
+	}
+}
+
+// aclKey names an ACL: an object's, or that of a column.
+type aclKey struct {
+	class, oid catalog.OID
+	column     string
+}
+
+func aclOf(m Missing) aclKey {
+	return aclKey{m.Class, m.OID, m.ColumnName}
 }
 
 func (c *decision) cannotInherit(role string) bool {
@@ -245,10 +293,11 @@ func (c *decision) cannotInherit(role string) bool {
 }
 
 func (c *decision) countEntry(m Missing) {
-	if c.entries[m.OID] == nil {
-		c.entries[m.OID] = map[string]bool{}
+	key := aclOf(m)
+	if c.entries[key] == nil {
+		c.entries[key] = map[string]bool{}
 	}
-	c.entries[m.OID][m.Role] = true
+	c.entries[key][m.Role] = true
 }
 
 // mayGrant says as whom a grant can be made, or reports what is missing for it.
@@ -322,8 +371,7 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	server := c.drift.Server
 	own := s.Grantor == s.Owner
 	switch {
-	case s.Dependents != "":
-		c.cannotTake(s, fmt.Sprintf("%s hold it by this role's grant option, and would lose it", s.Dependents), "")
+	case !c.mayTakeAlong(s, owner):
 		return
 	case s.NoUsage && !server.Superuser && !canBorrow(owner) && (!grantor.Set || s.GrantorNoUsage):
 		c.cannotTake(s, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.object()),
@@ -358,9 +406,13 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 		return
 	}
 	c.touched[s.Role] = true
-	c.take = append(c.take, taken)
+	if len(s.Dependents) > 0 {
+		c.takeAlong(s, taken, owner)
+	} else {
+		c.take = append(c.take, taken)
+	}
 	if !s.StillAsked && !s.Expired {
-		c.taking[s.Role] = append(c.taking[s.Role], s.what())
+		c.taking[s.Role] = append(append(c.taking[s.Role], s.what()), lost(s.Dependents, s.what())...)
 	}
 }
 

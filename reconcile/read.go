@@ -47,6 +47,7 @@ type scope struct {
 	members bool     // also for members of intermediate roles that should not be, in the batch or outside
 	renamed bool     // also for objects that were renamed, which costs a look at every name in use
 	python  bool     // there are intermediate roles that the Python library made
+	allowed []string // privileged roles in which rows may ask for membership
 	foreign []string // roles that are named like other databases' intermediate roles
 }
 
@@ -69,12 +70,12 @@ func byName(list []Role) map[string]Role {
 
 // readScope reads the roles, and what kinds of things their rows ask for. It lets PostgreSQL plan for the batch at hand where
 // that is large; for a few roles the generic plan is right, and planning anew would take longer than all the rest.
-func readScope(ctx context.Context, tx pgx.Tx, units []string, w work) (map[string]Role, scope, error) {
+func readScope(ctx context.Context, tx pgx.Tx, units []string, w work, policy Policy) (map[string]Role, scope, error) {
 	plan := "set local plan_cache_mode = force_generic_plan"
 	if len(units) > 20 {
 		plan = "set local plan_cache_mode = force_custom_plan"
 	}
-	s := scope{units: units, names: w.names, members: w.members, renamed: w.renamed}
+	s := scope{units: units, names: w.names, members: w.members, renamed: w.renamed, allowed: policy.allowedMemberships()}
 	var list []Role
 	batch := &pgx.Batch{}
 	batch.Queue(plan)
@@ -120,7 +121,7 @@ func readDifferences(ctx context.Context, tx pgx.Tx, s scope) (*Drift, error) {
 		queue(batch, surplusOwnershipsSQL, &d.Ownerships, s.units, s.renamed)
 	}
 	if s.surplus || s.members {
-		queue(batch, surplusMembershipsSQL, &d.Memberships, s.units, s.renamed, s.members)
+		queue(batch, surplusMembershipsSQL, &d.Memberships, s.units, s.renamed, s.members, s.allowed)
 	}
 	if len(s.foreign) > 0 {
 		queue(batch, foreignGrantsSQL, &d.Foreign, s.foreign)
@@ -178,7 +179,7 @@ func (d *Drift) add(more *Drift) {
 }
 
 // scope is where the differences are: all that a plan for them can have changed.
-func (d *Drift) scope(w work) scope {
+func (d *Drift) scope(w work, policy Policy) scope {
 	units, kinds, names := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, m := range d.Missing {
 		units[m.Role], kinds[m.kind()], names[m.AskedName] = true, true, true
@@ -192,7 +193,10 @@ func (d *Drift) scope(w work) scope {
 	for _, s := range d.Ownerships {
 		units[s.Role], kinds["OWNER"] = true, true
 	}
-	s := scope{units: keys(units), kinds: keys(kinds), renamed: w.renamed, python: d.python, members: w.members && len(d.Memberships) > 0}
+	s := scope{
+		units: keys(units), kinds: keys(kinds), renamed: w.renamed, python: d.python, members: w.members && len(d.Memberships) > 0,
+		allowed: policy.allowedMemberships(),
+	}
 	for _, g := range d.Foreign {
 		s.foreign = append(s.foreign, g.Role)
 	}

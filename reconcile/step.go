@@ -26,7 +26,7 @@ func (s Step) key() string { return s.As + "\x00" + s.SQL }
 
 // alone is the step for each of its roles, where it is for several and no more than a statement.
 func (s Step) alone() []Step {
-	if len(s.Effects) < 2 || s.then != "" || s.bundle != 0 {
+	if len(s.Effects) < 2 || s.then != "" || s.bundle != 0 || s.Effects[0].SQL == s.Effects[1].SQL {
 		return nil
 	}
 	steps := make([]Step, len(s.Effects))

@@ -64,7 +64,7 @@ func (e *Engine) lookAgain(ctx context.Context, tx pgx.Tx, w work, s *state) (er
 	if s.plan, err = e.lookAtRoles(ctx, tx, s); err != nil {
 		return err
 	}
-	if s.drift, err = readDifferences(ctx, tx, s.drift.scope(w)); err != nil {
+	if s.drift, err = readDifferences(ctx, tx, s.drift.scope(w, e.policy)); err != nil {
 		return err
 	}
 	return e.decide(ctx, tx, w, s)

@@ -10,7 +10,7 @@ import (
 )
 
 // copied makes a copy of the test's database, with the same actors: its objects' ACLs name the intermediate roles of the original.
-func (f *field) copied(t *testing.T) *field {
+func (f *field) copyOf(t *testing.T) *field {
 	t.Helper()
 	env := *f.Env
 	env.Database = f.Role("copy")
@@ -84,7 +84,7 @@ func TestCopiedDatabase(t *testing.T) {
 	tries := []string{
 		"select from sales.orders", "update sales.costs set id = 1", "select sales.total()", "select nextval('sales.numbers')", "create table sales.mine ()",
 	}
-	c := f.copied(t)
+	c := f.copyOf(t)
 	c.let(t, alice, bob, carol)
 	if len(c.foreigners(t)) < 5 {
 		t.Fatal("the copy's ACLs do not name the original's roles")
@@ -144,7 +144,7 @@ func TestCopiedDatabaseNeverBlinks(t *testing.T) {
 	alice := f.user(t, "alice")
 	f.askLike(t, alice, "o%")
 	f.call(t, "sync").want(t, 0)
-	c := f.copied(t)
+	c := f.copyOf(t)
 	c.let(t, alice)
 	c.call(t, "migrate").want(t, 0)
 	stranger := f.Role("stranger")
@@ -174,7 +174,7 @@ func TestCopyOfADroppedDatabase(t *testing.T) {
 	f.askLike(t, bob, "o%")
 	f.call(t, "sync").want(t, 0)
 	x := f.intermediate(t)
-	c := f.copied(t)
+	c := f.copyOf(t)
 	c.let(t, alice, bob)
 	outside := *f.Env
 	outside.Database = "postgres"

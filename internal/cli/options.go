@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
@@ -27,8 +28,9 @@ type engineOptions struct {
 	logLevel, logFormat           string
 }
 
-func (o *engineOptions) flags(cmd *cobra.Command, logLevel string) {
-	f := cmd.Flags()
+func (o *engineOptions) flags(cmd *cobra.Command, logLevel string) { o.addTo(cmd.Flags(), logLevel) }
+
+func (o *engineOptions) addTo(f *pflag.FlagSet, logLevel string) {
 	f.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Second, "how long to wait for any lock")
 	f.DurationVar(&o.statementTimeout, "statement-timeout", time.Minute, "how long any statement may take")
 	f.Int64Var(&o.advisoryLockKey, "advisory-lock-key", 0, "also take pg_advisory_xact_lock with this key, for tools that coordinate by it (default: off)")
@@ -72,6 +74,10 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 	if err != nil {
 		return reconcile.Config{}, err
 	}
+	return reconcile.Config{Policy: o.policy(cmd.Flags()), LockTimeout: o.lockTimeout, StatementTimeout: o.statementTimeout, Log: log}, nil
+}
+
+func (o *engineOptions) policy(flags *pflag.FlagSet) reconcile.Policy {
 	policy := reconcile.Policy{
 		MaxDirectGrantees:   o.maxDirectGrantees,
 		Protect:             o.protect,
@@ -81,10 +87,10 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 		PruneEmptyAfterSecs: int64(o.pruneAfter / time.Second),
 		Limit:               reconcile.Limit{Revokes: o.maxRevokes, Percent: o.maxRevokesPercent},
 	}
-	if cmd.Flags().Changed("advisory-lock-key") {
+	if flags.Changed("advisory-lock-key") {
 		policy.AdvisoryLockKey = &o.advisoryLockKey
 	}
-	return reconcile.Config{Policy: policy, LockTimeout: o.lockTimeout, StatementTimeout: o.statementTimeout, Log: log}, nil
+	return policy
 }
 
 func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
@@ -102,7 +108,13 @@ func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
 	switch format {
 	case "json":
 	case "console":
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
+		if isTerminal(w) {
+			w = unwrapped(w) // for the colours
+		}
+		w = zerolog.ConsoleWriter{
+			Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w),
+			FormatFieldValue: func(v any) string { return printable(fmt.Sprintf("%s", v)) },
+		}
 	default:
 		return zerolog.Logger{}, usageError{fmt.Errorf("--log-format %q: allowed are json and console", format)}
 	}
@@ -111,6 +123,6 @@ func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := unwrapped(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

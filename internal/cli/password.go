@@ -3,7 +3,10 @@ package cli
 import (
 	"bufio"
 	"context"
+	"crypto/hmac"
+	"crypto/pbkdf2"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,7 +16,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
-	"github.com/xdg-go/scram"
 	"github.com/xdg-go/stringprep"
 	"golang.org/x/term"
 )
@@ -120,21 +122,28 @@ func notEmpty(password string) (string, error) {
 // scramIterations is PostgreSQL's scram_iterations, which clients are used to.
 const scramIterations = 4096
 
-// scramVerifier is what PostgreSQL stores for a password (src/common/scram-common.c, scram_build_secret).
+// scramVerifier is what PostgreSQL stores for a password (RFC 5802; src/common/scram-common.c, scram_build_secret).
 func scramVerifier(password string) (string, error) {
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // it never fails
-	if prepared, err := stringprep.SASLprep.Prepare(password); err == nil && prepared == "" {
-		return "", errors.New("the password has only characters that do not count (RFC 4013, SASLprep): nothing was changed")
-	}
-	client, err := scram.SHA256.NewClient("", password, "")
+	prepared, err := stringprep.SASLprep.Prepare(password)
 	if err != nil {
 		return "", fmt.Errorf("prepare the password (RFC 4013, SASLprep): %w", err)
 	}
-	keys, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: scramIterations})
+	if prepared == "" {
+		return "", errors.New("the password has only characters that do not count (RFC 4013, SASLprep): nothing was changed")
+	}
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // it never fails
+	salted, err := pbkdf2.Key(sha256.New, prepared, salt, scramIterations, sha256.Size)
 	if err != nil {
 		return "", fmt.Errorf("make a verifier of the password: %w", err)
 	}
+	storedKey := sha256.Sum256(keyed(salted, "Client Key"))
 	text := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, text(salt), text(keys.StoredKey), text(keys.ServerKey)), nil
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, text(salt), text(storedKey[:]), text(keyed(salted, "Server Key"))), nil
+}
+
+func keyed(key []byte, message string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(message))
+	return h.Sum(nil)
 }

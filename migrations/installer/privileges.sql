@@ -19,7 +19,7 @@ relations AS (
     SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.oid <> ALL ($1::oid[]) AS new,
         CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS keyword,
         c.relkind = 'r' AND c.relname NOT IN ('desired_grants', 'desired_roles', 'writers', 'approvals') AS internal,
-        c.relname IN ('my_scopes') AS public
+        c.relname IN ('my_scopes', 'my_problems') AS public
     FROM ours AS o
     JOIN pg_catalog.pg_class AS c ON c.relnamespace = o.oid
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S')
@@ -39,8 +39,10 @@ entries AS (
 functions AS (
     SELECT p.oid, p.oid <> ALL ($1::oid[]) AS new, p.proowner, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl,
         -- What runs with its caller's rights gives nothing; what runs with the owner's is for those that writers need.
-        p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND p.proname <> 'adapt_to_server'
-            AND (NOT p.prosecdef OR p.proname IN ('may_write', 'wait_for_sync')) AS public
+        p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND p.proname NOT IN ('adapt_to_server', 'apply_password', 'slow_pattern_problem')
+            AND (NOT p.prosecdef OR p.proname IN (
+                'is_own_id', 'rows_written', 'patterns_written', 'direct_written', 'requests', 'requests_left', 'is_out_of_sync'
+            )) AS public
     FROM ours AS o
     JOIN pg_catalog.pg_proc AS p ON p.pronamespace = o.oid AND p.proowner = o.nspowner
 )

@@ -99,7 +99,7 @@ JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
 -- PostgreSQL's own functions belong to a superuser, and whoever has TRIGGER on a table can let it run one.
 WHERE p.proowner NOT IN (SELECT u.oid FROM trusted AS u) OR p.pronamespace = 'pg_catalog'::regnamespace
 UNION ALL
-SELECT format('%s, which keeps rows of table sync_roles.%I from being deleted', pg_catalog.pg_describe_object('pg_catalog.pg_constraint'::regclass, k.oid, 0), c.relname),
+SELECT format('foreign key %I of table %s, which keeps rows of table sync_roles.%I from being deleted', k.conname, k.conrelid::regclass, c.relname),
     format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname)
 FROM ours AS o
 JOIN pg_catalog.pg_class AS c ON c.relnamespace = o.oid

@@ -12,6 +12,7 @@ SELECT
     coalesce(r.rolbypassrls, false) AS bypassrls,
     coalesce(r.rolconnlimit, -1) AS connection_limit,
     coalesce(r.rolvaliduntil, 'infinity') AS valid_until,
+    sync_roles.is_provider_role(n.role_name) AS provider,
     i.role_oid IS NOT NULL AS intermediate,
     coalesce(i.keeper, false) AS keeper,
     coalesce(i.locks, false) AS locks,
@@ -34,8 +35,8 @@ SELECT
     d.valid_until AS desired_valid_until,
     CASE
         WHEN encode(sha256(convert_to(d.password_verifier, 'UTF8')), 'hex') IS DISTINCT FROM p.fingerprint
-            THEN d.password_verifier
-    END AS desired_password_verifier,
+            THEN d.password_verifier <> ''
+    END AS password_change,
     d.settings AS desired_settings,
     coalesce((
         SELECT s.setconfig

@@ -212,14 +212,51 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
         WHERE e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
             AND e.is_grantable AND e.grantee NOT IN (0, s.owner) AND pg_has_role(e.grantee, 'USAGE')
     ) AS rival_option,
-    -- Who holds it from this grantee: PostgreSQL does not revoke under them.
-    CASE WHEN s.is_grantable THEN coalesce((
-        SELECT string_agg(DISTINCT coalesce(r.rolname::text, 'PUBLIC'), ', ')
-        FROM entries AS e
+    -- Who holds it from this grantee, directly or through others, and from no one else; and whether a row of theirs asks for it.
+    CASE WHEN s.is_grantable THEN (
+        WITH RECURSIVE losers AS (
+            SELECT s.grantee AS oid
+            UNION
+            SELECT e.grantee
+            FROM losers AS l
+            JOIN entries AS e
+                ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
+                AND e.grantor = l.oid AND e.is_grantable
+            -- Who keeps the grant option takes none along: by another grantor, or by a row of its own.
+            WHERE NOT EXISTS (
+                    SELECT
+                    FROM entries AS o
+                    WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name AND o.privilege = s.privilege
+                        AND o.grantee = e.grantee AND o.is_grantable AND o.grantor <> l.oid
+                )
+                AND NOT EXISTS (
+                    SELECT
+                    FROM sync_roles.desired_holdings AS g
+                    JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
+                    WHERE r.oid = e.grantee AND g.grantable AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
+                        AND g.schema_name = s.schema_name AND (g.object_name = s.signature OR sync_roles.name_matches(s.object_name, g.object_name, g.name_match))
+                        AND g.column_name = s.column_name
+                )
+        )
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false)) ORDER BY d.role_name, e.grantor), '[]')
+        FROM losers AS l
+        JOIN entries AS e
+            ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege AND e.grantor = l.oid
         LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.grantee
-        WHERE e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
-            AND e.grantor = s.grantee
-    ), '') ELSE '' END AS dependents,
+        CROSS JOIN LATERAL (
+            SELECT coalesce(r.rolname::text, 'public') AS role_name, bool_or(g.grantable) AS grantable
+            FROM sync_roles.desired_holdings AS g
+            WHERE g.id IS NOT NULL AND g.role_name = coalesce(r.rolname::text, 'public') AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
+                AND g.schema_name = s.schema_name AND (g.object_name = s.signature OR sync_roles.name_matches(s.object_name, g.object_name, g.name_match))
+                AND g.column_name = s.column_name AND g.direct IS NOT FALSE
+        ) AS d
+        WHERE NOT EXISTS (
+                SELECT
+                FROM entries AS o
+                WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name AND o.privilege = s.privilege
+                    AND o.grantee = e.grantee AND o.grantor NOT IN (SELECT m.oid FROM losers AS m) AND (o.is_grantable OR NOT e.is_grantable)
+            )
+    ) ELSE '[]' END AS dependents,
     s.schema_name <> '' AND NOT has_schema_privilege(s.schema_name::text, 'USAGE') AS no_usage,
     s.schema_name <> '' AND NOT has_schema_privilege(s.grantor, s.schema_name::text, 'USAGE') AS grantor_no_usage,
     s.option_only,

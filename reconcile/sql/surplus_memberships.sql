@@ -2,6 +2,7 @@
 -- $1 text[]: names of roles, intermediate roles among them
 -- $2 boolean: look for roles that were renamed
 -- $3 boolean: look at all members of intermediate roles, also those outside the batch
+-- $4 text[]: privileged roles allowed by name, with what they reach
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS member_oid, r.rolname::text AS role_name,
         CASE WHEN i.role_oid IS NOT NULL OR k.role_oid IS NOT NULL THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
@@ -17,6 +18,11 @@ held AS MATERIALIZED (
     SELECT m.*, b.role_name, b.revoke_other, b.keeper
     FROM batch AS b
     JOIN sync_roles.memberships AS m ON m.member_oid = b.member_oid
+),
+-- Roles that have come to reach what rows may not give away: rows that gave membership in them are refused from then on.
+refused AS MATERIALIZED (
+    SELECT p.oid AS role_oid
+    FROM sync_roles.roles_reaching_privileges($4) AS p (oid)
 ),
 withdrawn AS MATERIALIZED (
     SELECT w.role_name, w.object_name, w.name_match, w.grantable
@@ -107,6 +113,14 @@ surplus AS MATERIALIZED (
     WHERE sync_roles.name_matches(r.rolname, w.object_name, w.name_match)
         OR sync_roles.name_matches(o.object_name, w.object_name, w.name_match)
     UNION
+    -- What a MEMBER row gave and is refused by now.
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
+    FROM held AS h
+    JOIN refused AS f ON f.role_oid = h.role_oid
+    JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
+    JOIN sync_roles.desired_grants AS g
+        ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+    UNION
     -- What a MEMBER row gave in a role that has another name now.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
     FROM held AS h
@@ -178,19 +192,54 @@ granters AS MATERIALIZED (
     ) AS m
 )
 SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.member_oid, u.rolname::text AS member_name, s.grantor_oid,
-    -- Who is a member by this member's ADMIN option: since 16, PostgreSQL does not revoke under them.
-    CASE WHEN current_setting('server_version_num')::integer >= 160000 AND (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) THEN coalesce((
-        SELECT string_agg(DISTINCT d.rolname::text, ', ')
-        FROM sync_roles.memberships AS m
-        JOIN pg_catalog.pg_roles AS d ON d.oid = m.member_oid
-        WHERE m.role_oid = s.role_oid AND m.grantor_oid = s.member_oid
+    -- Who is a member by this member's ADMIN option, directly or through others, and by no one else's; and whether a row of theirs asks for it.
+    CASE WHEN (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AND EXISTS (
+        SELECT FROM sync_roles.memberships AS a WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option
+    ) THEN (
+        WITH RECURSIVE losers AS (
+            SELECT s.member_oid AS oid
+            UNION
+            SELECT m.member_oid
+            FROM losers AS l
+            JOIN sync_roles.memberships AS m ON m.role_oid = s.role_oid AND m.grantor_oid = l.oid AND m.admin_option
+            -- Who keeps the ADMIN option takes none along: by another grantor, or by a row of its own.
+            WHERE NOT EXISTS (
+                    SELECT
+                    FROM sync_roles.memberships AS o
+                    WHERE o.role_oid = s.role_oid AND o.member_oid = m.member_oid AND o.admin_option AND o.grantor_oid <> l.oid
+                )
+                AND NOT EXISTS (
+                    SELECT
+                    FROM sync_roles.desired_grants AS g
+                    JOIN pg_catalog.pg_roles AS u ON u.rolname = g.role_name
+                    WHERE u.oid = m.member_oid AND g.grantable AND g.object_type = 'role' AND g.privilege = 'MEMBER'
+                        AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+                )
+        )
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired', w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false)) ORDER BY n.rolname, m.grantor_oid), '[]')
+        FROM losers AS l
+        JOIN sync_roles.memberships AS m ON m.role_oid = s.role_oid AND m.grantor_oid = l.oid
+        JOIN pg_catalog.pg_roles AS n ON n.oid = m.member_oid
+        CROSS JOIN LATERAL (
+            SELECT bool_or(g.grantable) AS grantable
+            FROM sync_roles.desired_grants AS g
+            WHERE g.role_name = n.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER' AND (g.expires_at IS NULL OR g.expires_at > now())
+                AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+        ) AS w
+        WHERE NOT EXISTS (
+                SELECT
+                FROM sync_roles.memberships AS o
+                WHERE o.role_oid = s.role_oid AND o.member_oid = m.member_oid AND o.grantor_oid NOT IN (SELECT x.oid FROM losers AS x)
+                    AND (o.admin_option OR NOT m.admin_option)
+            )
+            -- It keeps its own ADMIN option by another grantor.
             AND NOT EXISTS (
                 SELECT
                 FROM sync_roles.memberships AS a
                 WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option AND a.grantor_oid <> s.grantor_oid
             )
-    ), '') ELSE '' END AS dependents,
-    d.asked AS option_only,
+    ) ELSE '[]' END AS dependents,
+    d.asked AND NOT d.refused AS option_only,
     -- On the object itself: nothing is lost, it is held in another way.
     EXISTS (
         SELECT
@@ -220,9 +269,9 @@ FROM (
 CROSS JOIN LATERAL (SELECT r.rolname FROM pg_catalog.pg_roles AS r WHERE r.oid = s.role_oid OFFSET 0) AS r
 CROSS JOIN LATERAL (SELECT u.rolname FROM pg_catalog.pg_roles AS u WHERE u.oid = s.member_oid OFFSET 0) AS u
 CROSS JOIN LATERAL (
-    SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable
+    SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable, s.role_oid IN (SELECT f.role_oid FROM refused AS f) AS refused
     FROM sync_roles.desired_grants AS g
     WHERE g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
         AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
 ) AS d
-WHERE NOT d.asked OR s.option AND NOT d.grantable;
+WHERE NOT d.asked OR d.refused OR s.option AND NOT d.grantable;
