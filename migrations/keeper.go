@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/jackc/pgx/v5"
 
@@ -75,13 +73,10 @@ func ensureLockKeeper(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("register the keeper of role _pgsr_lock: %w", err)
 	}
-	switch {
-	case k.registered != "" || !k.namesake:
-		return nil
-	case k.problem == "":
+	if k.registered == "" && k.namesake && k.problem == "" {
 		return stillOurs(ctx, tx, name)
 	}
-	return reportStranger(ctx, tx, k.derived, k.problem)
+	return nil // a role that is not ours, and has the name, is reported by the next rescan
 }
 
 // statements make the keeper, or put it right, and name says which role it is.
@@ -118,28 +113,6 @@ func stillOurs(ctx context.Context, tx pgx.Tx, name string) error {
 	}
 	if problem != nil {
 		return fmt.Errorf("role %q was changed while it was taken for the keeper of role _pgsr_lock: %s: run pg-sync-roles migrate again", name, *problem)
-	}
-	return nil
-}
-
-// reportStranger tells, once, of a role that has the name of the keeper and is not ours.
-func reportStranger(ctx context.Context, tx pgx.Tx, name, why string) error {
-	problems, err := json.Marshal([]map[string]string{{
-		"kind": "refused", "object": "role " + name, "fix": "DROP ROLE " + catalog.Quote(name),
-		"reason": "it has the name of the keeper of role _pgsr_lock, and was not made by this daemon: " + why + "; a role of another name is used",
-	}})
-	if err != nil {
-		return fmt.Errorf("write problems of role %q: %w", name, err)
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	_, err = tx.Exec(ctx, `
-		insert into sync_roles.audit (role_name, cause, outcome, problems, duration, instance)
-		values ($1, 'manual', 'refused', $2, clock_timestamp() - now(), $3)`, name, string(problems), fmt.Sprintf("%s:%d", host, os.Getpid()))
-	if err != nil {
-		return fmt.Errorf("write audit: %w", err)
 	}
 	return nil
 }

@@ -1,8 +1,13 @@
 package reconcile
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
@@ -54,3 +59,43 @@ const adoptKeeperSQL = `
 	from pg_catalog.pg_roles as r
 	where r.rolname = $1 and sync_roles.keeper_problem(r.oid, false) is null
 	on conflict (slot) do update set role_oid = excluded.role_oid, role_name = excluded.role_name`
+
+const lockNamesakeSQL = `
+	select r.rolname, coalesce(sync_roles.keeper_problem(r.oid, true), 'another role has been in its place')
+	from sync_roles.keepers as k
+	join pg_catalog.pg_roles as r on r.rolname = format('_pgsr_%s_keeper_lock', $1::oid)
+	where k.locks and r.oid <> k.role_oid`
+
+// reportLockNamesake tells, once, of a role that has the name of the keeper of the lock and is not ours: migrate has made one of another name.
+func (e *Engine) reportLockNamesake(ctx context.Context, w work, report *Report) error {
+	var name, why string
+	err := e.conn.QueryRow(ctx, lockNamesakeSQL, e.server.DatabaseOID).Scan(&name, &why)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for a role with the name of the keeper of role _pgsr_lock: %w", err)
+	}
+	list := []Problem{strangerProblem(name, "the keeper of role _pgsr_lock", why)}
+	row := AuditRow{Role: name, Cause: w.cause, Outcome: Refused, Statements: []string{}, Problems: list, RequestedBy: []string{}, Attempt: 1, Instance: e.instance}
+	said := false
+	err = pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
+		roles, err := readRoles(ctx, tx, []string{name})
+		if err != nil {
+			return err
+		}
+		if said = roles[name].LastOutcome == Refused && slices.Equal(roles[name].LastProblems, list); said {
+			return nil
+		}
+		return e.writeAudit(ctx, tx, &row)
+	})
+	if err != nil {
+		return fmt.Errorf("record that role %q is not the keeper of role _pgsr_lock: %w", name, err)
+	}
+	if !said {
+		report.Rows = append(report.Rows, row)
+		e.recorded(w, row, nil)
+		e.log.Warn().Str("pass", row.Pass).Str("role", name).Str("problems", reasons(list)).Msg("not as desired")
+	}
+	return nil
+}

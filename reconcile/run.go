@@ -210,6 +210,9 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 			}
 		}
 	}
+	if err := e.reportLockNamesake(ctx, w, report); err != nil {
+		return drifted, err
+	}
 	if err := e.serveRefusedMembers(ctx, w, report, &drifted); err != nil {
 		return drifted, err
 	}

@@ -9,16 +9,23 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
-// copied makes a copy of the test's database, with the same actors: its objects' ACLs name the intermediate roles of the original.
+// copyOf makes a copy of the test's database, with the same actors: its objects' ACLs name the intermediate roles of the original.
 func (f *field) copyOf(t *testing.T) *field {
 	t.Helper()
 	env := *f.Env
 	env.Database = f.Role("copy")
 	c := &field{Env: &env, anylogin: f.anylogin, etl: f.etl, dba: f.dba}
-	outside := *f.Env
-	outside.Database = "postgres"
-	outside.Exec(t, fmt.Sprintf("select pg_terminate_backend(pid) from pg_stat_activity where datname = '%s'", f.Database))
-	outside.Exec(t, fmt.Sprintf("create database %s template %s owner %s", env.Database, f.Database, f.Daemon))
+	outside := f.outside()
+	for attempt := 1; ; attempt++ {
+		outside.Exec(t, fmt.Sprintf("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '%s'", f.Database))
+		err := outside.attempt(t, "postgres", fmt.Sprintf("create database %s template %s owner %s", env.Database, f.Database, f.Daemon))
+		if err == nil {
+			break
+		}
+		if attempt == 10 { // PostgreSQL waits 5 s for those who are leaving
+			t.Fatal(err)
+		}
+	}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		conn, err := outside.TryConnect(ctx, "postgres")
@@ -45,6 +52,13 @@ func (f *field) copyOf(t *testing.T) *field {
 		}
 	})
 	return c
+}
+
+// outside is the same server's database postgres.
+func (f *field) outside() *field {
+	env := *f.Env
+	env.Database = "postgres"
+	return &field{Env: &env}
 }
 
 // let lets roles connect to the database.
@@ -176,9 +190,7 @@ func TestCopyOfADroppedDatabase(t *testing.T) {
 	x := f.intermediate(t)
 	c := f.copyOf(t)
 	c.let(t, alice, bob)
-	outside := *f.Env
-	outside.Database = "postgres"
-	outside.Exec(t, "drop database "+f.Database+" with (force)")
+	f.outside().Exec(t, "drop database "+f.Database+" with (force)")
 	c.call(t, "migrate").want(t, 0)
 	c.run(t, c.Daemon, "delete from sync_roles.desired_grants where role_name = '"+bob+"'")
 	c.call(t, "sync").want(t, 0)
@@ -263,4 +275,28 @@ func (f *field) attemptAlways(t *testing.T, sql string) error {
 	defer func() { _ = conn.Close(ctx) }()
 	_, err = conn.PgConn().Exec(ctx, sql).ReadAll()
 	return err
+}
+
+// What one of the original's roles has granted on goes with it, unless a row of the copy asks for it.
+func TestCopiedDatabaseGrantedOn(t *testing.T) {
+	t.Parallel()
+	f := installed(t)
+	alice, friend, rightful := f.user(t, "alice"), f.user(t, "friend"), f.user(t, "rightful")
+	f.askLike(t, alice, "o%")
+	f.call(t, "sync").want(t, 0)
+	x := f.intermediate(t)
+	f.Exec(t, fmt.Sprintf(`set role %s; grant select on sales.costs to %s with grant option; grant usage on schema sales to %[2]s;
+		reset role; set role %[2]s; grant select on sales.costs to %[3]s, %[4]s`, f.Owner, x, friend, rightful))
+	c := f.copyOf(t)
+	c.let(t, alice, friend, rightful)
+	c.call(t, "migrate").want(t, 0)
+	c.ask(t, rightful, "costs")
+	c.call(t, "sync").want(t, 0)
+	if left := c.foreigners(t); len(left) > 0 {
+		t.Errorf("the copy's ACLs name roles of the original: %v", left)
+	}
+	c.can(t, true, alice, "select from sales.orders")
+	c.can(t, true, rightful, "select from sales.costs")
+	c.can(t, false, friend, "select from sales.costs")
+	c.quiet(t)
 }

@@ -60,13 +60,34 @@ SELECT o.role_name, o.role_oid AS grantee_oid, e.privilege, e.column_name, e.is_
             AND r.column_name = e.column_name AND r.privilege = e.privilege AND r.is_grantable
             AND r.grantee NOT IN (0, o.owner) AND pg_has_role(r.grantee, 'USAGE')
     ) AS rival_option,
-    CASE WHEN e.is_grantable THEN coalesce((
-        SELECT string_agg(DISTINCT coalesce(u.rolname::text, 'PUBLIC'), ', ')
-        FROM entries AS r
+    -- Who holds it from this role: as in surplus_grants.sql, but that what a row asks for is granted again whoever else has granted it.
+    CASE WHEN e.is_grantable THEN (
+        WITH RECURSIVE losers AS (
+            SELECT e.grantee AS oid
+            UNION
+            SELECT r.grantee
+            FROM losers AS l
+            JOIN entries AS r
+                ON r.role_oid = e.role_oid AND r.class_oid = e.class_oid AND r.object_oid = e.object_oid
+                AND r.column_name = e.column_name AND r.privilege = e.privilege AND r.grantor = l.oid AND r.is_grantable
+        )
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'role', d.role_name, 'grantor', r.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false)
+        ) ORDER BY d.role_name, r.grantor), '[]')
+        FROM losers AS l
+        JOIN entries AS r
+            ON r.role_oid = e.role_oid AND r.class_oid = e.class_oid AND r.object_oid = e.object_oid
+            AND r.column_name = e.column_name AND r.privilege = e.privilege AND r.grantor = l.oid
         LEFT JOIN pg_catalog.pg_roles AS u ON u.oid = r.grantee
-        WHERE r.role_oid = e.role_oid AND r.class_oid = e.class_oid AND r.object_oid = e.object_oid
-            AND r.column_name = e.column_name AND r.privilege = e.privilege AND r.grantor = e.grantee
-    ), '') ELSE '' END AS dependents,
+        CROSS JOIN LATERAL (
+            SELECT coalesce(u.rolname::text, 'public') AS role_name, bool_or(g.grantable) AS grantable
+            FROM sync_roles.desired_holdings AS g
+            WHERE g.id IS NOT NULL AND g.role_name = coalesce(u.rolname::text, 'public') AND g.object_type = o.object_type
+                AND g.privilege IN (e.privilege, 'ALL') AND g.schema_name = o.schema_name AND g.column_name = e.column_name
+                AND (g.object_name = o.signature OR sync_roles.name_matches(o.object_name, g.object_name, g.name_match))
+                AND g.direct IS NOT FALSE
+        ) AS d
+    ) ELSE '[]' END AS dependents,
     o.schema_name <> '' AND NOT has_schema_privilege(o.schema_name::text, 'USAGE') AS no_usage,
     o.schema_name <> '' AND NOT has_schema_privilege(e.grantor, o.schema_name::text, 'USAGE') AS grantor_no_usage,
     false AS option_only, false AS still_asked, false AS expired
