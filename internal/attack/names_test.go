@@ -209,6 +209,7 @@ func newNames(tb testing.TB) *names {
 
 // try makes what is named, and compares the world without rows, with rows, and without them again.
 func (n *names) try(t *testing.T, all []named) {
+	t.Helper()
 	n.clear(t)
 	n.failed = true
 	all = slices.DeleteFunc(all, func(item named) bool { return !n.make(t, item) })
@@ -382,12 +383,13 @@ func (n *names) world(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var what, name string
-	if _, err := pgx.ForEachRow(rows, []any{&what, &name}, func() error {
-		result[fmt.Sprintf("%s is named %q", what, name)] = true
-		return nil
-	}); err != nil {
+	type thing struct{ What, Name string }
+	things, err := pgx.CollectRows(rows, pgx.RowToStructByPos[thing])
+	if err != nil {
 		t.Fatal(err)
+	}
+	for _, thing := range things {
+		result[fmt.Sprintf("%s is named %q", thing.What, thing.Name)] = true
 	}
 	for _, sql := range []string{
 		"select format('role %s has login %s, superuser %s, createrole %s', oid, rolcanlogin, rolsuper, rolcreaterole) from pg_temp.hostile_roles where rolcanlogin or rolsuper or rolcreaterole",
