@@ -61,7 +61,7 @@ func (e *Engine) foresee(ctx context.Context, roles []string, first string, repo
 	if err != nil {
 		return nil, fmt.Errorf("look for expired grants: %w", err)
 	}
-	set := asSet(append(expired, idle...))
+	set, said := asSet(append(expired, idle...)), map[string]bool{}
 	w := work{cause: Manual, renamed: true, members: true, dry: true}
 	for chunk := range slices.Chunk(roles, batchSize) {
 		var seen glance
@@ -77,7 +77,8 @@ func (e *Engine) foresee(ctx context.Context, roles []string, first string, repo
 		}
 		maps.Copy(set, asSet(seen.due))
 		for _, role := range keys(seen.problems) {
-			if !set[role] {
+			if !set[role] && !said[role] {
+				said[role] = true // members of an intermediate role are looked at with it, and by themselves
 				list := seen.problems[role]
 				report.Rows = append(report.Rows, AuditRow{Role: role, Cause: Manual, Outcome: outcomeOf(false, list), Statements: []string{}, Problems: list, RequestedBy: []string{}, Instance: e.instance})
 			}
