@@ -190,7 +190,11 @@ func TestExpire(t *testing.T) {
 	exec(t, conn, "delete from sync_roles.pending")
 	expire := func(limit int, want ...string) {
 		t.Helper()
-		got, err := desired.Expire(t.Context(), conn, limit, nil)
+		ended, err := desired.Expire(t.Context(), conn, limit, nil)
+		if len(ended.Kept) > 0 {
+			t.Errorf("nobody holds a lock, and rows are kept: %v", ended.Kept)
+		}
+		got := ended.Roles
 		if err != nil || !slices.Equal(got, want) && len(got)+len(want) > 0 {
 			t.Errorf("expired for %v, %v, want %v", got, err, want)
 		}

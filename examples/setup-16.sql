@@ -16,9 +16,14 @@ CREATE ROLE sync_daemon LOGIN CREATEROLE;
 -- somebody else's, use these two lines instead; then rows can grant CONNECT, but PUBLIC keeps its own:
 --     GRANT CREATE ON DATABASE warehouse TO sync_daemon;
 --     GRANT CONNECT ON DATABASE warehouse TO sync_daemon WITH GRANT OPTION;
-GRANT sync_daemon TO CURRENT_USER WITH INHERIT FALSE, SET TRUE; -- whoever is no superuser must be able to become the new owner
-ALTER DATABASE warehouse OWNER TO sync_daemon;
-REVOKE sync_daemon FROM CURRENT_USER;
+-- Whoever is no superuser must be able to become the new owner, for the moment. (By name: the keyword CURRENT_USER as a role crashes some servers.)
+DO $$
+BEGIN
+    EXECUTE format('GRANT sync_daemon TO %I WITH INHERIT FALSE, SET TRUE', current_user);
+    ALTER DATABASE warehouse OWNER TO sync_daemon;
+    EXECUTE format('REVOKE sync_daemon FROM %I', current_user);
+END
+$$;
 
 -- It grants as the owners of the objects. One line for each role that owns something that rows speak of.
 -- SET TRUE lets OWNER rows give objects to that role; without such rows, SET FALSE is enough.

@@ -96,8 +96,8 @@ const dependentsSQL = `
 		and d.classid not in ('pg_policy'::regclass, 'pg_attrdef'::regclass, 'pg_event_trigger'::regclass)
 	order by 1`
 
-func names(ctx context.Context, tx pgx.Tx, sql string) ([]string, error) {
-	rows, err := tx.Query(ctx, sql)
+func names(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]string, error) {
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}

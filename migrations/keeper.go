@@ -2,55 +2,144 @@ package migrations
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"os"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
+
+// lockKeeper is the role as which daemons lock _pgsr_lock, as it is.
+type lockKeeper struct {
+	derived    string // the name that it should have
+	registered string // the name that the registered role has; empty: there is none
+	works      bool   // it can lock, and the connected role can become it
+	namesake   bool   // there is an unregistered role of the derived name
+	problem    string // which was not made here
+}
 
 const lockKeeperSQL = `
 	select
 		n.keeper,
-		current_setting('server_version_num')::integer >= 160000 and not me.rolsuper
-			and not (
-				r.rolcreaterole and exists (select from sync_roles.keepers as k where k.role_oid = r.oid)
-				and pg_has_role(r.oid, l.oid, 'MEMBER WITH ADMIN OPTION') and pg_has_role(r.oid, case when current_setting('server_version_num')::integer >= 160000 then 'SET' else 'MEMBER' end)
-			) is true
-			-- Somebody else's role of this name is left alone.
-			and (r.oid is null or not r.rolsuper and pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')),
-		r.oid is not null
-	from pg_catalog.pg_roles as me
-	join pg_catalog.pg_database as d on d.datname = current_database()
+		coalesce(k.rolname::text, ''),
+		(
+			k.rolcreaterole and pg_has_role(k.oid, l.oid, 'MEMBER WITH ADMIN OPTION')
+			and pg_has_role(k.oid, case when current_setting('server_version_num')::integer >= 160000 then 'SET' else 'MEMBER' end)
+		) is true,
+		r.oid is not null,
+		coalesce(sync_roles.keeper_problem(r.oid, true), '')
+	from pg_catalog.pg_database as d
 	cross join lateral (select format('_pgsr_%s_keeper_lock', d.oid)) as n (keeper)
-	left join pg_catalog.pg_roles as r on r.rolname = n.keeper
+	left join (
+		select r.*
+		from sync_roles.keepers as k
+		join pg_catalog.pg_roles as r on r.oid = k.role_oid
+		where k.locks
+	) as k on true
+	left join pg_catalog.pg_roles as r on r.rolname = n.keeper and r.oid is distinct from k.oid
 	left join pg_catalog.pg_roles as l on l.rolname = '_pgsr_lock'
-	where me.rolname = current_user`
+	where d.datname = current_database()`
 
 // ensureLockKeeper makes sure of the role as which daemons lock _pgsr_lock. Whoever locks a role must have CREATEROLE, and ADMIN on it; since
 // PostgreSQL 16 the check looks through all roles that it has ADMIN on, which for the daemon is every role that it created (is_admin_of_role in
 // acl.c). This role has ADMIN on one. Without it, daemons lock as themselves.
 func ensureLockKeeper(ctx context.Context, tx pgx.Tx) error {
-	var keeper string
-	var needed, there bool
-	if err := tx.QueryRow(ctx, lockKeeperSQL).Scan(&keeper, &needed, &there); err != nil {
-		return fmt.Errorf("look for the keeper of role _pgsr_lock: %w", err)
+	server, err := catalog.ReadServer(ctx, tx)
+	if err != nil {
+		return err
 	}
-	if !needed {
+	if !server.MembershipOptions() || server.Superuser {
 		return nil
 	}
-	found := "create role "
-	if there { // since an earlier installation
-		found = "alter role "
+	var k lockKeeper
+	if err := tx.QueryRow(ctx, lockKeeperSQL).Scan(&k.derived, &k.registered, &k.works, &k.namesake, &k.problem); err != nil {
+		return fmt.Errorf("look for the keeper of role _pgsr_lock: %w", err)
 	}
-	for _, sql := range []string{
-		found + keeper + " nologin noinherit createrole",
-		"comment on role " + keeper + " is 'as this role, daemons of pg-sync-roles lock _pgsr_lock'",
-		"grant _pgsr_lock to " + keeper + " with admin true, inherit false, set false",
-		"grant " + keeper + " to current_user with inherit false, set true",
-		"insert into sync_roles.keepers (role_oid, role_name) select oid, rolname from pg_catalog.pg_roles where rolname = '" + keeper + "' on conflict (role_name) do update set role_oid = excluded.role_oid",
-	} {
+	if k.works && (k.registered == k.derived || k.namesake) {
+		return nil
+	}
+	name, statements := k.statements(server)
+	for _, sql := range statements {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("make the keeper of role _pgsr_lock: %s: %w", sql, err)
 		}
+	}
+	_, err = tx.Exec(ctx, `
+		insert into sync_roles.keepers (role_oid, role_name, locks)
+		select r.oid, r.rolname, true from pg_catalog.pg_roles as r where r.rolname = $1
+		on conflict (locks) where locks do update set role_oid = excluded.role_oid, role_name = excluded.role_name`, name)
+	if err != nil {
+		return fmt.Errorf("register the keeper of role _pgsr_lock: %w", err)
+	}
+	switch {
+	case k.registered != "" || !k.namesake:
+		return nil
+	case k.problem == "":
+		return stillOurs(ctx, tx, name)
+	}
+	return reportStranger(ctx, tx, k.derived, k.problem)
+}
+
+// statements make the keeper, or put it right, and name says which role it is.
+func (k lockKeeper) statements(server catalog.Server) (name string, statements []string) {
+	name = k.derived
+	switch {
+	case k.registered != "" && (k.registered == k.derived || k.namesake):
+		name = k.registered // it works under any name
+	case k.registered != "":
+		statements = append(statements, fmt.Sprintf("alter role %s rename to %s", catalog.Quote(k.registered), catalog.Quote(k.derived)))
+	case k.namesake && k.problem == "": // from an earlier installation
+	case k.namesake:
+		var random [12]byte
+		_, _ = rand.Read(random[:]) // it never returns an error
+		name = fmt.Sprintf("_pgsr_%d_keeper_lock_%s", server.DatabaseOID, hex.EncodeToString(random[:]))
+		statements = append(statements, "create role "+catalog.Quote(name)+" nologin noinherit createrole")
+	default:
+		statements = append(statements, "create role "+catalog.Quote(name)+" nologin noinherit createrole")
+	}
+	quoted := catalog.Quote(name)
+	return name, append(statements,
+		"comment on role "+quoted+" is 'as this role, daemons of pg-sync-roles lock _pgsr_lock'", // this waits for whoever is granting it
+		"alter role "+quoted+" nologin noinherit createrole",
+		"grant _pgsr_lock to "+quoted+" with admin true, inherit false, set false",
+		"grant "+quoted+" to "+catalog.Quote(server.Role)+" with inherit false, set true")
+}
+
+// stillOurs looks again at a role that was there before: a GRANT of it may have been committed since.
+func stillOurs(ctx context.Context, tx pgx.Tx, name string) error {
+	var problem *string
+	err := tx.QueryRow(ctx, "select sync_roles.keeper_problem(r.oid, true) from pg_catalog.pg_roles as r where r.rolname = $1", name).Scan(&problem)
+	if err != nil {
+		return fmt.Errorf("look again at role %q: %w", name, err)
+	}
+	if problem != nil {
+		return fmt.Errorf("role %q was changed while it was taken for the keeper of role _pgsr_lock: %s: run pg-sync-roles migrate again", name, *problem)
+	}
+	return nil
+}
+
+// reportStranger tells, once, of a role that has the name of the keeper and is not ours.
+func reportStranger(ctx context.Context, tx pgx.Tx, name, why string) error {
+	problems, err := json.Marshal([]map[string]string{{
+		"kind": "refused", "object": "role " + name, "fix": "DROP ROLE " + catalog.Quote(name),
+		"reason": "it has the name of the keeper of role _pgsr_lock, and was not made by this daemon: " + why + "; a role of another name is used",
+	}})
+	if err != nil {
+		return fmt.Errorf("write problems of role %q: %w", name, err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	_, err = tx.Exec(ctx, `
+		insert into sync_roles.audit (role_name, cause, outcome, problems, duration, instance)
+		values ($1, 'manual', 'refused', $2, clock_timestamp() - now(), $3)`, name, string(problems), fmt.Sprintf("%s:%d", host, os.Getpid()))
+	if err != nil {
+		return fmt.Errorf("write audit: %w", err)
 	}
 	return nil
 }

@@ -74,30 +74,6 @@ func ensureLockRole(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// ensureSchema creates the schema. It is not part of the migrations because golang-migrate's version table lives in it.
-func ensureSchema(ctx context.Context, conn *pgx.Conn) error {
-	var owner *string
-	var mine bool
-	err := conn.QueryRow(ctx, `
-		select r.rolname, coalesce(pg_has_role(n.nspowner, 'USAGE'), false)
-		from (values (1)) as one
-		left join pg_catalog.pg_namespace as n on n.nspname = 'sync_roles'
-		left join pg_catalog.pg_roles as r on r.oid = n.nspowner`).Scan(&owner, &mine)
-	switch {
-	case err != nil:
-		return fmt.Errorf("look for schema %s: %w", Schema, err)
-	case owner != nil && !mine:
-		return fmt.Errorf("schema %s belongs to role %q: connect as that role, or GRANT it to this one", Schema, *owner)
-	case owner != nil:
-		return nil
-	}
-	if _, err := conn.Exec(ctx, "create schema sync_roles"); err != nil {
-		return fmt.Errorf("create schema %s (the role needs it granted: GRANT CREATE ON DATABASE %s TO %s): %w",
-			Schema, pgx.Identifier{conn.Config().Database}.Sanitize(), pgx.Identifier{conn.Config().User}.Sanitize(), err)
-	}
-	return nil
-}
-
 // adapt brings up to date what depends on the server: the keeper of the lock; the views over catalogs that differ between major versions, after
 // pg_upgrade; and the remembered OIDs, after a restore into another cluster or database, where they mean nothing.
 func adapt(ctx context.Context, conn *pgx.Conn) error {
@@ -118,24 +94,10 @@ func adapt(ctx context.Context, conn *pgx.Conn) error {
 			}
 		}
 		if !place {
-			if _, err := tx.Exec(ctx, forgetSQL); err != nil {
-				return fmt.Errorf("forget what schema %s remembers of another cluster: %w", Schema, err)
+			if err := resettle(ctx, tx); err != nil {
+				return err
 			}
 		}
 		return ensureLockKeeper(ctx, tx)
 	})
 }
-
-// Intermediate roles that came along with the cluster (pg_upgrade, a physical copy, pg_dumpall) are found again by name. Those of the database
-// that this one was copied from, which the OID in their names tells, are its own.
-const forgetSQL = `
-	truncate sync_roles.resolved_objects, sync_roles.applied_passwords;
-	delete from sync_roles.intermediate_roles where role_name not in (select rolname from pg_catalog.pg_roles)
-		or substring(role_name from '^_pgsr_([0-9]+)_') in (select oid::text from pg_catalog.pg_database where datname <> current_database());
-	update sync_roles.intermediate_roles as i set role_oid = r.oid from pg_catalog.pg_roles as r where r.rolname = i.role_name;
-	delete from sync_roles.keepers where role_name not in (select rolname from pg_catalog.pg_roles)
-		or substring(role_name from '^_pgsr_([0-9]+)_') in (select oid::text from pg_catalog.pg_database where datname <> current_database());
-	update sync_roles.keepers as k set role_oid = r.oid from pg_catalog.pg_roles as r where r.rolname = k.role_name;
-	update sync_roles.installation set system_identifier = s.system_identifier, database_oid = d.oid
-	from pg_catalog.pg_control_system() as s, pg_catalog.pg_database as d
-	where d.datname = current_database()`

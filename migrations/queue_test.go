@@ -153,7 +153,7 @@ func TestAuditIsAppendOnly(t *testing.T) {
 	t.Parallel()
 	env := installed(t)
 	conn := env.Connect(t, env.Daemon)
-	execute(t, conn, "insert into sync_roles.audit (cause, outcome, duration, instance) values ('manual', 'applied', '1 s', 'x')")
+	execute(t, conn, "insert into sync_roles.audit (cause, outcome, duration, instance, seq, previous_hash, hash) values ('manual', 'applied', '1 s', 'x', 1, '', '')")
 	execute(t, conn, "insert into sync_roles.rescans (roles, drifted, duration, instance) values (1, 1, '1 s', 'x')")
 	for _, connection := range []*pgx.Conn{conn, env.Superuser(t)} {
 		for _, sql := range []string{
@@ -166,8 +166,9 @@ func TestAuditIsAppendOnly(t *testing.T) {
 		}
 	}
 	for _, bad := range []row{
-		{"cause": "whim", "outcome": "applied", "duration": "1 s", "instance": "x"},
-		{"cause": "manual", "outcome": "fine", "duration": "1 s", "instance": "x"},
+		{"cause": "whim", "outcome": "applied", "duration": "1 s", "instance": "x", "seq": 2, "previous_hash": "", "hash": ""},
+		{"cause": "manual", "outcome": "fine", "duration": "1 s", "instance": "x", "seq": 2, "previous_hash": "", "hash": ""},
+		{"cause": "manual", "outcome": "applied", "duration": "1 s", "instance": "x"}, // no place in the chain
 	} {
 		if err := bad.try(t, conn, "audit"); sqlState(err) != "23514" {
 			t.Errorf("audit row %v: %v", bad, err)

@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
 // Schema is where everything is installed, golang-migrate's version table too.
@@ -19,9 +22,6 @@ const Schema = "sync_roles"
 
 //go:embed *.sql
 var files embed.FS
-
-// installLock is the advisory lock that two installers of one database meet at. Its number is arbitrary.
-const installLock = 7300316049
 
 // Up installs the schema, or upgrades it to the newest version, and returns that version.
 // It needs a role that may create schemas in the database and roles in the cluster; it needs no superuser.
@@ -34,22 +34,45 @@ func Up(ctx context.Context, config *pgx.ConnConfig) (version int, err error) {
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 
-	if _, err := conn.Exec(ctx, "select pg_catalog.pg_advisory_lock($1)", int64(installLock)); err != nil {
-		return 0, fmt.Errorf("wait for another installer of database %q: %w", config.Database, err)
-	}
 	if err := ensureLockRole(ctx, conn); err != nil {
 		return 0, err
 	}
-	if err := ensureSchema(ctx, conn); err != nil {
+	created, err := ensureSchema(ctx, conn)
+	if err != nil {
 		return 0, err
 	}
-	if err := runFiles(ctx, conn, config); err != nil {
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if err := lockSchema(ctx, tx, config.Database); err != nil {
+			return err
+		}
+		existing, err := checkedContents(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if created {
+			existing = []uint32{}
+		}
+		if err := runFiles(ctx, conn, config); err != nil {
+			return err
+		}
+		return repairPrivileges(ctx, tx, existing)
+	})
+	if err != nil {
 		return 0, err
 	}
 	if err := adapt(ctx, conn); err != nil {
 		return 0, err
 	}
 	return installedVersion(ctx, conn)
+}
+
+// lockSchema makes installers of one database follow one another. COMMENT locks the schema, until the transaction ends, against itself and against
+// DROP, and only the schema's owner can; an advisory lock could be held by any login.
+func lockSchema(ctx context.Context, tx pgx.Tx, database string) error {
+	if _, err := tx.Exec(ctx, "comment on schema sync_roles is 'pg-sync-roles: which role should have which privileges, and what was done about it'"); err != nil {
+		return fmt.Errorf("wait for another installer of database %q: %w", database, err)
+	}
+	return nil
 }
 
 // impatient keeps an upgrade from waiting for a lock without end, with all writers of rows behind it.
@@ -62,13 +85,16 @@ func impatient(config *pgx.ConnConfig) *pgx.ConnConfig {
 }
 
 // runFiles lets golang-migrate run what is not yet installed.
+//
+// golang-migrate takes an advisory lock whose number it derives from DatabaseName, and from nothing else that changes. Any login that knew the number
+// could hold it for ever, so it gets a random one: lockSchema keeps installers apart.
 func runFiles(ctx context.Context, conn *pgx.Conn, config *pgx.ConnConfig) (err error) {
 	source, err := iofs.New(files, ".")
 	if err != nil {
 		return fmt.Errorf("read embedded migrations: %w", err)
 	}
-	db := stdlib.OpenDB(*config)
-	driver, err := migratepgx.WithInstance(db, &migratepgx.Config{SchemaName: Schema, MigrationsTable: "schema_migrations"})
+	db := stdlib.OpenDB(*catalog.Pin(config))
+	driver, err := migratepgx.WithInstance(db, &migratepgx.Config{SchemaName: Schema, MigrationsTable: "schema_migrations", DatabaseName: rand.Text()})
 	if err != nil {
 		_ = db.Close()
 		return fmt.Errorf("open migrations of database %q: %w", config.Database, err)

@@ -200,7 +200,7 @@ func TestUpIntoAnothersSchema(t *testing.T) {
 	wantError(t, err, `"postgres"`)
 }
 
-// A group's member can upgrade what another member installed, as long as it inherits the owner.
+// A member of the owner's role installs nothing: PostgreSQL would let the owner put other code in the place of what it made.
 func TestUpAsAMemberOfTheOwner(t *testing.T) {
 	t.Parallel()
 	env := installed(t)
@@ -209,8 +209,10 @@ func TestUpAsAMemberOfTheOwner(t *testing.T) {
 	if env.Version >= 16 {
 		env.Exec(t, "grant _pgsr_lock to "+second+" with admin true, inherit false, set false")
 	}
-	if _, err := migrations.Up(t.Context(), parse(t, env.URL(second))); err != nil {
-		t.Error(err)
+	_, err := migrations.Up(t.Context(), parse(t, env.URL(second)))
+	wantError(t, err, "belongs to role", env.Daemon, "connect as that role")
+	if !errors.Is(err, migrations.ErrNotOwner) {
+		t.Error("the error is not ErrNotOwner")
 	}
 }
 
@@ -267,13 +269,19 @@ func TestUpAfterARestoreElsewhere(t *testing.T) {
 			t.Parallel()
 			env := installed(t)
 			conn := env.Connect(t, env.Daemon)
-			kept := fmt.Sprintf("_pgsr_%d_kept", pgtest.One[uint32](t, conn, "select oid from pg_database where datname = current_database()"))
-			env.Exec(t, "create role "+kept)
+			prefix := fmt.Sprintf("_pgsr_%d_", pgtest.One[uint32](t, conn, "select oid from pg_database where datname = current_database()"))
+			kept, keeper := prefix+"kept", prefix+"keeper_3"
+			execute(t, conn, "create role "+keeper+"; create role "+kept+"; comment on role "+kept+" is 'intermediate role of sync_roles in database x: SELECT on table s.t'")
+			// What merely has the name is not taken.
+			for _, stranger := range []string{prefix + "login login", prefix + "mute"} {
+				execute(t, conn, "create role "+stranger)
+			}
 			execute(t, conn, "insert into sync_roles.resolved_objects values (1259, 1, 'table', 's', 't')")
 			execute(t, conn, "insert into sync_roles.applied_passwords values (1, 'x')")
 			execute(t, conn, `insert into sync_roles.intermediate_roles (role_name, role_oid, privilege, object_type, schema_name, object_name, name_match) values
-				($1, 1, 'SELECT', 'table', 's', 't', 'exact'), ('_pgsr_1_gone', 2, 'INSERT', 'table', 's', 't', 'exact')`, kept)
-			execute(t, conn, "insert into sync_roles.keepers values (1, $1), (2, '_pgsr_1_gone')", kept)
+				($1, 1, 'SELECT', 'table', 's', 't', 'exact'), ('_pgsr_1_gone', 2, 'INSERT', 'table', 's', 't', 'exact'),
+				($2 || 'login', 3, 'UPDATE', 'table', 's', 't', 'exact'), ($2 || 'mute', 4, 'DELETE', 'table', 's', 't', 'exact')`, kept, prefix)
+			execute(t, conn, "insert into sync_roles.keepers (role_oid, role_name, slot) values (1, $1, 3), (2, '_pgsr_1_gone', 4), (3, $2 || 'login', 5)", keeper, prefix)
 
 			// In its own place, nothing is forgotten.
 			up(t, env)
@@ -288,10 +296,10 @@ func TestUpAfterARestoreElsewhere(t *testing.T) {
 					t.Errorf("%s still has %d rows", table, n)
 				}
 			}
-			for _, table := range []string{"intermediate_roles", "keepers"} {
+			for table, want := range map[string]string{"intermediate_roles": kept, "keepers": keeper} {
 				got := list[string](t, conn, "select role_name || ' ' || (role_oid = to_regrole(role_name)) from sync_roles."+table+" where role_name !~ '_keeper_lock$'")
-				if len(got) != 1 || got[0] != kept+" true" {
-					t.Errorf("%s has %v, want only %s with its OID of here", table, got, kept)
+				if len(got) != 1 || got[0] != want+" true" {
+					t.Errorf("%s has %v, want only %s with its OID of here", table, got, want)
 				}
 			}
 			if !pgtest.One[bool](t, conn, `select i.database_oid = d.oid and i.system_identifier = s.system_identifier

@@ -3,6 +3,7 @@ package migrations_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -77,6 +78,7 @@ func TestWriterScope(t *testing.T) {
 	env := installed(t)
 	owner := env.Connect(t, env.Daemon)
 	role, writer := newWriter(t, env, "etl")
+	anything := row{"may_create_roles": true, "public": true}
 	table := grantRow("analyst_1").with(row{"schema_name": "sales", "object_name": "orders"})
 	schema := row{"role_name": "analyst_1", "privilege": "USAGE", "object_type": "schema", "object_name": "sales"}
 	pattern := table.with(row{"name_match": "like", "object_name": "orders%"})
@@ -93,6 +95,18 @@ func TestWriterScope(t *testing.T) {
 		{"everything: a pattern", row{}, pattern, true},
 		{"everything: membership", row{}, memberRow, true},
 		{"everything: PUBLIC", row{}, table.with(row{"role_name": "public"}), true},
+		{"everything but PUBLIC", row{"public": false}, table.with(row{"role_name": "public"}), false},
+		{"PUBLIC by name, but not allowed", row{"public": false, "grantee_like": "public"}, table.with(row{"role_name": "public"}), false},
+		{"PUBLIC and a grantee_like", row{"grantee_like": "a%"}, table.with(row{"role_name": "public"}), false},
+		{"not PUBLIC: a name in upper case", row{"public": false}, table.with(row{"role_name": "PUBLIC"}), true},
+		{"a role that is not", row{"may_create_roles": false}, table, false},
+		{"a role that is", row{"may_create_roles": false}, table.with(row{"role_name": role}), true},
+		{"PUBLIC is no role to be made", row{"may_create_roles": false}, table.with(row{"role_name": "public"}), true},
+		{"a name that is cut to that of a role", row{"may_create_roles": false}, table.with(row{"role_name": role + strings.Repeat(" ", 63)}), false},
+		{"membership in a role that is not", row{"may_create_roles": false}, memberRow.with(row{"role_name": role}), false},
+		{"membership in a role that is", row{"may_create_roles": false}, memberRow.with(row{"role_name": role, "object_name": env.Daemon}), true},
+		{"membership in what a pattern finds", row{"may_create_roles": false}, memberRow.with(row{"role_name": role, "object_name": "staff%", "name_match": "like"}), true},
+		{"a table named like no role", row{"may_create_roles": false}, table.with(row{"role_name": role, "object_name": "staff"}), true},
 		{"everything but the grant option", row{}, table.with(row{"grantable": true}), false},
 		{"everything with the grant option", row{"grantable": true}, table.with(row{"grantable": true}), true},
 		{"everything with the grant option: without", row{"grantable": true}, table, true},
@@ -111,6 +125,7 @@ func TestWriterScope(t *testing.T) {
 		{"privileges: inside", row{"privileges": []string{"INSERT", "SELECT"}}, table, true},
 		{"privileges: outside", row{"privileges": []string{"INSERT"}}, table, false},
 		{"privileges: none", row{"privileges": []string{}}, table, false},
+		{"privileges: one that is NULL", row{"privileges": []*string{nil}}, table, false},
 		{"privileges: ALL must be named", row{"privileges": []string{"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"}}, table.with(row{"privilege": "ALL"}), false},
 		{"privileges: ALL is named", row{"privileges": []string{"ALL"}}, table.with(row{"privilege": "ALL"}), true},
 		{"privileges: ALL is not each", row{"privileges": []string{"ALL"}}, table, false},
@@ -136,9 +151,9 @@ func TestWriterScope(t *testing.T) {
 		{"all columns: one outside", row{"grantee_like": "an%", "object_type": "table", "privileges": []string{"SELECT"}, "schema_like": "sales", "object_like": "orders"}, table.with(row{"object_name": "orders2"}), false},
 	} {
 		execute(t, owner, "truncate sync_roles.writers")
-		row{"writer_role": role}.with(c.scope).mustInsert(t, owner, "writers")
+		anything.with(row{"writer_role": role}).with(c.scope).mustInsert(t, owner, "writers")
 		err := c.row.try(t, writer, "desired_grants")
-		if c.allowed && err != nil || !c.allowed && sqlState(err) != "42501" {
+		if c.allowed && err != nil || !c.allowed && sqlState(err) != "42501" && sqlState(err) != "23514" {
 			t.Errorf("%s: allowed %t, want %t: %v", c.name, err == nil, c.allowed, err)
 		}
 	}
@@ -158,7 +173,7 @@ func TestWriterThroughAGroup(t *testing.T) {
 	env := installed(t)
 	group := env.Role("writers")
 	env.Exec(t, "create role "+group)
-	row{"writer_role": group, "object_type": "table"}.mustInsert(t, env.Connect(t, env.Daemon), "writers")
+	row{"writer_role": group, "object_type": "table", "may_create_roles": true}.mustInsert(t, env.Connect(t, env.Daemon), "writers")
 	member, memberConn := newWriter(t, env, "member")
 	heir, heirConn := newWriter(t, env, "noheir")
 	env.Exec(t, "grant "+group+" to "+member+"; alter role "+heir+" noinherit; grant "+group+" to "+heir)
@@ -177,7 +192,7 @@ func TestWriterSeesItsScope(t *testing.T) {
 	env := installed(t)
 	owner := env.Connect(t, env.Daemon)
 	role, writer := newWriter(t, env, "etl")
-	row{"writer_role": role, "schema_like": "sales", "privileges": []string{"SELECT", "INSERT"}}.mustInsert(t, owner, "writers")
+	row{"writer_role": role, "schema_like": "sales", "privileges": []string{"SELECT", "INSERT"}, "may_create_roles": true}.mustInsert(t, owner, "writers")
 	inside, outside := grantRow("alice").with(row{"schema_name": "sales"}), grantRow("alice").with(row{"schema_name": "finance"})
 	inside.mustInsert(t, owner, "desired_grants")
 	outside.mustInsert(t, owner, "desired_grants")
@@ -217,7 +232,7 @@ func TestWriterCannotPretend(t *testing.T) {
 	env := installed(t)
 	owner := env.Connect(t, env.Daemon)
 	role, writer := newWriter(t, env, "etl")
-	row{"writer_role": role}.mustInsert(t, owner, "writers")
+	row{"writer_role": role, "may_create_roles": true}.mustInsert(t, owner, "writers")
 	table := grantRow("alice")
 	for name, r := range map[string]row{
 		"another's name": table.with(row{"created_by": env.Daemon}),
@@ -237,15 +252,68 @@ func TestWriterCannotPretend(t *testing.T) {
 			t.Errorf("UPDATE … SET %s: %v", set, err)
 		}
 	}
-	// Among OWNER patterns that overlap, the lowest id wins.
-	err := tryExec(t, writer, `insert into sync_roles.desired_grants (id, role_name, privilege, object_type, schema_name, object_name, name_match)
-		overriding system value values (-1, 'mallory', 'OWNER', 'table', 's', '%', 'like')`)
-	if sqlState(err) == "" {
-		t.Error("a writer may choose the id of its row, and so be the oldest")
-	}
 	// The owner is not bound.
 	if err := table.with(row{"role_name": "bob", "created_by": "dbt", "created_at": "2001-01-01"}).try(t, owner, "desired_grants"); err != nil {
 		t.Errorf("the owner: %v", err)
+	}
+}
+
+// Audit rows and problems name rows by id: a writer cannot give its row that of another, be it there or deleted, nor one that is yet to be drawn.
+func TestWriterCannotChooseAnID(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	owner := env.Connect(t, env.Daemon)
+	role, writer := newWriter(t, env, "etl")
+	row{"writer_role": role, "may_create_roles": true}.mustInsert(t, owner, "writers")
+	grantRow("alice").mustInsert(t, owner, "desired_grants")
+	execute(t, owner, "delete from sync_roles.desired_grants")
+	insert := `insert into sync_roles.desired_grants (id, role_name, privilege, object_type, schema_name, object_name) overriding system value `
+	fresh := env.Connect(t, role) // has drawn no id
+	grantRow("bob").mustInsert(t, writer, "desired_grants")
+	for name, id := range map[string]string{
+		"of a deleted row": "1",
+		"of its own row":   "2",
+		"less than all":    "-1",
+		"the next":         "3",
+	} {
+		for _, conn := range []*pgx.Conn{writer, fresh} {
+			if err := tryExec(t, conn, insert+"values ("+id+", 'carol', 'SELECT', 'table', 's', 't')"); sqlState(err) != "42501" {
+				t.Errorf("the id %s: %v", name, err)
+			}
+		}
+		// Among rows whose ids are drawn.
+		if err := tryExec(t, writer, insert+"values (default, 'carol', 'SELECT', 'table', 's', 't'), ("+id+", 'carol', 'SELECT', 'table', 's', 't2')"); sqlState(err) != "42501" {
+			t.Errorf("the id %s, after another row: %v", name, err)
+		}
+	}
+	// That of a row which the session has just written and deleted.
+	id := pgtest.One[int](t, writer, "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('carol', 'SELECT', 'table', 's', 't') returning id")
+	execute(t, writer, "delete from sync_roles.desired_grants where role_name = 'carol'")
+	if err := tryExec(t, writer, fmt.Sprintf("%s values (%d, 'carol', 'SELECT', 'table', 's', 't')", insert, id)); sqlState(err) != "42501" {
+		t.Errorf("the id of the row that this session inserted last, and deleted: %v", err)
+	}
+	if err := tryExec(t, writer, insert+"select 1, 'carol', 'SELECT', 'table', 's', 't' on conflict do nothing"); sqlState(err) != "42501" {
+		t.Errorf("ON CONFLICT DO NOTHING: %v", err)
+	}
+
+	// An UPDATE keeps what identifies the row.
+	before := pgtest.One[string](t, writer, "select id || ' ' || created_at from sync_roles.desired_grants")
+	execute(t, writer, "update sync_roles.desired_grants set id = default, created_at = '2001-01-01', note = 'x'")
+	execute(t, writer, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('bob', 'SELECT', 'table', 's', 't')
+		on conflict (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, ''))
+		do update set created_at = '2001-01-01', note = excluded.note || 'y'`)
+	if after := pgtest.One[string](t, writer, "select id || ' ' || created_at from sync_roles.desired_grants"); after != before {
+		t.Errorf("a writer's UPDATE made %s of %s", after, before)
+	}
+	execute(t, owner, "update sync_roles.desired_grants set created_at = '2001-01-01'")
+	if !pgtest.One[bool](t, owner, "select created_at < '2002-01-01' from sync_roles.desired_grants") {
+		t.Error("the owner is bound")
+	}
+	// In bulk, in any order, and where conflicts use ids up.
+	execute(t, writer, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name)
+		select 'bob', 'SELECT', 'table', 's', 't' || i % 700 from generate_series(1, 1000) as i order by i desc on conflict do nothing`)
+	if n := pgtest.One[int](t, owner, "select count(distinct id) from sync_roles.desired_grants"); n != 701 {
+		t.Errorf("%d rows, want 701", n)
 	}
 }
 
@@ -257,7 +325,9 @@ func TestWriterCannotTouchRoles(t *testing.T) {
 	role, writer := newWriter(t, env, "etl")
 	row{"writer_role": role, "grantable": true}.mustInsert(t, owner, "writers")
 	row{"role_name": "alice", "password_verifier": verifier}.mustInsert(t, owner, "desired_roles")
-	if err := (row{"role_name": "bob", "login": true}).try(t, writer, "desired_roles"); sqlState(err) != "42501" {
+	err := (row{"role_name": "bob", "login": true}).try(t, writer, "desired_roles")
+	wantError(t, err, "desired_roles is for the owner", role)
+	if sqlState(err) != "42501" {
 		t.Errorf("INSERT: %v", err)
 	}
 	for _, sql := range []string{"update sync_roles.desired_roles set login = true", "delete from sync_roles.desired_roles", "select from sync_roles.desired_roles"} {
@@ -276,7 +346,7 @@ func TestWriterNeedsNothingElse(t *testing.T) {
 	role := env.Role("etl")
 	env.Exec(t, "create role "+role+" login; grant connect on database "+env.Database+" to "+role+
 		"; grant usage on schema sync_roles to "+role+"; grant insert, select, delete on sync_roles.desired_grants to "+role)
-	row{"writer_role": role}.mustInsert(t, owner, "writers")
+	row{"writer_role": role, "may_create_roles": true}.mustInsert(t, owner, "writers")
 	writer := env.Connect(t, role)
 	alice := env.Role("alice")
 	row{"role_name": alice, "privilege": "CONNECT", "object_type": "database", "object_name": env.Database}.mustInsert(t, writer, "desired_grants")
@@ -291,22 +361,56 @@ func TestWriterNeedsNothingElse(t *testing.T) {
 	}
 }
 
-// A mistake in one row of writers does not keep the others from working.
+// A pattern that every comparison fails for is refused.
 func TestBadScopes(t *testing.T) {
 	t.Parallel()
 	env := installed(t)
 	owner := env.Connect(t, env.Daemon)
-	role, writer := newWriter(t, env, "etl")
-	row{"writer_role": role}.mustInsert(t, owner, "writers")
 	for _, column := range []string{"grantee_like", "schema_like", "object_like"} {
-		bad := row{"writer_role": role, column: `x\`}
-		sql, args := bad.insert("writers")
-		if _, err := owner.Exec(t.Context(), sql, args...); err != nil {
-			continue // refused: that is good too
+		for pattern, bad := range map[string]bool{`x\`: true, `x\\\`: true, `x\\`: false, `x\%`: false, ``: false} {
+			err := row{"writer_role": "etl", column: pattern}.try(t, owner, "writers")
+			if bad != (sqlState(err) == "23514") {
+				t.Errorf("%s %q: %v", column, pattern, err)
+			}
 		}
-		if err := grantRow("xyz").with(row{"schema_name": "xyz", "object_name": "xyz"}).try(t, writer, "desired_grants"); err != nil {
-			t.Errorf("a %s that ends in a lone backslash stops a writer: %v", column, err)
-		}
-		execute(t, owner, "delete from sync_roles.writers where "+fmt.Sprintf("%s is not null", column))
+	}
+}
+
+// A name of 64 bytes is not cut to that of a role.
+func TestScopeOfALongName(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	name := env.Role(strings.Repeat("x", 63-len(env.Role(""))))
+	env.Exec(t, "create role "+name+" login; grant connect on database "+env.Database+" to "+name+"; grant usage on schema sync_roles to "+name)
+	row{"writer_role": name + "y"}.mustInsert(t, env.Connect(t, env.Daemon), "writers")
+	if n := pgtest.One[int](t, env.Connect(t, name), "select count(*) from sync_roles.my_scopes"); n != 0 {
+		t.Error("a role has the scope of a longer name")
+	}
+}
+
+// Nobody learns of others' scopes: not by the view, nor by what a condition of one's own is evaluated on.
+func TestScopesOfOthers(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	owner := env.Connect(t, env.Daemon)
+	role, writer := newWriter(t, env, "etl")
+	other, _ := newWriter(t, env, "other")
+	row{"writer_role": role, "schema_like": "sales"}.mustInsert(t, owner, "writers")
+	row{"writer_role": other, "schema_like": "secret"}.mustInsert(t, owner, "writers")
+	env.Exec(t, "create schema mine authorization "+role)
+	execute(t, writer, `create function mine.leak(text) returns boolean cost 0.0001 language plpgsql as
+		$$ begin if $1 = 'secret' then raise exception 'leaked'; end if; return true; end $$`)
+	if got := list[string](t, writer, "select schema_like from sync_roles.my_scopes where mine.leak(schema_like)"); !slices.Equal(got, []string{"sales"}) {
+		t.Errorf("a writer sees the scopes %v", got)
+	}
+	// A function with the rights of its owner sees its owner's, and not its caller's.
+	execute(t, writer, `create function mine.scopes() returns setof text security definer language sql as 'select schema_like from sync_roles.my_scopes'`)
+	execute(t, writer, "grant usage on schema mine to public")
+	if got := list[string](t, env.Connect(t, other), "select mine.scopes()"); !slices.Equal(got, []string{"sales"}) {
+		t.Errorf("in a function of etl's, called by another, are the scopes %v", got)
+	}
+	// There is no function left that can be asked for others.
+	if n := pgtest.One[int](t, owner, "select count(*) from pg_proc where pronamespace = 'sync_roles'::regnamespace and proname = 'may_write'"); n != 0 {
+		t.Error("may_write is there")
 	}
 }

@@ -42,7 +42,7 @@ var (
 // What rows cannot say is found by the engine itself: what it would grant for the new rows, and what it would take away were the
 // roles exclusive. It is all one transaction, under the lock of every pass.
 func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Adoption, error) {
-	tx, err := e.beginLocked(ctx, e.lockTimeout)
+	tx, err := e.beginLocked(ctx, e.lockTimeout, e.statementTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Ado
 	if _, err := tx.Exec(ctx, adoptRolesSQL, slices.DeleteFunc(slices.Clone(a.Roles), isPublic), append([]string{}, e.policy.AllowAttribute...)); err != nil {
 		return nil, fmt.Errorf("write rows of desired_roles: %w", err)
 	}
-	holdings, err := collect[Holding](ctx, tx, holdingsSQL, a.Roles)
+	holdings, err := collect[Holding](ctx, tx, holdingsSQL, a.Roles, e.policy.allowedMemberships())
 	if err != nil {
 		return nil, fmt.Errorf("read what the roles hold: %w", err)
 	}
@@ -71,7 +71,7 @@ func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Ado
 	if err := e.findUnsaid(ctx, tx, a); err != nil {
 		return nil, err
 	}
-	if a.Beyond, err = collect[Unsaid](ctx, tx, beyondRowsSQL, a.Roles, append([]string{}, e.policy.AllowAttribute...), append([]string{}, e.policy.AllowMembershipIn...)); err != nil {
+	if a.Beyond, err = collect[Unsaid](ctx, tx, beyondRowsSQL, a.Roles, append([]string{}, e.policy.AllowAttribute...), e.policy.allowedMemberships()); err != nil {
 		return nil, fmt.Errorf("look for what rows cannot name: %w", err)
 	}
 	if err := tx.Commit(ctx); err != nil {
@@ -191,7 +191,7 @@ func (e *Engine) unfit(ctx context.Context, tx pgx.Tx, roles []string, results [
 		}
 	}
 	for chunk := range slices.Chunk(roles, batchSize) {
-		drift, err := readAll(ctx, tx, chunk)
+		drift, err := e.readAll(ctx, tx, chunk)
 		if err != nil {
 			return nil, err
 		}
@@ -217,8 +217,8 @@ func whyMissing(m Missing) string {
 }
 
 // readAll reads how roles differ from their rows, but for what they are.
-func readAll(ctx context.Context, tx pgx.Tx, roles []string) (*Drift, error) {
-	_, scope, err := readScope(ctx, tx, slices.Clone(roles), work{})
+func (e *Engine) readAll(ctx context.Context, tx pgx.Tx, roles []string) (*Drift, error) {
+	_, scope, err := readScope(ctx, tx, slices.Clone(roles), work{}, e.policy)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ func (e *Engine) findUnsaid(ctx context.Context, tx pgx.Tx, a *Adoption) error {
 			return fmt.Errorf("make the roles exclusive for a moment: %w", err)
 		}
 		for chunk := range slices.Chunk(a.Roles, batchSize) {
-			drift, err := readAll(ctx, tx, chunk)
+			drift, err := e.readAll(ctx, tx, chunk)
 			if err != nil {
 				return err
 			}
@@ -253,6 +253,9 @@ func (e *Engine) findUnsaid(ctx context.Context, tx pgx.Tx, a *Adoption) error {
 			for _, s := range drift.Memberships {
 				add(Holding{Role: s.Unit, Privilege: "MEMBER", ObjectType: catalog.Role, Name: s.RoleName}, whyUnsaid(s.OptionOnly, s.StillAsked, "rows give no such membership"))
 			}
+			if err := addElsewhere(ctx, tx, chunk, add); err != nil {
+				return err
+			}
 			for _, s := range drift.Ownerships {
 				add(Holding{Role: s.Role, Privilege: "OWNER", ObjectType: s.ObjectType, Schema: s.SchemaName, Name: cmp.Or(s.Signature, s.ObjectName)}, "rows want another owner, or cannot name it")
 			}
@@ -260,6 +263,31 @@ func (e *Engine) findUnsaid(ctx context.Context, tx pgx.Tx, a *Adoption) error {
 		return nil
 	})
 }
+
+// addElsewhere lists memberships that pass for those of another database, and give something in this one.
+func addElsewhere(ctx context.Context, tx pgx.Tx, roles []string, add func(Holding, string)) error {
+	type membership struct{ Role, Group string }
+	list, err := collect[membership](ctx, tx, elsewhereSQL, roles)
+	if err != nil {
+		return fmt.Errorf("look for memberships in intermediate roles of other databases: %w", err)
+	}
+	for _, m := range list {
+		add(Holding{Role: m.Role, Privilege: "MEMBER", ObjectType: catalog.Role, Name: m.Group}, "that role has the name of another database's intermediate role, and holds privileges in this one")
+	}
+	return nil
+}
+
+const elsewhereSQL = `
+	select distinct u.rolname, r.rolname
+	from pg_catalog.pg_roles as u
+	join sync_roles.memberships as m on m.member_oid = u.oid
+	join pg_catalog.pg_roles as r on r.oid = m.role_oid
+	join pg_catalog.pg_shdepend as d
+		on d.refclassid = 'pg_catalog.pg_authid'::regclass and d.refobjid = r.oid and d.deptype = 'a'
+		and d.dbid = (select b.oid from pg_catalog.pg_database as b where b.datname = current_database())
+	where u.rolname = any ($1::name[]) and starts_with(r.rolname::text, '_pgsr_') and sync_roles.foreign_database(r.rolname) is not null
+		and not exists (select from sync_roles.intermediate_roles as i where i.role_oid = r.oid)
+	order by 1, 2`
 
 // whyUnsaid says why rows that are there do not keep what a role has.
 func whyUnsaid(optionOnly, stillAsked bool, otherwise string) string {

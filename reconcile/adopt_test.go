@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -214,7 +215,8 @@ func TestAdoptAfterADelete(t *testing.T) {
 func TestAdoptWhatIsHeldTwice(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	alice, python := f.user(t, "alice"), "_pgsr_local_1_table_select_"+f.Prefix+"x"
+	alice := f.user(t, "alice")
+	python := fmt.Sprintf("_pgsr_local_%d_table_select_%sx", pgtest.One[uint32](t, f.super, "select oid from pg_database where datname = current_database()"), f.Prefix)
 	f.Exec(t, "create role "+python+"; grant "+python+" to "+alice)
 	f.afterwards(t, "drop owned by "+python+"; drop role "+python)
 	f.asOwner(t, "grant select on app.sales to "+python+"; grant select on app.sales to "+alice+" with grant option; grant select on app.costs to "+alice)

@@ -1,9 +1,8 @@
 package reconcile
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -14,11 +13,8 @@ import (
 // alteration is one attribute of a role that is not as desired.
 type alteration struct {
 	clause string // as in ALTER ROLE
-	shown  string // the same without secrets
 	grants bool   // it gives rather than takes away
 }
-
-const redacted = "PASSWORD '********'"
 
 // alterations lists what must change about a role's attributes. Only differences: PostgreSQL refuses to a non-superuser even
 // the mention of some attributes.
@@ -32,7 +28,7 @@ func alterations(r Role, policy Policy) []alteration {
 		if !*desired {
 			clause = "NO" + name
 		}
-		list = append(list, alteration{clause: clause, shown: clause, grants: *desired})
+		list = append(list, alteration{clause: clause, grants: *desired})
 	}
 	guarded := func(desired *bool, actual bool, name string) {
 		if desired == nil || !*desired || policy.allowsAttribute(strings.ToLower(name)) {
@@ -42,8 +38,11 @@ func alterations(r Role, policy Policy) []alteration {
 	if r.Intermediate {
 		no := false
 		flag(&no, r.Login, "LOGIN")
+		flag(&no, r.Superuser, "SUPERUSER")
 		flag(&no, r.CreateDB, "CREATEDB")
-		flag(&no, r.CreateRole, "CREATEROLE")
+		flag(&r.Locks, r.CreateRole, "CREATEROLE")
+		flag(&no, r.Replication, "REPLICATION")
+		flag(&no, r.BypassRLS, "BYPASSRLS")
 		return list
 	}
 
@@ -55,20 +54,24 @@ func alterations(r Role, policy Policy) []alteration {
 	guarded(r.DesiredBypassRLS, r.BypassRLS, "BYPASSRLS")
 	if d := r.DesiredConnectionLimit; d != nil && *d != r.ConnectionLimit {
 		clause := fmt.Sprintf("CONNECTION LIMIT %d", *d)
-		list = append(list, alteration{clause: clause, shown: clause, grants: true})
+		list = append(list, alteration{clause: clause, grants: true})
 	}
 	if d := r.DesiredValidUntil; d.Valid && !sameInstant(d, r.ValidUntil) {
 		clause := "VALID UNTIL '" + instant(d) + "'"
-		list = append(list, alteration{clause: clause, shown: clause, grants: true})
-	}
-	if d := r.DesiredPasswordVerifier; d != nil {
-		if *d == "" {
-			list = append(list, alteration{clause: "PASSWORD NULL", shown: "PASSWORD NULL"})
-		} else {
-			list = append(list, alteration{clause: "PASSWORD '" + strings.ReplaceAll(*d, "'", "''") + "'", shown: redacted, grants: true})
-		}
+		list = append(list, alteration{clause: clause, grants: true})
 	}
 	return list
+}
+
+func (r Role) changesPassword() bool { return r.PasswordChange != nil && !r.Intermediate }
+
+// passwordStep gives a role the password that its row asks for, or takes it away. The statement names no verifier: see migrations/000010_passwords.up.sql.
+func passwordStep(r Role) Step {
+	effect := Effect{Unit: r.Name, SQL: "ALTER ROLE " + catalog.Quote(r.Name) + " PASSWORD NULL", Revoked: 1}
+	if *r.PasswordChange {
+		effect = Effect{Unit: r.Name, SQL: "ALTER ROLE " + catalog.Quote(r.Name) + " PASSWORD '********'", Granted: 1}
+	}
+	return Step{SQL: "SELECT sync_roles.apply_password(" + literal(r.Name) + ")", Effects: []Effect{effect}}
 }
 
 // instant is a time as VALID UNTIL takes it.
@@ -117,6 +120,8 @@ func protection(r Role, server catalog.Server, policy Policy) string {
 		return "there can be no role of this name"
 	case strings.HasPrefix(r.Name, "_pgsr_") && !r.Intermediate:
 		return "roles named _pgsr_… are never managed through rows"
+	case r.Provider:
+		return "roles of this name belong to the managed service (RDS, Cloud SQL, Azure, Supabase and others), and are never managed"
 	case policy.protects(r.Name):
 		return "the daemon runs with --protect for it"
 	}
@@ -131,7 +136,8 @@ const maxNameBytes = 63
 
 // roleSteps decides about the roles themselves: which to create, and which attributes to change. An intermediate role with an attribute that the
 // daemon cannot take away is rebuilt.
-func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, server catalog.Server, policy Policy, found problems) (steps []Step, rebuilds []rebuild) {
+func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, server catalog.Server, policy Policy, found problems) (steps []Step, rebuilds []rebuild, strangers map[string]Problem) {
+	strangers = map[string]Problem{}
 	for _, name := range keys(roles) {
 		r := roles[name]
 		if name == catalog.Public || protection(r, server, policy) != "" && !r.Intermediate {
@@ -142,25 +148,32 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 				found.add(name, p)
 			}
 		}
-		if r.Intermediate && r.OID != 0 && r.OID != r.IntermediateOID {
-			steps = append(steps, replacedStep(r, server.Superuser || rights[r.OID].Admin))
+		if r.misnamed() {
+			step, others := registryStep(r, rights, server)
+			steps = append(steps, step)
+			maps.Copy(strangers, others)
 			continue
 		}
 		changes := alterations(r, policy)
 		if possible := allowed(changes, r, server, found); len(possible) < len(changes) {
-			if r.Intermediate && rights[r.OID].Admin {
+			if r.Intermediate && !r.Keeper && rights[r.OID].Admin {
 				rebuilds = append(rebuilds, rebuild{role: name, unit: name, why: "cannot take an attribute away from " + name})
 				continue
 			}
 			changes = possible
+			if r.Superuser {
+				continue // only a superuser alters it
+			}
 		}
 		switch {
-		case r.RenamedTo != "":
-			sql := fmt.Sprintf("ALTER ROLE %s RENAME TO %s", catalog.Quote(r.RenamedTo), catalog.Quote(name))
-			steps = append(steps, Step{SQL: sql, Effects: []Effect{{Unit: name, SQL: sql}}})
-		case r.OID == 0 && (r.Managed || r.Intermediate):
-			steps = append(steps, roleStep("CREATE ROLE", r, changes))
-		case r.OID == 0 || len(changes) == 0:
+		case r.OID == 0 && r.Managed:
+			create := roleStep("CREATE ROLE", r, changes)
+			create.creates = name
+			steps = append(steps, create)
+			if r.changesPassword() {
+				steps = append(steps, passwordStep(r))
+			}
+		case r.OID == 0 || len(changes) == 0 && !r.changesPassword():
 		// Before 16, CREATEROLE does not cover REPLICATION roles.
 		case !server.Superuser && (!rights[r.OID].Admin || r.Replication && !server.MembershipOptions()):
 			found.add(name, Problem{
@@ -168,20 +181,15 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 				Fix: adminFix(name, server),
 			})
 		default:
-			steps = append(steps, roleStep("ALTER ROLE", r, changes))
+			if len(changes) > 0 {
+				steps = append(steps, roleStep("ALTER ROLE", r, changes))
+			}
+			if r.changesPassword() {
+				steps = append(steps, passwordStep(r))
+			}
 		}
 	}
-	return steps, rebuilds
-}
-
-// replacedStep is for an intermediate role that was dropped, and of whose name there is another. It takes its place where we may put it right;
-// otherwise it is none of ours.
-func replacedStep(r Role, ours bool) Step {
-	if ours && !r.Superuser {
-		sql := "ALTER ROLE " + catalog.Quote(r.Name) + " NOLOGIN"
-		return Step{SQL: sql, Effects: []Effect{{Unit: r.Name, SQL: sql}}, then: rememberIntermediateSQL, args: []any{r.Name}}
-	}
-	return Step{Effects: []Effect{{Unit: r.Name}}, then: "delete from sync_roles.intermediate_roles where role_name = $1", args: []any{r.Name}}
+	return steps, rebuilds, strangers
 }
 
 // allowed drops the attributes that the daemon cannot change, with a problem for each: what only a superuser can give, or, since PostgreSQL 16,
@@ -190,7 +198,7 @@ func allowed(changes []alteration, r Role, server catalog.Server, found problems
 	if server.Superuser {
 		return changes
 	}
-	has := map[string]bool{"CREATEDB": server.CreateDB || !server.MembershipOptions(), "REPLICATION": server.Replication && server.MembershipOptions(), "BYPASSRLS": server.BypassRLS && server.MembershipOptions()}
+	has := map[string]bool{"SUPERUSER": false, "CREATEDB": server.CreateDB || !server.MembershipOptions(), "REPLICATION": server.Replication && server.MembershipOptions(), "BYPASSRLS": server.BypassRLS && server.MembershipOptions()}
 	var possible []alteration
 	for _, c := range changes {
 		attribute := strings.TrimPrefix(c.clause, "NO")
@@ -199,6 +207,12 @@ func allowed(changes []alteration, r Role, server catalog.Server, found problems
 			continue
 		}
 		if r.Intermediate {
+			if r.Keeper || r.Superuser {
+				found.add(r.Name, Problem{
+					Kind: Blocked, Privilege: c.clause, Object: "role " + r.Name, Taking: true,
+					Reason: "the daemon cannot take the attribute away", Fix: "ALTER ROLE " + catalog.Quote(r.Name) + " " + c.clause,
+				})
+			}
 			continue
 		}
 		found.add(r.Name, Problem{
@@ -211,45 +225,28 @@ func allowed(changes []alteration, r Role, server catalog.Server, found problems
 }
 
 func roleStep(verb string, r Role, changes []alteration) Step {
-	sql, shown := verb+" "+catalog.Quote(r.Name), verb+" "+catalog.Quote(r.Name)
+	sql := verb + " " + catalog.Quote(r.Name)
 	effect := Effect{Unit: r.Name}
 	for _, c := range changes {
 		sql += " " + c.clause
-		shown += " " + c.shown
 		if c.grants {
 			effect.Granted++
 		} else {
 			effect.Revoked++
 		}
 	}
-	effect.SQL = shown
-	step := Step{SQL: sql, Effects: []Effect{effect}}
-	switch {
-	case r.Intermediate && r.OID == 0:
-		step.then, step.args = rememberIntermediateSQL, []any{r.Name}
-	case r.DesiredPasswordVerifier != nil && !r.Intermediate:
-		sum := sha256.Sum256([]byte(*r.DesiredPasswordVerifier))
-		step.then, step.args = rememberPasswordSQL, []any{r.Name, hex.EncodeToString(sum[:])}
-	}
-	return step
+	effect.SQL = sql
+	return Step{SQL: sql, Effects: []Effect{effect}}
 }
-
-const rememberIntermediateSQL = `
-	update sync_roles.intermediate_roles as i set role_oid = r.oid
-	from pg_catalog.pg_roles as r
-	where i.role_name = $1 and r.rolname = i.role_name`
-
-//nolint:gosec // SQL with a password's fingerprint, not a password
-const rememberPasswordSQL = `
-	insert into sync_roles.applied_passwords (role_oid, fingerprint)
-	select oid, $2 from pg_catalog.pg_roles where rolname = $1
-	on conflict (role_oid) do update set fingerprint = excluded.fingerprint`
 
 // toAlter lists the roles that exist and have an attribute to change.
 func toAlter(roles map[string]Role, policy Policy) []catalog.OID {
 	var list []catalog.OID
 	for _, r := range roles {
-		if r.OID != 0 && (len(alterations(r, policy)) > 0 || r.Intermediate && r.OID != r.IntermediateOID) {
+		switch {
+		case r.misnamed():
+			list = append(list, r.IntermediateOID)
+		case r.OID != 0 && (len(alterations(r, policy)) > 0 || r.changesPassword()):
 			list = append(list, r.OID)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/desired"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
 )
 
 // AuditRow is a row of sync_roles.audit.
@@ -98,31 +99,59 @@ func endsOtherwise(r Role, outcome Outcome, list []Problem) bool {
 
 func inSync(o Outcome) bool { return o == Applied || o == Unchanged }
 
-const auditSQL = `
-	insert into sync_roles.audit (role_name, cause, outcome, granted, revoked, statements, problems, sqlstate, error, requested_by, attempt, duration, instance)
-	values (nullif($1, ''), $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), $10, $11, $12, $13)`
-
-// audit writes the rows.
-func audit(records *pgx.Batch, rows []AuditRow) error {
-	for _, r := range rows {
-		list, err := json.Marshal(r.Problems)
+// documents are the problems of each row, in JSON.
+func documents(rows []AuditRow) ([]string, error) {
+	list := make([]string, len(rows))
+	for i, r := range rows {
+		text, err := json.Marshal(r.Problems)
 		if err != nil {
-			return fmt.Errorf("write problems of role %q: %w", r.Role, err)
+			return nil, fmt.Errorf("write problems of role %q: %w", r.Role, err)
 		}
-		records.Queue(auditSQL, r.Role, string(r.Cause), string(r.Outcome), r.Granted, r.Revoked, r.Statements, string(list), r.SQLState, r.Error, r.RequestedBy, r.Attempt, r.Duration, r.Instance)
+		list[i] = string(text)
 	}
-	return nil
+	return list, nil
+}
+
+// audit runs the records, and then writes the rows. They come last: until the commit, nobody else writes to the audit. A rehearsal is rolled back,
+// and must keep nobody waiting.
+func (e *Engine) audit(ctx context.Context, tx pgx.Tx, records *pgx.Batch, rows []AuditRow, rehearsal bool) (head chain.Head, err error) {
+	if len(rows) == 0 {
+		return head, tx.SendBatch(ctx, records).Close()
+	}
+	problems, err := documents(rows)
+	if err != nil {
+		return head, err
+	}
+	var w *chain.Writer
+	if rehearsal {
+		w = chain.Rehearse(records, len(rows), problems)
+	} else {
+		w = chain.Open(records, e.lockTimeout, len(rows), problems)
+	}
+	if err := tx.SendBatch(ctx, records).Close(); err != nil {
+		return head, err
+	}
+	batch := &pgx.Batch{}
+	for i := range rows {
+		r := &rows[i]
+		r.Pass = w.Pass
+		w.Row(batch, chain.Row{
+			Role: r.Role, Cause: string(r.Cause), Outcome: string(r.Outcome), Granted: r.Granted, Revoked: r.Revoked, Statements: r.Statements,
+			SQLState: r.SQLState, Error: r.Error, RequestedBy: r.RequestedBy, Attempt: r.Attempt, Duration: r.Duration, Instance: r.Instance,
+		})
+	}
+	if !rehearsal {
+		w.Close(batch)
+	}
+	return w.Head(), tx.SendBatch(ctx, batch).Close()
 }
 
 // writeAudit writes one row by itself, and puts the pass into it.
-func writeAudit(ctx context.Context, tx pgx.Tx, row *AuditRow) error {
-	records := &pgx.Batch{}
-	if err := audit(records, []AuditRow{*row}); err != nil {
-		return err
-	}
-	records.Queue("select pg_current_xact_id()::text").QueryRow(func(r pgx.Row) error { return r.Scan(&row.Pass) })
-	if err := tx.SendBatch(ctx, records).Close(); err != nil {
+func (e *Engine) writeAudit(ctx context.Context, tx pgx.Tx, row *AuditRow) error {
+	rows := []AuditRow{*row}
+	if _, err := e.audit(ctx, tx, &pgx.Batch{}, rows, false); err != nil {
 		return fmt.Errorf("write audit: %w", err)
 	}
+	row.Pass = rows[0].Pass
 	return nil
 }

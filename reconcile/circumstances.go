@@ -27,11 +27,9 @@ func (d *Drift) readCircumstances(ctx context.Context, tx pgx.Tx, policy Policy)
 		return nil
 	}
 	if usesKeepers(d.Server) {
-		known, err := names(ctx, tx, "select role_name from sync_roles.keepers where role_oid in (select oid from pg_catalog.pg_roles)")
-		if err != nil {
-			return fmt.Errorf("read keepers: %w", err)
+		if d.KnownKeepers, err = readKeeperSlots(ctx, tx); err != nil {
+			return err
 		}
-		d.KnownKeepers = asSet(known)
 	}
 	if d.Keepers, err = readKeepers(ctx, tx, d.intermediates()); err != nil {
 		return err
@@ -39,7 +37,7 @@ func (d *Drift) readCircumstances(ctx context.Context, tx pgx.Tx, policy Policy)
 	if d.Overloads, err = readOverloads(ctx, tx, d.Missing); err != nil {
 		return err
 	}
-	d.Reach, err = readReach(ctx, tx, d.membershipTargets(), policy.AllowMembershipIn)
+	d.Reach, err = readReach(ctx, tx, d.membershipTargets(), policy.allowedMemberships())
 	return err
 }
 
@@ -96,6 +94,23 @@ func (d *Drift) intermediates() []catalog.OID {
 	return keys(set)
 }
 
+// readKeeperSlots returns the keepers that exist, by the share of the intermediate roles that each has.
+func readKeeperSlots(ctx context.Context, tx pgx.Tx) (map[int]string, error) {
+	type keeper struct {
+		Slot int
+		Name string
+	}
+	list, err := collect[keeper](ctx, tx, "select k.slot, r.rolname from sync_roles.keepers as k join pg_catalog.pg_roles as r on r.oid = k.role_oid where k.slot is not null")
+	if err != nil {
+		return nil, fmt.Errorf("read keepers: %w", err)
+	}
+	slots := map[int]string{}
+	for _, k := range list {
+		slots[k.Slot] = k.Name
+	}
+	return slots, nil
+}
+
 func readKeepers(ctx context.Context, tx pgx.Tx, intermediates []catalog.OID) (map[catalog.OID]string, error) {
 	keepers := map[catalog.OID]string{}
 	if len(intermediates) == 0 {
@@ -146,9 +161,6 @@ func readOverloads(ctx context.Context, tx pgx.Tx, missing []Missing) (map[routi
 func readReach(ctx context.Context, tx pgx.Tx, targets []catalog.OID, allowed []string) (map[catalog.OID][]Reached, error) {
 	if len(targets) == 0 {
 		return nil, nil
-	}
-	if allowed == nil {
-		allowed = []string{}
 	}
 	list, err := collect[Reached](ctx, tx, reachSQL, targets, allowed)
 	if err != nil {

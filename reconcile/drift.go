@@ -21,23 +21,28 @@ type Role struct {
 	BypassRLS       bool
 	ConnectionLimit int
 	ValidUntil      pgtype.Timestamptz
+	Provider        bool // its name is one that a managed service keeps for itself
 
-	Intermediate    bool        // the registry has it
+	Intermediate    bool        // the registry has it, as an intermediate role or
+	Keeper          bool        // as a keeper of such
+	Locks           bool        // which locks _pgsr_lock, and so has CREATEROLE
 	IntermediateOID catalog.OID // with this OID
-	RenamedTo       string      // which somebody gave this name
+	RenamedTo       string      // the name that the role of this OID has, if it is another
+	RenamedOurs     bool        // and is no login, or carries our comment
+	Foreign         bool        // its name is that of another database's intermediate role
 
-	DesiredLogin            *bool
-	DesiredCreateDB         *bool
-	DesiredCreateRole       *bool
-	DesiredInherit          *bool
-	DesiredReplication      *bool
-	DesiredBypassRLS        *bool
-	DesiredConnectionLimit  *int
-	DesiredValidUntil       pgtype.Timestamptz
-	DesiredPasswordVerifier *string         // only where it is not the one that was applied last
-	DesiredSettings         desiredSettings // nil: left as they are
-	Settings                []string        // as pg_db_role_setting.setconfig, for this database
-	Managed                 bool
+	DesiredLogin           *bool
+	DesiredCreateDB        *bool
+	DesiredCreateRole      *bool
+	DesiredInherit         *bool
+	DesiredReplication     *bool
+	DesiredBypassRLS       *bool
+	DesiredConnectionLimit *int
+	DesiredValidUntil      pgtype.Timestamptz
+	PasswordChange         *bool           // to the row's verifier, or false to none; nil: it is as the row asks, or left alone
+	DesiredSettings        desiredSettings // nil: left as they are
+	Settings               []string        // as pg_db_role_setting.setconfig, for this database
+	Managed                bool
 
 	Exclusive bool // it has revoke_other
 	Withdrawn bool // rows of it have gone that were not dealt with yet
@@ -137,14 +142,15 @@ type SurplusGrant struct {
 	ObjectName     string
 	Signature      string
 	Owner          catalog.OID
-	Other          bool // no row ever spoke of it: an exclusive role keeps nothing else
-	Rival          bool // PostgreSQL may take us for another grantor than the owner
-	Dependents     string
-	NoUsage        bool // the daemon has no USAGE on the schema
-	GrantorNoUsage bool // nor has the grantor
-	OptionOnly     bool // the privilege is desired, its grant option is not
-	StillAsked     bool // through an intermediate role, or on the object that bears the name now
-	Expired        bool // the row that gave it has expired
+	Other          bool        // no row ever spoke of it: an exclusive role keeps nothing else
+	Rival          bool        // PostgreSQL may take us for another grantor than the owner
+	Dependents     []Dependent // who holds it from this role
+	NoUsage        bool        // the daemon has no USAGE on the schema
+	GrantorNoUsage bool        // nor has the grantor
+	OptionOnly     bool        // the privilege is desired, its grant option is not
+	StillAsked     bool        // through an intermediate role, or on the object that bears the name now
+	Expired        bool        // the row that gave it has expired
+	Transactions   []int64     // which deleted the rows that gave it
 }
 
 func (s SurplusGrant) object() catalog.Object {
@@ -165,16 +171,17 @@ func (s SurplusGrant) what() string {
 
 // SurplusMembership is a membership that should not be. (sql/surplus_memberships.sql)
 type SurplusMembership struct {
-	Unit       string // whose pass it belongs to: the member, or the intermediate role
-	RoleOID    catalog.OID
-	RoleName   string
-	MemberOID  catalog.OID
-	MemberName string
-	Grantor    catalog.OID
-	Dependents string
-	OptionOnly bool // the membership is desired, its ADMIN option is not
-	StillAsked bool // what an intermediate role gives, on the object itself
-	Expired    bool // the row that gave it has expired
+	Unit         string // whose pass it belongs to: the member, or the intermediate role
+	RoleOID      catalog.OID
+	RoleName     string
+	MemberOID    catalog.OID
+	MemberName   string
+	Grantor      catalog.OID
+	Dependents   []Dependent // who is a member by this member's ADMIN option
+	OptionOnly   bool        // the membership is desired, its ADMIN option is not
+	StillAsked   bool        // what an intermediate role gives, on the object itself
+	Expired      bool        // the row that gave it has expired
+	Transactions []int64     // which deleted the rows that gave it
 }
 
 // what names the membership for people.
@@ -187,16 +194,20 @@ func (s SurplusMembership) what() string {
 
 // SurplusOwnership is an object that a role owns and should not. (sql/surplus_ownerships.sql)
 type SurplusOwnership struct {
-	Role       string
-	ObjectType catalog.ObjectType
-	Class      catalog.OID
-	OID        catalog.OID
-	SchemaName string
-	ObjectName string
-	Signature  string
-	Owner      catalog.OID
-	Expired    bool // the row that gave it has expired
+	Role         string
+	ObjectType   catalog.ObjectType
+	Class        catalog.OID
+	OID          catalog.OID
+	SchemaName   string
+	ObjectName   string
+	Signature    string
+	Owner        catalog.OID
+	Expired      bool    // the row that gave it has expired
+	Transactions []int64 // which deleted the rows that gave it
 }
+
+// what names the ownership for people.
+func (s SurplusOwnership) what() string { return "ownership of " + s.object().String() }
 
 func (s SurplusOwnership) object() catalog.Object {
 	return catalog.Object{Type: s.ObjectType, Class: s.Class, OID: s.OID, Schema: s.SchemaName, Name: s.ObjectName, Signature: s.Signature, Owner: s.Owner}
@@ -216,13 +227,15 @@ type Drift struct {
 	Missing      []Missing
 	Remember     []Remembered // objects that resolved_objects does not know by their names yet
 	Grants       []SurplusGrant
+	Foreign      []SurplusGrant // those among Grants that another database's intermediate roles hold in this one
 	Memberships  []SurplusMembership
 	Ownerships   []SurplusOwnership
 	Rights       map[catalog.OID]catalog.Rights
 	Reach        map[catalog.OID][]Reached
 	Keepers      map[catalog.OID]string // intermediate roles, and the keeper that has ADMIN on each
-	KnownKeepers map[string]bool
-	Overloads    map[routine][]string // signatures, where a row names a routine that there is not
+	KnownKeepers map[int]string         // by slot
+	Namesakes    map[string]*namesake   // by derived name; nil: nobody has the name
+	Overloads    map[routine][]string   // signatures, where a row names a routine that there is not
 	Server       catalog.Server
 
 	separate bool // one object for each statement, so that one that PostgreSQL refuses is about nothing else

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
 )
 
 // Config is what an engine needs besides a policy.
@@ -34,10 +35,14 @@ type Engine struct {
 	observe  func(Observation)
 	instance string
 
-	lockTimeout time.Duration
-	locker      string // the role as which to lock; empty: the connected one
+	place            string // where the schema was installed, as the registry's OIDs are of there
+	lockTimeout      time.Duration
+	statementTimeout time.Duration
+	locker           string // the role as which to lock; empty: the connected one
 
-	lockMissed bool // the last pass did not get the lock, and the audit says so
+	lockMissed   bool       // the last pass did not get the lock, and the audit says so
+	tablesMissed bool       // the desired rows could not be read, and the audit says so
+	head         chain.Head // of the audit's chain, when this engine wrote last
 
 	// OnPass is called during Sync with how many roles were looked at, of how many. It may be nil.
 	OnPass func(done, total int)
@@ -48,13 +53,10 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	connConfig = connConfig.Copy()
 	params := connConfig.RuntimeParams
 	params["application_name"] = "pg-sync-roles"
-	// Every name is qualified; operators and functions without a schema are PostgreSQL's own.
-	params["search_path"] = "pg_catalog, pg_temp"
 	config.LockTimeout = cmp.Or(config.LockTimeout, 5*time.Second)
 	params["lock_timeout"] = milliseconds(config.LockTimeout)
-	params["statement_timeout"] = milliseconds(cmp.Or(config.StatementTimeout, time.Minute))
-	// A pass must see what others commit meanwhile.
-	params["default_transaction_isolation"] = "read committed"
+	config.StatementTimeout = cmp.Or(config.StatementTimeout, time.Minute)
+	params["statement_timeout"] = milliseconds(config.StatementTimeout)
 	params["client_min_messages"] = "warning"
 	// The same few statements, over and over: planning them costs more than running them, and compiling them more still.
 	params["plan_cache_mode"] = "force_generic_plan"
@@ -71,16 +73,36 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	if err != nil {
 		return nil, err
 	}
+	if err := speakUTF8(ctx, conn); err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	e := &Engine{conn: conn, policy: config.Policy, log: config.Log, observe: config.Observe, lockTimeout: config.LockTimeout, instance: fmt.Sprintf("%s:%d", host, os.Getpid())}
+	e := &Engine{conn: conn, policy: config.Policy, log: config.Log, observe: config.Observe, lockTimeout: config.LockTimeout, statementTimeout: config.StatementTimeout, instance: fmt.Sprintf("%s:%d", host, os.Getpid())}
 	if err := e.check(ctx); err != nil {
 		_ = e.Close(ctx)
 		return nil, err
 	}
 	return e, nil
+}
+
+// speakUTF8 makes the texts that are sent and received what Go's strings are, and the audit's hashes are over. Without it they are in the
+// database's encoding, or one that was set for the role. In a database without an encoding, texts stay as they are.
+func speakUTF8(ctx context.Context, conn *pgx.Conn) error {
+	switch conn.PgConn().ParameterStatus("server_encoding") {
+	case "SQL_ASCII", "MULE_INTERNAL":
+		return nil
+	}
+	if conn.PgConn().ParameterStatus("client_encoding") == "UTF8" {
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "set client_encoding = 'UTF8'"); err != nil {
+		return fmt.Errorf("have texts in UTF-8: %w", err)
+	}
+	return nil
 }
 
 func milliseconds(d time.Duration) string {
@@ -158,26 +180,48 @@ func (e *Engine) check(ctx context.Context) error {
 	if err := e.checkVersion(ctx); err != nil {
 		return err
 	}
+	if err := migrations.CheckContents(ctx, e.conn); err != nil {
+		return err
+	}
 	return e.findLocker(ctx)
 }
 
 func (e *Engine) checkVersion(ctx context.Context) error {
 	var version, server int
-	if err := e.conn.QueryRow(ctx, "select schema_version, server_version from sync_roles.installation").Scan(&version, &server); err != nil {
+	var here bool
+	err := e.conn.QueryRow(ctx, `
+		select i.schema_version, i.server_version, i.system_identifier || '/' || i.database_oid, i.system_identifier = s.system_identifier and i.database_oid = $1
+		from sync_roles.installation as i, pg_catalog.pg_control_system() as s`, e.server.DatabaseOID).Scan(&version, &server, &e.place, &here)
+	if err != nil {
 		return fmt.Errorf("read the version of schema sync_roles: %w", err)
 	}
 	switch latest := migrations.Latest(); {
 	case version > latest:
 		return fmt.Errorf("schema sync_roles has version %d, which is newer than this program's %d: install a newer pg-sync-roles", version, latest)
+	case !here:
+		return elsewhereError(e.server.Database)
 	case version < latest || server != e.server.Version:
 		return schemaError(fmt.Sprintf("schema sync_roles has version %d for PostgreSQL %d, and this program needs %d for %d: run pg-sync-roles migrate", version, server, latest, e.server.Version))
 	}
 	return nil
 }
 
+// errElsewhere is that what the schema knows by OID is of another cluster or database.
+var errElsewhere = errors.New("of another cluster or database")
+
+// elsewhere is an errElsewhere in words; it is an ErrSchema too, because migrations.Up puts it right.
+type elsewhere string
+
+func (e elsewhere) Error() string   { return string(e) }
+func (e elsewhere) Is(t error) bool { return t == errElsewhere || t == ErrSchema }
+
+func elsewhereError(database string) error {
+	return elsewhere(fmt.Sprintf("schema sync_roles in database %q was restored or copied from elsewhere, and the OIDs that it knows are of other roles here: run pg-sync-roles migrate", database))
+}
+
 // Ready waits for the lock and releases it: a daemon without the right to it should say so when it starts.
 func (e *Engine) Ready(ctx context.Context) error {
-	tx, err := e.beginLocked(ctx, e.lockTimeout)
+	tx, err := e.beginLocked(ctx, e.lockTimeout, e.statementTimeout)
 	if SQLState(err) == "55P03" {
 		return nil
 	}

@@ -36,8 +36,11 @@ func TestGuardForgedIntermediateRole(t *testing.T) {
 	f.isMember(t, false, x, name)
 	f.can(t, neighbour, "select from app.sales")
 	f.can(t, x, "select from app.costs") // what has nothing to do with it
-	f.outcome(t, x, reconcile.Blocked)
-	f.problem(t, x, reconcile.Blocked, name)
+	// The row is served through a role of another name, and the stranger reported.
+	f.can(t, x, "select from app.sales")
+	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, name, reconcile.Refused)
+	f.problem(t, name, reconcile.Refused, name)
 	f.quiet(t)
 }
 

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -68,13 +67,21 @@ const registerIntermediateSQL = `
 	where r.rolname = $1
 	on conflict (role_name) do update set role_oid = excluded.role_oid`
 
+// adoptIntermediateSQL registers a role that is there, if it still is as it would be made: the COMMENT before it has waited for whoever was granting it.
+const adoptIntermediateSQL = `
+	insert into sync_roles.intermediate_roles (role_name, role_oid, privilege, object_type, schema_name, object_name, name_match, column_name)
+	select r.rolname, r.oid, $2, $3, nullif($4, ''), $5, $6, nullif($7, '')
+	from pg_catalog.pg_roles as r
+	where r.rolname = $1 and sync_roles.intermediate_problem(r.oid, '{}', $2, $3, $4, $5, $6, $7) is null
+	on conflict (role_name) do update set role_oid = excluded.role_oid`
+
 // throughIntermediate makes a role a member of the selector's intermediate role, which is founded first where there is none.
 func (c *decision) throughIntermediate(m Missing) {
-	name := m.intermediateName(c.drift.Server.DatabaseOID)
 	if m.IntermediateOID == 0 {
-		c.found(name, m)
+		c.found(m)
 		return
 	}
+	name := c.drift.intermediateFor(m.Target)
 	if right := c.drift.Rights[m.IntermediateOID]; right.Name != "" {
 		name = right.Name
 		if !c.drift.Server.Superuser && !right.Admin {
@@ -97,36 +104,47 @@ func (d *Drift) goThrough(founded map[string]Role) {
 		if m.IntermediateOID != 0 || m.Grantable {
 			continue
 		}
-		if r, ok := founded[m.intermediateName(d.Server.DatabaseOID)]; ok {
+		if r, ok := founded[d.intermediateFor(m.Target)]; ok {
 			m.IntermediateOID = r.IntermediateOID
 		}
 	}
 }
 
-// found creates an intermediate role. What it holds is decided when it is read together with the roles that use it.
-func (c *decision) found(name string, m Missing) {
+// found creates an intermediate role, or takes one that is there and was made here. What it holds is decided when it is read together with the roles
+// that use it.
+func (c *decision) found(m Missing) {
 	// A role that would get nothing through it needs none.
 	if _, ok := c.mayGrant(m); !ok {
 		return
 	}
 	c.touched[m.Role] = true
-	c.wantedBy[name] = append(c.wantedBy[name], m)
-	if _, ok := c.foundingRoles["2 "+name]; ok {
+	derived, s := m.intermediateName(c.drift.Server.DatabaseOID), m.selector()
+	if _, ok := c.selectors[derived]; ok {
 		return
 	}
-	s := m.selector()
-	sql := "CREATE ROLE " + catalog.Quote(name) + " NOLOGIN"
+	c.selectors[derived] = s
+	name := c.free(derived, "an intermediate role ("+s.String()+")")
+	args := []any{name, s.Privilege, string(s.ObjectType), s.SchemaName, s.ObjectName, s.NameMatch, s.ColumnName}
+	comment := Step{about: name, SQL: commentOn(name, c.drift.Server, s.String())}
+	create := "CREATE ROLE " + catalog.Quote(name) + " NOLOGIN"
 	if usesKeepers(c.drift.Server) {
-		sql += " ADMIN " + catalog.Quote(c.foundKeeper(name))
-	}
-	c.foundingRoles["2 "+name] = Step{
-		creates: name, about: name, SQL: sql, Effects: []Effect{{Unit: name, SQL: sql}},
-		then: registerIntermediateSQL,
-		args: []any{name, s.Privilege, string(s.ObjectType), s.SchemaName, s.ObjectName, s.NameMatch, s.ColumnName},
+		create += " ADMIN " + catalog.Quote(c.foundKeeper(derived))
 	}
 	c.foundingIntermed = append(c.foundingIntermed, name)
-	comment := fmt.Sprintf("COMMENT ON ROLE %s IS %s", catalog.Quote(name), literal("intermediate role of sync_roles in database "+c.drift.Server.Database+": "+s.String()))
-	c.foundingRoles["3 "+name] = Step{about: name, SQL: comment}
+	if c.adoptable(derived) {
+		c.adopting = true
+		comment.Effects = []Effect{{Unit: name, SQL: comment.SQL}}
+		comment.then, comment.args, comment.sure = adoptIntermediateSQL, args, true
+	} else {
+		c.foundingRoles["2 "+name] = Step{creates: name, about: name, SQL: create, Effects: []Effect{{Unit: name, SQL: create}}, then: registerIntermediateSQL, args: args}
+	}
+	c.foundingRoles["3 "+name] = comment
+}
+
+// commentOn is the statement that says of an intermediate role what it holds. The registry counts; by the comment, which takes ADMIN to write, such a
+// role is known where there is no registry.
+func commentOn(name string, server catalog.Server, holds string) string {
+	return fmt.Sprintf("COMMENT ON ROLE %s IS %s", catalog.Quote(name), literal("intermediate role of sync_roles in database "+server.Database+": "+holds))
 }
 
 // rebuild is an intermediate role with a member that only its superuser grantor could remove: a new role takes its place.
@@ -146,69 +164,6 @@ func literal(s string) string {
 		quoted += string(r)
 	}
 	return quoted + "'"
-}
-
-// stranger is a role that has the name of an intermediate role or keeper to be created.
-type stranger struct {
-	Name string
-	Ours bool // we may put it right
-}
-
-const strangersSQL = `
-	select r.rolname, not r.rolsuper and (me.rolsuper
-		or case when current_setting('server_version_num')::integer >= 160000 then pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION') else me.rolcreaterole end)
-	from pg_catalog.pg_roles as r, pg_catalog.pg_roles as me
-	where r.rolname = any ($1) and me.rolname = current_user`
-
-// takeUp spares the creation of intermediate roles and keepers that are there already, unregistered: after the schema was removed and installed
-// again, or after a plan was run by hand. What they hold, and who is a member, is put right like that of any other. A role that merely has the name
-// is left alone, and in the way.
-func (p *Plan) takeUp(ctx context.Context, tx pgx.Tx) error {
-	var wanted []string
-	for _, s := range p.Intermediates {
-		if s.creates != "" {
-			wanted = append(wanted, s.creates)
-		}
-	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	there, err := collect[stranger](ctx, tx, strangersSQL, wanted)
-	if err != nil {
-		return fmt.Errorf("look for intermediate roles without registration: %w", err)
-	}
-	for _, role := range there {
-		if role.Ours {
-			p.alterInstead(role.Name)
-		} else {
-			p.giveUp(role.Name)
-		}
-	}
-	return nil
-}
-
-func (p *Plan) alterInstead(name string) {
-	sql := "ALTER ROLE " + catalog.Quote(name) + " NOLOGIN"
-	for i, s := range p.Intermediates {
-		if s.creates != name {
-			continue
-		}
-		p.Intermediates[i].SQL = sql
-		for j := range s.Effects {
-			s.Effects[j].SQL = sql
-		}
-	}
-}
-
-// giveUp takes an intermediate role out of the plan, and says so to the roles that would have used it.
-func (p *Plan) giveUp(name string) {
-	p.Intermediates = slices.DeleteFunc(p.Intermediates, func(s Step) bool { return s.about == name })
-	p.foundIntermed = slices.DeleteFunc(p.foundIntermed, func(s string) bool { return s == name })
-	for _, m := range p.wantedBy[name] {
-		problems(p.Problems).add(m.Role, m.problem(Blocked, fmt.Sprintf("there is a role %s that is not the daemon's, and an intermediate role of that name is needed", name),
-			"DROP ROLE "+catalog.Quote(name)))
-		delete(p.Touched, m.Role)
-	}
 }
 
 // recordLacks writes down what intermediate roles should hold and cannot, where that has changed: their members lack it.

@@ -7,7 +7,7 @@ import (
 
 // logPass writes one line for each role that was changed, or that has a problem, and none for nothing.
 func (e *Engine) logPass(w work, p *Pass) {
-	log := e.log.With().Str("pass", p.id).Logger()
+	log := e.log.With().Str("pass", p.id).Stringer("audit_head", p.head).Logger()
 	if p.held > 0 && slices.ContainsFunc(p.Rows, func(r AuditRow) bool { return r.Outcome == Held }) {
 		log.Warn().Int("roles", p.held).Int64("privileges", p.taking).
 			Msg("taking away so much at once is held until the rows are put back or somebody approves: pg-sync-roles sync --approve")

@@ -96,8 +96,7 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 	}
 	revoke += catalog.Quote(s.RoleName) + " FROM " + catalog.Quote(s.MemberName)
 	switch {
-	case s.Dependents != "":
-		c.blockedMembership(s, fmt.Sprintf("%s are members by its ADMIN option, and would lose that too", s.Dependents), "")
+	case !c.mayLeaveAlong(s, admin):
 		return
 	case !server.MembershipOptions() && (server.Superuser || admin):
 	case !server.MembershipOptions():
@@ -124,7 +123,11 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		return
 	}
 	c.touched[s.Unit] = true
-	c.leave = append(c.leave, left)
+	if len(s.Dependents) > 0 {
+		c.leaveAlong(s, left)
+	} else {
+		c.leave = append(c.leave, left)
+	}
 	c.takesMembership(s)
 }
 
@@ -135,7 +138,7 @@ func (s SurplusMembership) granted(by string) string {
 
 func (c *decision) takesMembership(s SurplusMembership) {
 	if !s.StillAsked && !s.Expired {
-		c.taking[s.Unit] = append(c.taking[s.Unit], s.what())
+		c.taking[s.Unit] = append(append(c.taking[s.Unit], loss{s.what(), s.Transactions}), lost(s.Dependents, s.what(), s.Transactions)...)
 	}
 }
 
@@ -148,7 +151,7 @@ func (c *decision) blockedMembership(s SurplusMembership, why, fix string) {
 
 func (c *decision) isIntermediate(oid catalog.OID) bool {
 	for _, r := range c.drift.Roles {
-		if r.Intermediate && r.IntermediateOID == oid {
+		if r.Intermediate && !r.Keeper && r.IntermediateOID == oid {
 			return true
 		}
 	}

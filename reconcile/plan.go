@@ -15,15 +15,18 @@ type Plan struct {
 	Found         []Step // roles, schemas and intermediate roles that do not exist yet, and changes of owner
 	Intermediates []Step // intermediate roles that do not exist yet; after the changes of owner, which may make them needless
 	Ownerships    []ownershipChange
-	Touched       map[string]bool     // the roles for which there is something to do
-	Taking        map[string][]string // what is taken away from each role
-	Grants        []Step              // and settings
+	Touched       map[string]bool   // the roles for which there is something to do
+	Taking        map[string][]loss // what is taken away from each role, and counts against the limit
+	Grants        []Step            // and settings
 	Revokes       []Step
 	Rebuild       []rebuild // intermediate roles with members that only a new role gets rid of
 	Remember      []Remembered
 	Problems      map[string][]Problem
-	wantedBy      map[string][]Missing // what each intermediate role in Intermediates is for
-	foundIntermed []string             // the names of the intermediate roles in Found
+	foundIntermed []string            // the names of the intermediate roles in Intermediates
+	selectors     map[string]selector // what these are for, by derived name
+	keeperSlots   map[string]int      // and the keepers that are missing
+	strangers     map[string]Problem  // unregistered roles that have a name of ours
+	adopting      bool                // an intermediate role in Intermediates is there already
 }
 
 // Empty reports whether there is nothing to do.
@@ -36,6 +39,14 @@ func (p *Plan) steps() []Step {
 	return slices.Concat(p.Found, p.Intermediates, p.Grants, p.Revokes)
 }
 
+// first are the steps that come before all else is decided again.
+func (p *Plan) first() []Step {
+	if len(p.Found) > 0 {
+		return p.Found
+	}
+	return p.Intermediates
+}
+
 // preparing reports whether the rest must be decided again after the first steps.
 func (p *Plan) preparing() bool {
 	return len(p.Found) > 0 || len(p.Intermediates) > 0 || len(p.Ownerships) > 0 || len(p.Rebuild) > 0
@@ -43,7 +54,7 @@ func (p *Plan) preparing() bool {
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, wantedBy: map[string][]Missing{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[aclKey]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]loss{}, selectors: map[string]selector{}, keeperSlots: map[string]int{}, strangers: map[string]Problem{}, along: map[passedOn]bool{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
@@ -52,9 +63,7 @@ func Decide(d *Drift, policy Policy) *Plan {
 	for _, m := range d.Missing {
 		c.missing(m)
 	}
-	for _, s := range d.Grants {
-		c.surplusGrant(s)
-	}
+	c.surplusGrants(slices.Clone(d.Grants))
 	for _, s := range d.Memberships {
 		c.surplusMembership(s)
 	}
@@ -84,6 +93,8 @@ type decision struct {
 	protected        map[string]bool // roles that are never managed
 	give, take       []cell
 	join, leave      []link
+	cascades         []cascade
+	along            map[passedOn]bool // privileges that go with those of the role that passed them on
 	ownerships       []ownershipChange
 	settings         []Step
 	founding         map[string]Step // by what is founded
@@ -91,15 +102,18 @@ type decision struct {
 	foundingIntermed []string
 	rebuilding       map[string]rebuild
 	touched          map[string]bool
-	taking           map[string][]string
+	taking           map[string][]loss
 	lacks            map[lack]bool // see lacking
 	lacksMember      map[link]bool
-	wantedBy         map[string][]Missing
-	entries          map[catalog.OID]map[string]bool // grantees that this plan adds to an object's ACL
+	selectors        map[string]selector // of intermediate roles to be made, by derived name
+	keeperSlots      map[string]int      // of keepers to be made, by derived name
+	strangers        map[string]Problem
+	adopting         bool
+	entries          map[aclKey]map[string]bool // grantees that this plan adds to an ACL
 }
 
 func (c *decision) plan() *Plan {
-	p := &Plan{Ownerships: c.ownerships, Touched: c.touched, Taking: c.taking, wantedBy: c.wantedBy, Problems: c.problems, Remember: c.drift.Remember, foundIntermed: c.foundingIntermed}
+	p := &Plan{Ownerships: c.ownerships, Touched: c.touched, Taking: c.taking, Problems: c.problems, Remember: c.drift.Remember, foundIntermed: c.foundingIntermed, selectors: c.selectors, keeperSlots: c.keeperSlots, strangers: c.strangers, adopting: c.adopting}
 	for _, key := range keys(c.founding) {
 		p.Found = append(p.Found, c.founding[key])
 	}
@@ -118,13 +132,16 @@ func (c *decision) plan() *Plan {
 	}
 	p.Grants = append(aclSteps(grant, c.give, objects), membershipSteps(grant, c.join)...)
 	p.Grants = append(p.Grants, c.settings...)
-	p.Revokes = append(aclSteps(revoke, c.take, objects), membershipSteps(revoke, c.leave)...)
+	p.Revokes = slices.Concat(aclSteps(revoke, c.take, objects), membershipSteps(revoke, c.leave), cascadeSteps(c.cascades))
 	return p
 }
 
 // refuseProtected says once for each role that is never managed that it is not.
 func (c *decision) refuseProtected() {
 	for _, name := range keys(c.drift.Roles) {
+		if r := c.drift.Roles[name]; r.Foreign && !r.Managed {
+			continue // it is given nothing, and what it holds here goes
+		}
 		if why := protection(c.drift.Roles[name], c.drift.Server, c.policy); why != "" {
 			c.protected[name] = true
 			if strings.HasPrefix(name, "_pgsr_") && !c.drift.Roles[name].Managed {
@@ -166,7 +183,7 @@ func (c *decision) absent(m Missing) {
 		}
 		sql := "CREATE ROLE " + catalog.Quote(m.AskedName)
 		c.touched[m.Role] = true
-		c.founding[m.AskedName] = Step{SQL: sql, Effects: []Effect{{Unit: m.Role, SQL: sql}}}
+		c.founding[m.AskedName] = Step{creates: m.AskedName, SQL: sql, Effects: []Effect{{Unit: m.Role, SQL: sql}}}
 	case m.CreateSchema:
 		c.createSchema(m)
 	case m.NameMatch == "exact":
@@ -195,6 +212,10 @@ func (c *decision) privilege(m Missing) {
 		c.throughIntermediate(m)
 		return
 	}
+	if c.fillsACL(m) {
+		c.problems.add(m.Role, c.fullACL(m))
+		return
+	}
 	borrow, ok := c.mayGrant(m)
 	if !ok {
 		return
@@ -217,9 +238,53 @@ func (c *decision) goesDirect(m Missing) bool {
 	case m.NameMatch != "exact" || m.IntermediateOID != 0:
 		return false
 	default:
-		added := c.entries[m.OID]
+		added := c.entries[aclOf(m)]
 		return added[m.Role] || m.ACLLength+len(added) < c.policy.MaxDirectGrantees
 	}
+}
+
+// maxACLEntries is how long direct grants may make an ACL that must fit into a page with the rest of its catalog's row: PostgreSQL refuses
+// some 1,490 entries in the worst case met. What is left is for intermediate roles, without which the object could be granted to no more roles.
+const maxACLEntries = 1000
+
+// fillsACL reports whether a grant to a role of rows would make an ACL longer than that.
+func (c *decision) fillsACL(m Missing) bool {
+	switch m.ObjectType {
+	case catalog.Table, "sequence", "large_object":
+	default:
+		return false // their catalogs have TOAST
+	}
+	if m.GrantID == 0 || m.Role == catalog.Public {
+		return false
+	}
+	added := c.entries[aclOf(m)]
+	return !added[m.Role] && m.ACLLength+len(added) >= maxACLEntries
+}
+
+// fullACL says how a role can have the privilege although there is no room for it in the object's ACL.
+func (c *decision) fullACL(m Missing) Problem {
+	reason := fmt.Sprintf("the ACL of %s has %d entries, and on the object itself no more are granted", m.object(), maxACLEntries)
+	switch {
+	case m.Grantable:
+		return m.problem(Blocked, reason+"; without the grant option it would go through an intermediate role",
+			fmt.Sprintf("UPDATE sync_roles.desired_grants SET grantable = false, direct = NULL WHERE id = %d", m.GrantID))
+	case m.Direct != nil:
+		return m.problem(Blocked, reason+"; with direct NULL it would go through an intermediate role",
+			fmt.Sprintf("UPDATE sync_roles.desired_grants SET direct = NULL WHERE id = %d", m.GrantID))
+	default:
+		return m.problem(Blocked, reason+fmt.Sprintf("; role %s is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role", m.Role),
+			"ALTER ROLE "+catalog.Quote(m.Role)+" INHERIT")
+	}
+}
+
+// aclKey names an ACL: an object's, or that of a column.
+type aclKey struct {
+	class, oid catalog.OID
+	column     string
+}
+
+func aclOf(m Missing) aclKey {
+	return aclKey{m.Class, m.OID, m.ColumnName}
 }
 
 func (c *decision) cannotInherit(role string) bool {
@@ -228,10 +293,11 @@ func (c *decision) cannotInherit(role string) bool {
 }
 
 func (c *decision) countEntry(m Missing) {
-	if c.entries[m.OID] == nil {
-		c.entries[m.OID] = map[string]bool{}
+	key := aclOf(m)
+	if c.entries[key] == nil {
+		c.entries[key] = map[string]bool{}
 	}
-	c.entries[m.OID][m.Role] = true
+	c.entries[key][m.Role] = true
 }
 
 // mayGrant says as whom a grant can be made, or reports what is missing for it.
@@ -305,8 +371,7 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	server := c.drift.Server
 	own := s.Grantor == s.Owner
 	switch {
-	case s.Dependents != "":
-		c.cannotTake(s, fmt.Sprintf("%s hold it by this role's grant option, and would lose it", s.Dependents), "")
+	case !c.mayTakeAlong(s, owner):
 		return
 	case s.NoUsage && !server.Superuser && !canBorrow(owner) && (!grantor.Set || s.GrantorNoUsage):
 		c.cannotTake(s, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.object()),
@@ -341,9 +406,13 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 		return
 	}
 	c.touched[s.Role] = true
-	c.take = append(c.take, taken)
+	if len(s.Dependents) > 0 {
+		c.takeAlong(s, taken, owner)
+	} else {
+		c.take = append(c.take, taken)
+	}
 	if !s.StillAsked && !s.Expired {
-		c.taking[s.Role] = append(c.taking[s.Role], s.what())
+		c.taking[s.Role] = append(append(c.taking[s.Role], loss{s.what(), s.Transactions}), lost(s.Dependents, s.what(), s.Transactions)...)
 	}
 }
 

@@ -16,6 +16,9 @@ type Policy struct {
 
 func (p Policy) protects(role string) bool { return slices.Contains(p.Protect, role) }
 
+// allowedMemberships is AllowMembershipIn, as an array that is never NULL.
+func (p Policy) allowedMemberships() []string { return append([]string{}, p.AllowMembershipIn...) }
+
 func (p Policy) allowsAttribute(attribute string) bool {
 	return slices.Contains(p.AllowAttribute, attribute)
 }

@@ -20,8 +20,8 @@ type unused struct {
 }
 
 // unattended lists the intermediate roles that are of no use, or are so otherwise than noted.
-func (e *Engine) unattended(ctx context.Context) ([]string, error) {
-	list, err := collect[unused](ctx, e.conn, unusedSQL, []string(nil), e.policy.PruneEmptyAfterSecs)
+func (e *Engine) unattended(ctx context.Context, q catalog.Querier) ([]string, error) {
+	list, err := collect[unused](ctx, q, unusedSQL, []string(nil), e.policy.PruneEmptyAfterSecs)
 	if err != nil {
 		return nil, fmt.Errorf("look for intermediate roles without use: %w", err)
 	}
@@ -87,10 +87,10 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, name string, s *sta
 	if err := a.exec(ctx, "SAVEPOINT prune"); err != nil {
 		return err
 	}
-	done, statements, borrowed := len(a.done), len(a.statements), maps.Clone(a.borrowed)
+	done, statements, spans, borrowed := len(a.done), len(a.statements), len(a.spans), maps.Clone(a.borrowed)
 	found, err := e.dropRole(ctx, a, name, name)
 	if len(found) > 0 || isRefusal(err) {
-		a.done, a.statements, a.borrowed = a.done[:done], a.statements[:statements], borrowed
+		a.done, a.statements, a.spans, a.borrowed = a.done[:done], a.statements[:statements], a.spans[:spans], borrowed
 		for _, problem := range found {
 			s.problems.add(name, problem)
 		}
@@ -159,7 +159,7 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild) error {
 	if len(found) == 0 {
 		return a.exec(ctx, "RELEASE SAVEPOINT rebuild")
 	}
-	a.done, a.statements, a.borrowed = before.done, before.statements, before.borrowed
+	a.done, a.statements, a.spans, a.borrowed = before.done, before.statements, before.spans, before.borrowed
 	if a.obstacles == nil {
 		a.obstacles = problems{}
 	}
@@ -179,11 +179,25 @@ func (e *Engine) replace(ctx context.Context, a *applier, r rebuild) ([]Problem,
 	if err != nil {
 		return nil, fmt.Errorf("read members of intermediate role %q: %w", r.role, err)
 	}
-	old := r.role + "_old"
+	var oid catalog.OID
+	var comment string
+	err = a.tx.QueryRow(ctx, "select role_oid, coalesce(shobj_description(role_oid, 'pg_authid'), '') from sync_roles.intermediate_roles where role_name = $1", r.role).Scan(&oid, &comment)
+	if err != nil {
+		return nil, fmt.Errorf("read what intermediate role %q is for: %w", r.role, err)
+	}
+	keeper, err := readKeepers(ctx, a.tx, []catalog.OID{oid})
+	if err != nil {
+		return nil, err
+	}
+	old := freshName(e.server.DatabaseOID, "old_")
 	sql := "CREATE ROLE " + catalog.Quote(r.role) + " NOLOGIN"
+	if keeper[oid] != "" {
+		sql += " ADMIN " + catalog.Quote(keeper[oid])
+	}
 	steps := []Step{
 		{SQL: fmt.Sprintf("ALTER ROLE %s RENAME TO %s", catalog.Quote(r.role), catalog.Quote(old))},
-		{SQL: sql, Effects: []Effect{{Unit: r.unit, SQL: sql}}, then: rememberIntermediateSQL, args: []any{r.role}},
+		{SQL: sql, Effects: []Effect{{Unit: r.unit, SQL: sql}}, then: replaceIntermediateSQL, args: []any{r.role}},
+		{SQL: fmt.Sprintf("COMMENT ON ROLE %s IS %s", catalog.Quote(r.role), literal(comment))},
 	}
 	var links []link
 	for _, m := range members {
@@ -200,3 +214,8 @@ func (e *Engine) replace(ctx context.Context, a *applier, r rebuild) ([]Problem,
 }
 
 var rebuildMembersSQL = query("rebuild_members")
+
+const replaceIntermediateSQL = `
+	update sync_roles.intermediate_roles as i set role_oid = r.oid
+	from pg_catalog.pg_roles as r
+	where i.role_name = $1 and r.rolname = i.role_name`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +31,7 @@ var (
 	missingMembershipsSQL = query("missing_memberships")
 	missingOwnershipsSQL  = query("missing_ownerships")
 	surplusGrantsSQL      = query("surplus_grants")
+	foreignGrantsSQL      = query("foreign_grants")
 	surplusMembershipsSQL = query("surplus_memberships")
 	surplusOwnershipsSQL  = query("surplus_ownerships")
 )
@@ -45,6 +47,10 @@ type scope struct {
 	members bool     // also for members of intermediate roles that should not be, in the batch or outside
 	renamed bool     // also for objects that were renamed, which costs a look at every name in use
 	python  bool     // there are intermediate roles that the Python library made
+	allowed []string // privileged roles in which rows may ask for membership
+	foreign []string // roles that are named like other databases' intermediate roles
+
+	unmatched []unmatched // rows that are left out, see unmatched.sql
 }
 
 // readRoles reads what the roles are and should be.
@@ -66,12 +72,12 @@ func byName(list []Role) map[string]Role {
 
 // readScope reads the roles, and what kinds of things their rows ask for. It lets PostgreSQL plan for the batch at hand where
 // that is large; for a few roles the generic plan is right, and planning anew would take longer than all the rest.
-func readScope(ctx context.Context, tx pgx.Tx, units []string, w work) (map[string]Role, scope, error) {
+func readScope(ctx context.Context, tx pgx.Tx, units []string, w work, policy Policy) (map[string]Role, scope, error) {
 	plan := "set local plan_cache_mode = force_generic_plan"
 	if len(units) > 20 {
 		plan = "set local plan_cache_mode = force_custom_plan"
 	}
-	s := scope{units: units, names: w.names, members: w.members, renamed: w.renamed}
+	s := scope{units: units, names: w.names, members: w.members, renamed: w.renamed, allowed: policy.allowedMemberships()}
 	var list []Role
 	batch := &pgx.Batch{}
 	batch.Queue(plan)
@@ -80,6 +86,7 @@ func readScope(ctx context.Context, tx pgx.Tx, units []string, w work) (map[stri
 		s.kinds, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
+	queue(batch, unmatchedSQL, &s.unmatched, units)
 	batch.Queue(pythonSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.python) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, s, fmt.Errorf("read roles: %w", err)
@@ -89,6 +96,9 @@ func readScope(ctx context.Context, tx pgx.Tx, units []string, w work) (map[stri
 	s.surplus = w.renamed
 	for _, r := range list {
 		s.surplus = s.surplus || r.Exclusive || r.Withdrawn || r.Intermediate && w.members
+		if r.Foreign {
+			s.foreign = append(s.foreign, r.Name)
+		}
 	}
 	return byName(list), s, nil
 }
@@ -114,7 +124,10 @@ func readDifferences(ctx context.Context, tx pgx.Tx, s scope) (*Drift, error) {
 		queue(batch, surplusOwnershipsSQL, &d.Ownerships, s.units, s.renamed)
 	}
 	if s.surplus || s.members {
-		queue(batch, surplusMembershipsSQL, &d.Memberships, s.units, s.renamed, s.members)
+		queue(batch, surplusMembershipsSQL, &d.Memberships, s.units, s.renamed, s.members, s.allowed)
+	}
+	if len(s.foreign) > 0 {
+		queue(batch, foreignGrantsSQL, &d.Foreign, s.foreign)
 	}
 	if batch.Len() == 0 {
 		return d, nil
@@ -125,6 +138,7 @@ func readDifferences(ctx context.Context, tx pgx.Tx, s scope) (*Drift, error) {
 	for _, list := range missing {
 		d.addMissing(list)
 	}
+	d.Grants = append(d.Grants, d.Foreign...)
 	if s.python {
 		return d, d.dropPythonMembers(ctx, tx)
 	}
@@ -162,12 +176,13 @@ func (d *Drift) add(more *Drift) {
 	d.Missing = append(d.Missing, more.Missing...)
 	d.Remember = append(d.Remember, more.Remember...)
 	d.Grants = append(d.Grants, more.Grants...)
+	d.Foreign = append(d.Foreign, more.Foreign...)
 	d.Memberships = append(d.Memberships, more.Memberships...)
 	d.Ownerships = append(d.Ownerships, more.Ownerships...)
 }
 
 // scope is where the differences are: all that a plan for them can have changed.
-func (d *Drift) scope(w work) scope {
+func (d *Drift) scope(w work, policy Policy) scope {
 	units, kinds, names := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, m := range d.Missing {
 		units[m.Role], kinds[m.kind()], names[m.AskedName] = true, true, true
@@ -181,7 +196,15 @@ func (d *Drift) scope(w work) scope {
 	for _, s := range d.Ownerships {
 		units[s.Role], kinds["OWNER"] = true, true
 	}
-	s := scope{units: keys(units), kinds: keys(kinds), renamed: w.renamed, python: d.python, members: w.members && len(d.Memberships) > 0}
+	s := scope{
+		units: keys(units), kinds: keys(kinds), renamed: w.renamed, python: d.python, members: w.members && len(d.Memberships) > 0,
+		allowed: policy.allowedMemberships(),
+	}
+	for _, g := range d.Foreign {
+		s.foreign = append(s.foreign, g.Role)
+	}
+	slices.Sort(s.foreign)
+	s.foreign = slices.Compact(s.foreign)
 	s.surplus = len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0
 	if !s.surplus { // what gives takes nothing away that other names ask for
 		s.names = few(keys(names))

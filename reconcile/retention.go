@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
 )
 
 var retentionSQL = query("retention")
@@ -33,21 +35,44 @@ func (e *Engine) Retain(ctx context.Context, keep time.Duration) (more bool, err
 
 func (e *Engine) retain(ctx context.Context, keep time.Duration) (more bool, err error) {
 	err = pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
-		// The triggers that keep the audit append-only ask for this.
+		// The triggers that keep these tables append-only ask for this.
 		if _, err := tx.Exec(ctx, "set local sync_roles.retention = on"); err != nil {
 			return err
 		}
-		for _, sql := range []string{retentionSQL, rescansRetentionSQL} {
-			tag, err := tx.Exec(ctx, sql, keep, retentionStep)
-			if err != nil {
-				return err
-			}
-			more = more || tag.RowsAffected() == retentionStep
+		tag, err := tx.Exec(ctx, rescansRetentionSQL, keep, retentionStep)
+		if err != nil {
+			return err
 		}
-		return nil
+		rows, err := tx.Query(ctx, retentionSQL, keep, retentionStep)
+		if err != nil {
+			return err
+		}
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return err
+		}
+		more = len(ids) == retentionStep || tag.RowsAffected() == retentionStep
+		if len(ids) == 0 {
+			return nil
+		}
+		return e.remove(ctx, tx, ids, keep)
 	})
 	if err != nil {
-		return false, fmt.Errorf("delete what the audit has kept for more than %s: %w", keep, err)
+		return false, e.passing(ctx, fmt.Errorf("delete what the audit has kept for more than %s: %w", keep, err))
 	}
 	return more, nil
+}
+
+// remove deletes rows of the audit, and records that in their place.
+func (e *Engine) remove(ctx context.Context, tx pgx.Tx, ids []int64, keep time.Duration) error {
+	batch := &pgx.Batch{}
+	w := chain.Open(batch, e.lockTimeout, 0, nil)
+	removal := chain.Remove(batch, ids, keep)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	batch = &pgx.Batch{}
+	w.Remove(batch, removal, e.instance)
+	w.Close(batch)
+	return tx.SendBatch(ctx, batch).Close()
 }

@@ -21,9 +21,10 @@ func TestRetention(t *testing.T) {
 	f.Exec(t, `set session_replication_role = replica;
 		update sync_roles.audit set at = at - interval '401 days';
 		update sync_roles.rescans set at = at - interval '401 days';
-		insert into sync_roles.audit (at, role_name, cause, outcome, duration, instance)
-			select now() - interval '401 days' - i * interval '1 s', '`+gone+`', 'notify', 'unchanged', '1 ms', 'x' from generate_series(1, 12345) as i;
-		insert into sync_roles.audit (at, role_name, cause, outcome, duration, instance) values (now() - interval '399 days', '`+gone+`', 'notify', 'unchanged', '1 ms', 'x')`)
+		insert into sync_roles.audit (at, role_name, cause, outcome, duration, instance, seq, previous_hash, hash)
+			select now() - interval '401 days' - i * interval '1 s', '`+gone+`', 'notify', 'unchanged', '1 ms', 'x', 0, '', '' from generate_series(1, 12345) as i;
+		insert into sync_roles.audit (at, role_name, cause, outcome, duration, instance, seq, previous_hash, hash)
+			values (now() - interval '399 days', '`+gone+`', 'notify', 'unchanged', '1 ms', 'x', 0, '', '')`)
 	before := len(f.audit(t, alice))
 	more, err := f.engine.Retain(t.Context(), 400*24*time.Hour)
 	if err != nil || !more {

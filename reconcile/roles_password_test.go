@@ -1,6 +1,8 @@
 package reconcile_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -102,6 +104,43 @@ func TestRolesPassword(t *testing.T) {
 	c.pending(t)
 	c.admits(t, "alice", "first'$", true)
 	c.quiet(t)
+}
+
+// The server's log shows no verifier that a pass applies, whatever it is set to log, nor one that a pass cannot apply.
+func TestRolesPasswordIsNotLogged(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "scram-sha-256")
+	for _, setting := range []string{"log_statement = 'all'", "log_min_duration_statement = 0", "log_min_error_statement = 'debug5'", "log_error_verbosity = 'verbose'"} {
+		c.run(t, c.super, "alter system set "+setting)
+	}
+	c.run(t, c.super, "create role boss superuser; select pg_reload_conf()")
+	c.run(t, c.super, "set log_statement = 'none'; set log_min_duration_statement = -1")
+	verifiers := []string{scram(t, "alice's"), scram(t, "boss's"), "not a verifier, but a password"}
+	c.run(t, c.super, "set session_replication_role = replica") // as a restore, past the checks
+	for i, role := range []string{"alice", "boss", "carol"} {
+		c.run(t, c.super, "insert into sync_roles.desired_roles (role_name, login, password_verifier) values ('"+role+"', true, '"+verifiers[i]+"')")
+		c.run(t, c.super, "insert into sync_roles.pending (role_name) values ('"+role+"')")
+	}
+	c.insert(t, "alice", "CONNECT", "database", "", "db")
+	report := c.pending(t)
+	c.admits(t, "alice", "alice's", true)
+	c.outcome(t, "carol", reconcile.Blocked)
+	if _, err := c.daemon.Exec(t.Context(), "select sync_roles.apply_password('boss')"); err == nil {
+		t.Error("a superuser's password was changed")
+	}
+	log, err := os.ReadFile(filepath.Join(filepath.Dir(c.server.DataDir()), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(log), "apply_password") {
+		t.Fatal("the log does not show statements")
+	}
+	for _, verifier := range verifiers {
+		c.leaks(t, verifier, report)
+		if strings.Contains(string(log), verifier[20:]) {
+			t.Errorf("the log has the verifier %s", verifier)
+		}
+	}
 }
 
 // A password that has expired does not let in; the engine can prolong it.

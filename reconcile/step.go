@@ -7,10 +7,12 @@ type Step struct {
 	Borrow  []string // roles of which the connected one must be a member for the moment
 	Effects []Effect
 	bundle  int    // steps with the same number, but 0, stand or fall together, and only their own row depends on them
-	creates string // the intermediate role or keeper that it creates
-	about   string // the intermediate role that it is a part of making
+	unit    string // the name by which the registry has the role from then on
+	creates string // the role that it creates
+	about   string // the intermediate role or keeper that it is a part of making
 	then    string // bookkeeping in sync_roles that goes with it
 	args    []any
+	sure    bool // the bookkeeping must find its row: otherwise the pass is begun anew
 }
 
 // Effect is what a step does for one role.
@@ -26,7 +28,7 @@ func (s Step) key() string { return s.As + "\x00" + s.SQL }
 
 // alone is the step for each of its roles, where it is for several and no more than a statement.
 func (s Step) alone() []Step {
-	if len(s.Effects) < 2 || s.then != "" || s.bundle != 0 {
+	if len(s.Effects) < 2 || s.then != "" || s.bundle != 0 || s.Effects[0].SQL == s.Effects[1].SQL {
 		return nil
 	}
 	steps := make([]Step, len(s.Effects))

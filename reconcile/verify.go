@@ -12,7 +12,10 @@ import (
 // verify reads again where something differed. A statement can have undone another (REVOKE on a table takes the privileges on its columns
 // along), so what differs and was not yet tried is done; what was reported as done and still differs is a problem.
 func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) (*state, error) {
-	after := &state{roles: before.roles, drift: before.drift, plan: before.plan, remember: before.remember, approvedBy: before.approvedBy, through: before.through}
+	after := &state{
+		roles: before.roles, drift: before.drift, plan: before.plan, remember: before.remember, ledger: before.ledger, approvedBy: before.approvedBy,
+		unmatched: before.unmatched, strangers: before.strangers, adopted: before.adopted,
+	}
 	for range maxRounds {
 		if err := e.lookAgain(ctx, a.tx, w, after); err != nil {
 			return nil, fmt.Errorf("read again: %w", err)
@@ -59,11 +62,12 @@ func (e *Engine) lookAgain(ctx context.Context, tx pgx.Tx, w work, s *state) (er
 		}
 		return e.look(ctx, tx, units, w, s)
 	}
+	w.members = w.members || s.adopted
 	s.problems = problems{}
 	if s.plan, err = e.lookAtRoles(ctx, tx, s); err != nil {
 		return err
 	}
-	if s.drift, err = readDifferences(ctx, tx, s.drift.scope(w)); err != nil {
+	if s.drift, err = readDifferences(ctx, tx, s.drift.scope(w, e.policy)); err != nil {
 		return err
 	}
 	return e.decide(ctx, tx, w, s)

@@ -29,10 +29,12 @@ func mayRead(ctx context.Context, q catalog.Querier, relations ...string) error 
 
 // HidesRows reports whether row-level security can hide rows of desired_grants from the connected role, and what that is called.
 func HidesRows(ctx context.Context, q catalog.Querier) (user string, hides bool, err error) {
-	// What is NULL fits only a scope that allows anything there: one that allows all.
+	// A scope shows all if nothing in it restricts what is seen.
 	err = q.QueryRow(ctx, `
-		select current_user, row_security_active('sync_roles.desired_grants')
-			and not sync_roles.may_write(current_user, null, null, null, null, null, null, null)`).Scan(&user, &hides)
+		select current_user, row_security_active('sync_roles.desired_grants') and not exists (
+			select
+			from sync_roles.my_scopes as s
+			where s.public and num_nonnulls(s.grantee_like, s.object_type, s.privileges, s.schema_like, s.object_like) = 0)`).Scan(&user, &hides)
 	if err != nil {
 		return user, hides, fmt.Errorf("ask whether row-level security hides rows of sync_roles.desired_grants: %w", err)
 	}

@@ -165,6 +165,9 @@ func (f *field) login(t *testing.T, role string) *pgx.Conn {
 func (f *field) until(t *testing.T, sql string, args ...any) {
 	t.Helper()
 	conn := f.Superuser(t)
+	if _, err := conn.Exec(t.Context(), "select pg_catalog.set_config('search_path', 'pg_catalog', false)"); err != nil {
+		t.Fatal(err)
+	}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if pgtest.One[bool](t, conn, sql, args...) {
 			return

@@ -115,7 +115,7 @@ func (c *cluster) setUp(t *testing.T) {
 		execute(t, here, fmt.Sprintf(`
 			grant usage on schema sync_roles to %[1]s;
 			grant select, insert, update, delete on sync_roles.desired_grants to %[1]s;
-			insert into sync_roles.writers (writer_role, grantable) values ('%[1]s', true);
+			insert into sync_roles.writers (writer_role, grantable, public, may_create_roles) values ('%[1]s', true, true, true);
 			create schema s0 authorization %[2]s; create schema s1 authorization %[2]s`, scopedRole, ownerRole))
 		for _, schema := range schemas[:2] {
 			for _, table := range tables[:4] {

@@ -4,35 +4,94 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 )
 
 // connection is how to reach the database.
-type connection struct{ url string }
-
-func (c *connection) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&c.url, "database-url", "d", "", "connection URL or keyword/value string (default: libpq's environment)")
+type connection struct {
+	cmd       *cobra.Command
+	url, file string
 }
 
-func (c *connection) config() (*pgx.ConnConfig, error) { return parseURL(c.url) }
+const (
+	urlFlag  = "database-url"
+	fileFlag = "database-url-file"
+	fileHelp = "file that holds it, for a string with a password; read again at each connection"
+)
 
-// open connects to a database that has the schema. Names without a schema are PostgreSQL's own, whatever search_path the user has, and nobody waits
-// for long.
+func (c *connection) flags(cmd *cobra.Command) {
+	c.cmd = cmd
+	cmd.Flags().StringVarP(&c.url, urlFlag, "d", "", "connection URL or keyword/value string (default: libpq's environment)")
+	cmd.Flags().StringVar(&c.file, fileFlag, "", fileHelp)
+}
+
+// config reads the connection string, and warns of what is unwise in it.
+func (c *connection) config() (*pgx.ConnConfig, error) {
+	list, err := sources(c.cmd.Flags(), nonEmpty(c.url), nonEmpty(c.file))
+	if err != nil {
+		return nil, err
+	}
+	if len(list) > 1 {
+		return nil, usageError{fmt.Errorf("--%s and --%s are both given: one database is wanted", urlFlag, fileFlag)}
+	}
+	config, warnings, err := list[0].Config()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	for _, warning := range warnings {
+		_, _ = fmt.Fprintf(c.cmd.ErrOrStderr(), "Warning: %s\n", warning)
+	}
+	return config, nil
+}
+
+func nonEmpty(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
+
+// sources are the databases that are meant. Where one of the two options stands on the command line, what the environment says of the other
+// does not count. With neither, libpq's environment names one database.
+func sources(flags *pflag.FlagSet, urls, files []string) ([]connect.Source, error) {
+	switch typedURL, typedFile := typed(flags, urlFlag), typed(flags, fileFlag); {
+	case typedURL && !typedFile:
+		files = nil
+	case typedFile && !typedURL:
+		urls = nil
+	}
+	var list []connect.Source
+	for _, url := range urls {
+		list = append(list, connect.Source{Text: url, Typed: typed(flags, urlFlag)})
+	}
+	for _, file := range files {
+		if file == "" {
+			return nil, usageError{fmt.Errorf("--%s: the name of the file is empty", fileFlag)}
+		}
+		list = append(list, connect.Source{File: file})
+	}
+	if len(list) == 0 {
+		list = []connect.Source{{}}
+	}
+	return list, nil
+}
+
+// open connects to a database that has the schema. It waits for no lock for long.
 func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	config, err := c.config()
 	if err != nil {
 		return nil, err
 	}
+	config = catalog.Pin(config)
 	params := config.RuntimeParams
-	params["search_path"] = "pg_catalog, pg_temp"
 	params["lock_timeout"] = "5s"
 	params["statement_timeout"] = "60s"
 	params["jit"] = "off" // to compile the query of grant_status takes longer than to run it
@@ -74,26 +133,13 @@ func (c *connection) look(ctx context.Context, read func(tx pgx.Tx) error) error
 	return read(tx) // the connection ends, and the transaction with it
 }
 
-// parseURL reads a connection string, libpq's environment, and the files that these name.
-func parseURL(url string) (*pgx.ConnConfig, error) {
-	config, err := pgx.ParseConfig(url)
+// parse reads a connection string, libpq's environment, and the files that these name.
+func parse(source connect.Source) (*pgx.ConnConfig, error) {
+	config, _, err := source.Config()
 	if err != nil {
-		// pgconn's text repeats the string with its password masked, which is of use, and the parser's own words.
-		return nil, usageError{fmt.Errorf("read the connection string: %w", err)}
-	}
-	config.DialFunc = dial
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = 5 * time.Second
-	}
-	if severalHosts(config) && config.ValidateConnect == nil {
-		// The one that can be written to, wherever it is after a failover.
-		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		return nil, usageError{err}
 	}
 	return config, nil
-}
-
-func severalHosts(config *pgx.ConnConfig) bool {
-	return slices.ContainsFunc(config.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != config.Host || f.Port != config.Port })
 }
 
 // explained turns an error of connecting into one that says what to do.
@@ -102,9 +148,15 @@ func explained(err error) error {
 	if !errors.As(err, &connectErr) {
 		return err
 	}
-	hint := "is the server running there? The database is named by --database-url, PG_SYNC_ROLES_DATABASE_URL or libpq's environment"
+	hint := "is the server running there? The database is named by --database-url, --database-url-file, their environment variables or libpq's"
 	text := err.Error()
 	switch {
+	case strings.Contains(text, "authentication method requirement"):
+		hint = "require_auth refuses what the server's pg_hba.conf asks for; nothing was sent: change the one or the other"
+	case strings.Contains(text, "channel binding required"):
+		hint = "channel_binding=require needs TLS, and scram-sha-256 in the server's pg_hba.conf for a password that is stored that way"
+	case strings.Contains(text, "GSSAPI"):
+		hint = "the server's pg_hba.conf asks for GSSAPI (Kerberos), which this program does not have: use scram-sha-256 or a client certificate"
 	case strings.Contains(text, "28P01"), strings.Contains(text, "28000"):
 		hint = "check the user, the password and the server's pg_hba.conf"
 	case strings.Contains(text, "3D000"):
@@ -117,6 +169,10 @@ func explained(err error) error {
 		hint = "raise max_connections, or reserve connections for this role: it needs two for each database, and a third with --listen-address"
 	case strings.Contains(text, "08P01"), strings.Contains(text, "unsupported startup parameter"):
 		hint = "a connection pooler, such as PgBouncer in transaction mode, cannot be used: LISTEN and locks need a session of their own; connect to the server itself"
+	case strings.Contains(text, "server refused TLS connection"):
+		hint = "sslmode asks for TLS, and the server has none: turn it on there (ssl = on)"
+	case strings.Contains(text, "x509: "), strings.Contains(text, "tls: "):
+		hint = "the server's certificate, or ours, was not accepted: check sslmode, sslrootcert, the host's name, and sslcert and sslkey"
 	case strings.Contains(text, "no such host"), strings.Contains(text, "hostname resolving"):
 		hint = "check the host's name"
 	}

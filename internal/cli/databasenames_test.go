@@ -3,6 +3,8 @@ package cli
 import (
 	"slices"
 	"testing"
+
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 )
 
 // Each database has a name of its own, as short as that allows.
@@ -22,7 +24,11 @@ func TestDatabaseNames(t *testing.T) {
 		},
 		{[]string{"host=h user=u dbname=caf\xe9"}, []string{"caf\uFFFD"}},
 	} {
-		got, err := databaseNames(c.urls)
+		var list []connect.Source
+		for _, url := range c.urls {
+			list = append(list, connect.Source{Text: url})
+		}
+		got, err := databaseNames(list)
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%q are called %q, %v, want %q", c.urls, got, err, c.want)
 		}

@@ -13,7 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
@@ -72,9 +74,12 @@ type demonstration struct {
 // daemon runs what "pg-sync-roles run" runs.
 func (d *demonstration) daemon(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
-	config := reconcile.Config{Policy: reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600}, Log: zerolog.Nop()}
+	var o engineOptions
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	o.addTo(flags, "error") // and so has run's defaults
+	config := reconcile.Config{Policy: o.policy(flags), Log: zerolog.Nop()}
 	go func() {
-		done <- runAll(ctx, []string{d.server.URL("sync_daemon", "warehouse")}, daemon{config: config, interval: time.Minute, migrate: true}, "")
+		done <- runAll(ctx, []connect.Source{{Text: d.server.URL("sync_daemon", "warehouse")}}, daemon{config: config, policy: policyOf(flags), interval: time.Minute, migrate: true}, "")
 	}()
 	return done
 }

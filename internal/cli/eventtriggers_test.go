@@ -16,7 +16,7 @@ func TestEventTriggers(t *testing.T) {
 	on(t, env, "migrate", "--event-triggers").want(t, 1, "has version", "superuser")
 	migrate := func(flag string) {
 		t.Helper()
-		call(t, "migrate", flag, "-d", env.URL(pgserver.Superuser)).want(t, 0, "has version", "")
+		call(t, "migrate", flag, "-d", env.URL(pgserver.Superuser)).want(t, 0, "event triggers", "")
 	}
 	migrate("--event-triggers")
 	migrate("--event-triggers") // once more

@@ -33,7 +33,7 @@ func TestExplainToAReader(t *testing.T) {
 			t.Errorf("%q: more than a line, or a row that is hidden: %+v", args, r)
 		}
 	}
-	exec(t, conn, "insert into sync_roles.writers (writer_role, object_type, grantable) values ($1, 'table', true)", reader)
+	exec(t, conn, "insert into sync_roles.writers (writer_role, object_type, public) values ($1, 'table', true)", reader)
 	as("explain", alice, "app.t1").want(t, 0, "[row 3 by "+env.Daemon+"]", "Note: row-level security")
 	exec(t, conn, "update sync_roles.writers set object_type = null")
 	as("explain", alice, "app.t1").want(t, 0, "[row 3 by "+env.Daemon+"]", "")

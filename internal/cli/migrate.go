@@ -1,8 +1,12 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
@@ -45,21 +49,35 @@ func migrateCommand() *cobra.Command {
 				return err
 			default:
 				version, err := migrations.Up(cmd.Context(), config)
+				triggers := cmd.Flags().Changed("event-triggers")
+				if triggers && errors.Is(err, migrations.ErrNotOwner) {
+					// A superuser who is not the owner runs nothing that the owner has made.
+					return setEventTriggers(cmd.Context(), out, config, eventTriggers)
+				}
 				if err != nil {
 					return explained(err)
 				}
-				if _, err := fmt.Fprintf(out, "Schema sync_roles in database %q has version %d.\n", config.Database, version); err != nil {
+				if _, err := fmt.Fprintf(out, "Schema sync_roles in database %q has version %d.\n", config.Database, version); err != nil || !triggers {
 					return err
 				}
-				if !cmd.Flags().Changed("event-triggers") {
-					return nil
-				}
-				return explained(migrations.SetEventTriggers(cmd.Context(), config, eventTriggers))
+				return setEventTriggers(cmd.Context(), out, config, eventTriggers)
 			}
 		},
 	}
 	c.flags(cmd)
-	cmd.Flags().BoolVar(&eventTriggers, "event-triggers", false, "up: also install event triggers, by which DDL is noticed at once; =false removes them (superusers only; default: leave them)")
+	cmd.Flags().BoolVar(&eventTriggers, "event-triggers", false, "up: also install event triggers, by which DDL is noticed at once; =false removes them (for a superuser, or whom a managed service allows it; default: leave them)")
 	cmd.Flags().BoolVar(&force, "force", false, "down: although roles are managed")
 	return cmd
+}
+
+func setEventTriggers(ctx context.Context, out io.Writer, config *pgx.ConnConfig, on bool) error {
+	if err := migrations.SetEventTriggers(ctx, config, on); err != nil {
+		return explained(err)
+	}
+	state := "removed"
+	if on {
+		state = "installed"
+	}
+	_, err := fmt.Fprintf(out, "The event triggers in database %q are %s.\n", config.Database, state)
+	return err
 }

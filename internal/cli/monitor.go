@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 )
 
@@ -33,14 +34,14 @@ func checkListenAddress(address string) error {
 
 // monitor makes the metrics of all databases, and takes the address; serve is to be called, and runs until the context ends.
 // Without an address the metrics are kept all the same, and nobody sees them.
-func monitor(ctx context.Context, urls []string, log zerolog.Logger, interval time.Duration, address string) (databases []*metrics.Database, serve func() error, err error) {
-	names, err := databaseNames(urls)
+func monitor(ctx context.Context, sources []connect.Source, log zerolog.Logger, interval time.Duration, address string) (databases []*metrics.Database, serve func() error, err error) {
+	names, err := databaseNames(sources)
 	if err != nil {
 		return nil, nil, err
 	}
 	m := metrics.New(version(), log)
 	for i, name := range names {
-		databases = append(databases, m.Database(name, interval, monitorConnection(urls[i])))
+		databases = append(databases, m.Database(name, interval, monitorConnection(sources[i])))
 	}
 	if address == "" {
 		return databases, func() error { return nil }, nil
@@ -55,15 +56,14 @@ func monitor(ctx context.Context, urls []string, log zerolog.Logger, interval ti
 
 // monitorConnection returns what opens the connection on which a database is asked how it is. It changes nothing, and what nobody
 // waits for any more does not go on for long.
-func monitorConnection(url string) func(context.Context) (*pgx.Conn, error) {
+func monitorConnection(source connect.Source) func(context.Context) (*pgx.Conn, error) {
 	return func(ctx context.Context) (*pgx.Conn, error) {
-		config, err := parseURL(url)
+		config, err := parse(source)
 		if err != nil {
 			return nil, err
 		}
 		params := config.RuntimeParams
 		params["application_name"] = "pg-sync-roles metrics"
-		params["search_path"] = "pg_catalog, pg_temp"
 		params["default_transaction_read_only"] = "on"
 		params["statement_timeout"] = "5s"
 		params["jit"] = "off"
@@ -73,10 +73,10 @@ func monitorConnection(url string) func(context.Context) (*pgx.Conn, error) {
 
 // databaseNames tells databases apart: by their names, where these are the same also by their servers, and where somebody gave
 // the same one twice also by a number.
-func databaseNames(urls []string) ([]string, error) {
-	names, servers := make([]string, len(urls)), make([]string, len(urls))
-	for i, url := range urls {
-		c, err := parseURL(url)
+func databaseNames(sources []connect.Source) ([]string, error) {
+	names, servers := make([]string, len(sources)), make([]string, len(sources))
+	for i, source := range sources {
+		c, err := parse(source)
 		if err != nil {
 			return nil, err
 		}

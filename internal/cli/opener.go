@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
@@ -19,19 +20,20 @@ import (
 // have changed.
 type opener struct {
 	daemon
-	url      string
+	source   connect.Source
 	seen     string            // which database it was the last time
 	database *metrics.Database // is told of each connection
 }
 
 // open connects an engine, and installs the schema where that is asked for.
 func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
-	connection, err := parseURL(o.url)
+	connection, err := parse(o.source)
 	if err != nil {
 		return nil, err
 	}
 	if o.migrate && o.seen == "" {
-		if err := o.install(ctx, connection); err != nil {
+		// Who is a member of the owner's role cannot upgrade the schema, and can work with one that is up to date.
+		if err := o.install(ctx, connection); err != nil && !errors.Is(err, migrations.ErrNotOwner) {
 			return nil, later(explained(err))
 		}
 	}
@@ -48,6 +50,10 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 	if err := engine.Ready(ctx); err != nil {
 		_ = engine.Close(ctx)
 		return nil, err
+	}
+	if err := engine.StorePolicy(ctx, o.policy); err != nil {
+		_ = engine.Close(ctx)
+		return nil, later(err)
 	}
 	o.database.Connected(true)
 	return &reconciler{engine: engine, database: o.database, retention: o.retention}, nil
@@ -111,7 +117,7 @@ func (o *opener) install(ctx context.Context, connection *pgx.ConnConfig) error 
 
 // listen connects for LISTEN.
 func (o *opener) listen(ctx context.Context) (*pgx.Conn, error) {
-	connection, err := parseURL(o.url)
+	connection, err := parse(o.source)
 	if err != nil {
 		return nil, err
 	}

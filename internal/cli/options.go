@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
@@ -24,11 +25,13 @@ type engineOptions struct {
 	fallbackOwner                 string
 	pruneAfter                    time.Duration
 	maxRevokes, maxRevokesPercent int
+	maxRevokesWindow              time.Duration
 	logLevel, logFormat           string
 }
 
-func (o *engineOptions) flags(cmd *cobra.Command, logLevel string) {
-	f := cmd.Flags()
+func (o *engineOptions) flags(cmd *cobra.Command, logLevel string) { o.addTo(cmd.Flags(), logLevel) }
+
+func (o *engineOptions) addTo(f *pflag.FlagSet, logLevel string) {
 	f.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Second, "how long to wait for any lock")
 	f.DurationVar(&o.statementTimeout, "statement-timeout", time.Minute, "how long any statement may take")
 	f.Int64Var(&o.advisoryLockKey, "advisory-lock-key", 0, "also take pg_advisory_xact_lock with this key, for tools that coordinate by it (default: off)")
@@ -40,6 +43,7 @@ func (o *engineOptions) flags(cmd *cobra.Command, logLevel string) {
 	f.DurationVar(&o.pruneAfter, "prune-after", time.Hour, "how long an intermediate role that holds nothing is kept")
 	f.IntVar(&o.maxRevokes, "max-revokes", 500, "hold what would take away more than so many privileges at once, if it is also more than --max-revokes-percent; 0: no limit")
 	f.IntVar(&o.maxRevokesPercent, "max-revokes-percent", 25, "and more than this share of what roles hold through rows; 0: the number alone decides")
+	f.DurationVar(&o.maxRevokesWindow, "max-revokes-window", time.Minute, "what was taken away in this time counts together; 0: each deletion is measured by itself")
 	f.StringVar(&o.logLevel, "log-level", logLevel, "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "", "json or console (default: console on a terminal, else json)")
 }
@@ -68,10 +72,17 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 	if o.maxRevokesPercent < 0 || o.maxRevokesPercent > 100 {
 		return reconcile.Config{}, usageError{fmt.Errorf("--max-revokes-percent %d: must be from 0 to 100", o.maxRevokesPercent)}
 	}
+	if o.maxRevokesWindow < 0 || o.maxRevokesWindow > 24*time.Hour {
+		return reconcile.Config{}, usageError{fmt.Errorf("--max-revokes-window %s: must be from 0 to 24h", o.maxRevokesWindow)}
+	}
 	log, err := o.logger(cmd.ErrOrStderr())
 	if err != nil {
 		return reconcile.Config{}, err
 	}
+	return reconcile.Config{Policy: o.policy(cmd.Flags()), LockTimeout: o.lockTimeout, StatementTimeout: o.statementTimeout, Log: log}, nil
+}
+
+func (o *engineOptions) policy(flags *pflag.FlagSet) reconcile.Policy {
 	policy := reconcile.Policy{
 		MaxDirectGrantees:   o.maxDirectGrantees,
 		Protect:             o.protect,
@@ -79,12 +90,12 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 		AllowAttribute:      o.allowAttribute,
 		FallbackOwner:       o.fallbackOwner,
 		PruneEmptyAfterSecs: int64(o.pruneAfter / time.Second),
-		Limit:               reconcile.Limit{Revokes: o.maxRevokes, Percent: o.maxRevokesPercent},
+		Limit:               reconcile.Limit{Revokes: o.maxRevokes, Percent: o.maxRevokesPercent, Window: o.maxRevokesWindow},
 	}
-	if cmd.Flags().Changed("advisory-lock-key") {
+	if flags.Changed("advisory-lock-key") {
 		policy.AdvisoryLockKey = &o.advisoryLockKey
 	}
-	return reconcile.Config{Policy: policy, LockTimeout: o.lockTimeout, StatementTimeout: o.statementTimeout, Log: log}, nil
+	return policy
 }
 
 func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
@@ -102,7 +113,13 @@ func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
 	switch format {
 	case "json":
 	case "console":
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
+		if isTerminal(w) {
+			w = unwrapped(w) // for the colours
+		}
+		w = zerolog.ConsoleWriter{
+			Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w),
+			FormatFieldValue: func(v any) string { return printable(fmt.Sprintf("%s", v)) },
+		}
 	default:
 		return zerolog.Logger{}, usageError{fmt.Errorf("--log-format %q: allowed are json and console", format)}
 	}
@@ -111,6 +128,6 @@ func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := unwrapped(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -7,11 +7,10 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
@@ -56,7 +55,7 @@ func (o *output) rows(w io.Writer, rows []reconcile.AuditRow) error {
 		if len(r.Problems) > 0 && why == "" {
 			why = r.Problems[0].Reason
 			if r.Problems[0].Fix != "" {
-				why += "; to allow it: " + r.Problems[0].Fix
+				why += "; to allow it: " + catalog.Printable(r.Problems[0].Fix)
 			}
 		}
 		t.row(r.Role, string(r.Outcome), strconv.Itoa(r.Granted), strconv.Itoa(r.Revoked), why)
@@ -97,15 +96,6 @@ func (t *table) flush() error {
 		return t.err
 	}
 	return t.w.Flush()
-}
-
-// printable escapes what would break a table, or a terminal: names may hold any character, and in a database without an encoding any byte.
-func printable(s string) string {
-	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return s
-	}
-	quoted := strconv.Quote(s)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`) // quotes break nothing
 }
 
 // counted is a number of things: 1 role, 2 roles.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +79,11 @@ func (s passwordServer) admits(t *testing.T, role, password string, want bool) {
 // run is the program with standard input, as the daemon.
 func (s passwordServer) run(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
-	return callWith(t.Context(), strings.NewReader(stdin), append(args, "-d", s.url(t, "daemon", "daemon's"))...)
+	file := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(file, []byte(s.url(t, "daemon", "daemon's")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return callWith(t.Context(), strings.NewReader(stdin), append(args, "--database-url-file", file)...)
 }
 
 // A password that was typed in lets the role in; only its verifier is in the database; a slip changes nothing.

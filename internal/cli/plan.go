@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
@@ -95,7 +96,7 @@ func printPlan(w io.Writer, out output, report *reconcile.Report) error {
 	} else {
 		b.WriteString("BEGIN;\n")
 		for _, s := range report.Statements {
-			b.WriteString(s + ";\n")
+			b.WriteString(catalog.Printable(s) + ";\n")
 		}
 		b.WriteString("COMMIT;\n")
 	}
@@ -103,7 +104,7 @@ func printPlan(w io.Writer, out output, report *reconcile.Report) error {
 		for _, p := range row.Problems {
 			b.WriteString(comment(fmt.Sprintf("%s: %s: %s", row.Role, p.Kind, p.Reason)))
 			if p.Fix != "" {
-				b.WriteString(comment("  to allow it: " + p.Fix))
+				b.WriteString(comment("  to allow it: " + catalog.Printable(p.Fix)))
 			}
 		}
 	}

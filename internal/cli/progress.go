@@ -12,6 +12,7 @@ func showProgress(w io.Writer, engine *reconcile.Engine) (stop func()) {
 	if !isTerminal(w) {
 		return func() {}
 	}
+	w = unwrapped(w) // which takes \r from us
 	shown := false
 	engine.OnPass = func(done, total int) {
 		if total <= 1 && !shown {

@@ -30,6 +30,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 // Run runs one command and returns the exit code. Data goes to stdout, everything else to stderr.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	stdout, stderr = screen{stdout}, screen{stderr}
 	root := newRoot(stdin, stdout, stderr) //nolint:contextcheck // each command has the context that ExecuteContextC gives it
 	root.SetArgs(args)
 	command, err := root.ExecuteContextC(ctx)
@@ -42,10 +43,10 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &exit):
 		return exit.code
 	case errors.As(err, &usage), isUnknownCommand(err):
-		_, _ = fmt.Fprintf(stderr, "Error: %v\nTry: %s --help\n", err, command.CommandPath())
+		_, _ = fmt.Fprintf(stderr, "Error: %s\nTry: %s --help\n", printable(err.Error()), command.CommandPath())
 		return exitUsage
 	default:
-		_, _ = fmt.Fprintf(stderr, "Error: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "Error: %s\n", errorText(err))
 		return 1
 	}
 }
@@ -61,7 +62,8 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 		Short: "Keeps PostgreSQL roles' privileges equal to rows in a table",
 		Long: `pg-sync-roles keeps PostgreSQL roles' privileges equal to rows in a table.
 
-The database is named by --database-url or PG_SYNC_ROLES_DATABASE_URL, else by libpq's environment (PGHOST, PGDATABASE, …).
+The database is named by --database-url, by a file (--database-url-file), else by libpq's environment (PGHOST, PGDATABASE, PGSERVICE, …).
+A password belongs in a file or in the environment, not on the command line.
 Every option can also be given by environment: --lock-timeout is PG_SYNC_ROLES_LOCK_TIMEOUT.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -75,7 +77,7 @@ Every option can also be given by environment: --lock-timeout is PG_SYNC_ROLES_L
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(migrateCommand(), runCommand(), syncCommand(), planCommand(), statusCommand(), adoptCommand(), explainCommand(), whoCommand(), passwordCommand(), demoCommand(), versionCommand())
+	root.AddCommand(migrateCommand(), runCommand(), syncCommand(), planCommand(), statusCommand(), adoptCommand(), explainCommand(), whoCommand(), auditCommand(), passwordCommand(), demoCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		asUsageErrors(c)
@@ -118,6 +120,17 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) (
 		if setErr := flags.Set(f.Name, value); setErr != nil {
 			err = usageError{fmt.Errorf("environment variable %s: %w", name, setErr)}
 		}
+		_ = flags.SetAnnotation(f.Name, environment, nil) // the flag exists
 	})
 	return err
+}
+
+// environment marks a flag whose value the environment gave.
+const environment = "environment"
+
+// typed reports whether an option stands on the command line.
+func typed(flags *pflag.FlagSet, name string) bool {
+	f := flags.Lookup(name)
+	_, fromEnvironment := f.Annotations[environment]
+	return f.Changed && !fromEnvironment
 }

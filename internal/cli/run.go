@@ -9,13 +9,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
 )
 
 func runCommand() *cobra.Command {
-	var urls []string
+	var urls, files []string
 	var o engineOptions
 	var interval time.Duration
 	var noMigrate bool
@@ -36,19 +37,25 @@ func runCommand() *cobra.Command {
 			if err := checkListenAddress(listenAddress); err != nil {
 				return err
 			}
-			if len(urls) == 0 {
-				urls = []string{""}
+			databases, err := sources(cmd.Flags(), urls, files)
+			if err != nil {
+				return err
 			}
-			for _, url := range urls {
-				if _, err := parseURL(url); err != nil {
-					return err
+			for _, source := range databases {
+				_, warnings, err := source.Config()
+				if err != nil {
+					return usageError{err}
+				}
+				for _, warning := range warnings {
+					config.Log.Warn().Msg(warning)
 				}
 			}
-			d := daemon{config: config, interval: interval, migrate: !noMigrate, retention: time.Duration(retention)}
-			return runAll(cmd.Context(), urls, d, listenAddress)
+			d := daemon{config: config, policy: policyOf(cmd.Flags()), interval: interval, migrate: !noMigrate, retention: time.Duration(retention)}
+			return runAll(cmd.Context(), databases, d, listenAddress)
 		},
 	}
-	cmd.Flags().StringArrayVarP(&urls, "database-url", "d", nil, "connection URL or keyword/value string; may be repeated, one loop for each database (default: libpq's environment)")
+	cmd.Flags().StringArrayVar(&files, fileFlag, nil, fileHelp+" (may be repeated)")
+	cmd.Flags().StringArrayVarP(&urls, urlFlag, "d", nil, "connection URL or keyword/value string; may be repeated, one loop for each database (default: libpq's environment)")
 	cmd.Flags().DurationVar(&interval, "rescan-interval", time.Minute, "how often every role is looked at")
 	cmd.Flags().BoolVar(&noMigrate, "no-migrate", false, "do not install or upgrade the schema first")
 	cmd.Flags().Var(&retention, "audit-retention", "how long rows of the audit and rescans are kept; 0: for ever")
@@ -60,29 +67,30 @@ func runCommand() *cobra.Command {
 // daemon is what a daemon does for each database.
 type daemon struct {
 	config    reconcile.Config
+	policy    reconcile.StoredPolicy // as config has it
 	interval  time.Duration
 	migrate   bool
 	retention time.Duration // of the audit; 0: for ever
 }
 
 // runAll runs one loop for each database. If one cannot start, all stop.
-func runAll(ctx context.Context, urls []string, d daemon, listenAddress string) error {
+func runAll(ctx context.Context, sources []connect.Source, d daemon, listenAddress string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	databases, serve, err := monitor(ctx, urls, d.config.Log, d.interval, listenAddress)
+	databases, serve, err := monitor(ctx, sources, d.config.Log, d.interval, listenAddress)
 	if err != nil {
 		return err
 	}
-	errs := make([]error, len(urls)+1)
+	errs := make([]error, len(sources)+1)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if errs[len(urls)] = serve(); errs[len(urls)] != nil {
+		if errs[len(sources)] = serve(); errs[len(sources)] != nil {
 			stop()
 		}
 	})
-	for i, url := range urls {
+	for i, source := range sources {
 		wg.Go(func() {
-			if errs[i] = runOne(ctx, url, d, databases[i]); errs[i] != nil {
+			if errs[i] = runOne(ctx, source, d, databases[i]); errs[i] != nil {
 				stop()
 			}
 		})
@@ -91,14 +99,14 @@ func runAll(ctx context.Context, urls []string, d daemon, listenAddress string) 
 	return errors.Join(errs...)
 }
 
-func runOne(ctx context.Context, url string, d daemon, database *metrics.Database) error {
-	first, err := parseURL(url)
+func runOne(ctx context.Context, source connect.Source, d daemon, database *metrics.Database) error {
+	first, err := parse(source)
 	if err != nil {
 		return err
 	}
 	log := d.config.Log.With().Str("database", first.Database).Logger()
 	d.config.Log, d.config.Observe = log, database.Observe
-	o := &opener{url: url, daemon: d, database: database}
+	o := &opener{source: source, daemon: d, database: database}
 	err = loop.Run(ctx, loop.Config{
 		Open:           o.open,
 		Connect:        o.listen,
@@ -122,7 +130,7 @@ type reconciler struct {
 	engine    *reconcile.Engine
 	database  *metrics.Database
 	retention time.Duration
-	retained  time.Time // when nothing old was left
+	tended    time.Time // when nothing old was left in the audit
 }
 
 func (r *reconciler) Pending(ctx context.Context) error {
@@ -153,22 +161,28 @@ func (r *reconciler) Rescan(ctx context.Context, why loop.Occasion) error {
 		return err
 	}
 	r.database.Looked()
-	if why != loop.Interval {
-		return nil
+	switch why {
+	case loop.Start:
+		return r.engine.LogHead(ctx)
+	case loop.Interval:
+		return r.tend(ctx)
+	case loop.DDL:
 	}
-	return r.retain(ctx)
+	return nil
 }
 
-// retain deletes old rows of the audit, once an hour is enough, unless there are many.
-func (r *reconciler) retain(ctx context.Context) error {
-	if r.retention == 0 || time.Since(r.retained) < time.Hour {
+// tend does what the audit needs once an hour: it deletes old rows, more often if there are many, and writes the chain's head to the log.
+func (r *reconciler) tend(ctx context.Context) error {
+	if time.Since(r.tended) < time.Hour {
 		return nil
 	}
-	more, err := r.engine.Retain(ctx, r.retention)
-	if err == nil && !more {
-		r.retained = time.Now()
+	if r.retention > 0 {
+		if more, err := r.engine.Retain(ctx, r.retention); err != nil || more {
+			return err
+		}
 	}
-	return err
+	r.tended = time.Now()
+	return r.engine.LogHead(ctx)
 }
 
 func (r *reconciler) NextDue(ctx context.Context) (time.Time, bool, error) {

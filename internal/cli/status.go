@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
@@ -79,7 +80,7 @@ func whyStatus(s reconcile.Status) string {
 	i := max(0, slices.IndexFunc(s.Problems, func(p reconcile.Problem) bool { return string(p.Kind) == s.Status }))
 	why := s.Problems[i].Reason
 	if s.Problems[i].Fix != "" {
-		why += "; to allow it: " + s.Problems[i].Fix
+		why += "; to allow it: " + catalog.Printable(s.Problems[i].Fix)
 	}
 	if more := len(s.Problems) - 1; more > 0 {
 		why += fmt.Sprintf(" (and %d more)", more)

@@ -66,7 +66,7 @@ func syncCommand() *cobra.Command {
 	return cmd
 }
 
-// open connects an engine as the options say.
+// open connects an engine as the options say, and where they say nothing as the daemon runs.
 func open(cmd *cobra.Command, c *connection, o *engineOptions) (*reconcile.Engine, error) {
 	config, err := c.config()
 	if err != nil {
@@ -79,6 +79,10 @@ func open(cmd *cobra.Command, c *connection, o *engineOptions) (*reconcile.Engin
 	engine, err := reconcile.Open(cmd.Context(), config, engineConfig)
 	if err != nil {
 		return nil, explained(err)
+	}
+	if err := o.obey(cmd.Context(), engine, cmd.Flags(), cmd.ErrOrStderr()); err != nil {
+		_ = engine.Close(cmd.Context())
+		return nil, err
 	}
 	return engine, nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
-var commands = []string{"migrate", "run", "sync", "plan", "status", "adopt", "explain", "who", "demo", "version"}
+var commands = []string{"migrate", "run", "sync", "plan", "status", "adopt", "explain", "who", "audit", "demo", "version"}
 
 // A call that cannot be understood is 64, with a hint, before anything is done.
 func TestUsageErrors(t *testing.T) {
@@ -47,6 +47,9 @@ func TestUsageErrors(t *testing.T) {
 		{"sync", "-d"},
 		{"sync", "--prune=perhaps"},
 		{"adopt", "-d", nowhere},
+		{"audit", "now"},
+		{"audit", "verify", "now"},
+		{"audit", "verify", "--expect-head", "12", "-d", nowhere},
 		{"adopt", "--all", "alice", "-d", nowhere},
 	} {
 		r := call(t, args...)
@@ -105,7 +108,7 @@ func TestBadConnectionString(t *testing.T) {
 		for _, command := range []string{"migrate", "run", "sync", "plan", "status"} {
 			r := call(t, command, "-d", url)
 			r.want(t, 64, "", "Try: pg-sync-roles "+command)
-			if url != "hunter2" && strings.Contains(r.stderr, "hunter2") {
+			if strings.Contains(r.stderr, "hunter2") {
 				t.Errorf("%s -d %s shows the password: %s", command, url, r.stderr)
 			}
 		}

@@ -88,8 +88,8 @@ func manage(tb testing.TB, conn *pgx.Conn, n int, outcome string) {
 	tb.Helper()
 	exec(tb, conn, "insert into sync_roles.desired_roles (role_name) select $1 || '_' || i from generate_series(1, $2::int) as i", "is"+outcome, n)
 	exec(tb, conn, `
-		insert into sync_roles.audit (role_name, cause, outcome, duration, instance)
-		select $1 || '_' || i, 'notify', $3, '1 s', 'test' from generate_series(1, $2::int) as i where $3 <> ''`, "is"+outcome, n, outcome)
+		insert into sync_roles.audit (role_name, cause, outcome, duration, instance, seq, previous_hash, hash)
+		select $1 || '_' || i, 'notify', $3, '1 s', 'test', 0, '', '' from generate_series(1, $2::int) as i where $3 <> ''`, "is"+outcome, n, outcome)
 }
 
 // What the database knows is told as it is at the scrape.

@@ -25,7 +25,16 @@ func createCluster(ctx context.Context, config Config, dir string) error {
 	if err := addToFile(filepath.Join(dataDir, "postgresql.conf"), settings(config.Settings)); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dataDir, "pg_hba.conf"), []byte(logins(config.AuthMethod)), 0o600)
+	for name, content := range config.Files {
+		path := filepath.Join(dataDir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return err
+		}
+		if err := giveToServer(path); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dataDir, "pg_hba.conf"), []byte(logins(config.Logins, config.AuthMethod)), 0o600)
 }
 
 // settings are the lines for postgresql.conf, where the last one of a name counts.
@@ -47,9 +56,10 @@ func settings(extra map[string]string) string {
 }
 
 // logins is pg_hba.conf. The superuser has no password, so it must be let in without one.
-func logins(method string) string {
+func logins(extra []string, method string) string {
 	return "host all " + Superuser + " 127.0.0.1/32 trust\n" +
 		"host replication " + Superuser + " 127.0.0.1/32 trust\n" +
+		strings.Join(append(extra, ""), "\n") +
 		"host all all 127.0.0.1/32 " + cmp.Or(method, "trust") + "\n"
 }
 

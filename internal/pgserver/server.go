@@ -33,6 +33,12 @@ type Config struct {
 
 	// AuthMethod is how roles other than the superuser must log in, as in pg_hba.conf. Empty: "trust".
 	AuthMethod string
+
+	// Logins are lines for pg_hba.conf that stand before the one with AuthMethod.
+	Logins []string
+
+	// Files are put into the data folder by name, such as the server's certificate and key.
+	Files map[string][]byte
 }
 
 // A Server is a running PostgreSQL, until Stop. Its methods may be called from several goroutines.

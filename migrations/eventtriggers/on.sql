@@ -1,10 +1,14 @@
 -- Event triggers that tell the daemon of new, altered and dropped objects, and of grants by hand, as soon as they are committed.
--- Run by a superuser, who owns the function: whoever owned it otherwise could make superusers run anything.
+--
+-- Event triggers run in the sessions of superusers too. So whoever runs this makes the function that they call, in this very transaction, and owns it: one
+-- that was there could be another role's, and CREATE OR REPLACE would leave it so. The schema's owner can drop it, and the event triggers with it, and
+-- nothing else. The last statement makes sure that the schema was not renamed, and another put in its place, while this ran.
 DROP EVENT TRIGGER IF EXISTS sync_roles_ddl;
 DROP EVENT TRIGGER IF EXISTS sync_roles_drop;
+DROP FUNCTION IF EXISTS sync_roles.notice_ddl();
 
--- The hint says only that something changed. It must not cost anybody a statement, whatever happens.
-CREATE OR REPLACE FUNCTION sync_roles.notice_ddl() RETURNS event_trigger
+-- The hint says only that something changed. It must not cost a statement, whatever happens.
+CREATE FUNCTION sync_roles.notice_ddl() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -49,3 +53,19 @@ CREATE EVENT TRIGGER sync_roles_drop ON sql_drop
 
 COMMENT ON EVENT TRIGGER sync_roles_ddl IS 'Tells the daemon of pg-sync-roles that objects or privileges have changed.';
 COMMENT ON EVENT TRIGGER sync_roles_drop IS 'Tells the daemon of pg-sync-roles that objects are gone.';
+
+DO $$
+BEGIN
+    IF (
+        SELECT count(*)
+        FROM pg_catalog.pg_event_trigger AS e
+        JOIN pg_catalog.pg_proc AS p ON p.oid = e.evtfoid
+        JOIN pg_catalog.pg_roles AS r ON r.oid = p.proowner AND r.rolname = current_user
+        WHERE e.evtname IN ('sync_roles_ddl', 'sync_roles_drop')
+            AND p.xmin = pg_catalog.pg_current_xact_id()::xid
+    ) <> 2 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_in_use',
+            MESSAGE = 'schema sync_roles was renamed or replaced while the event triggers were created: try again, and find out by whom';
+    END IF;
+END
+$$;

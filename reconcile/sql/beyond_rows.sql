@@ -37,11 +37,10 @@ FROM pg_catalog.pg_db_role_setting AS s
 JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole
 WHERE r.rolname = ANY ($1) AND s.setdatabase = 0
 UNION ALL
-SELECT u.rolname::text, 'MEMBER of role ' || r.rolname, 'it stays, and once somebody takes it away, is not given again unless pg-sync-roles runs with --allow-membership-in for it'
+SELECT u.rolname::text, 'MEMBER of role ' || r.rolname, 'it reaches what rows do not give (sync_roles.privileged_roles), and stays without a row, unless pg-sync-roles runs with --allow-membership-in'
 FROM sync_roles.memberships AS m
 JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
 JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
-WHERE u.rolname = ANY ($1) AND r.rolname <> ALL ($3)
-    AND (r.rolsuper OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls OR starts_with(r.rolname, 'pg_'))
+WHERE u.rolname = ANY ($1) AND r.oid IN (SELECT p.oid FROM sync_roles.roles_reaching_privileges($3) AS p (oid))
 GROUP BY 1, 2
 ORDER BY 1, 2;

@@ -2,6 +2,7 @@
 -- Privileges that an owner has on its own objects are implied by owning them; they are listed with "implied" true.
 -- Other databases' privileges and owners are left to the rows of those databases.
 -- $1 text[]: names of roles; 'public' is PUBLIC
+-- $2 text[]: privileged roles in which rows may ask for membership
 WITH batch AS MATERIALIZED (
     SELECT r.oid, r.rolname::text AS role_name
     FROM pg_catalog.pg_roles AS r
@@ -56,6 +57,8 @@ held AS (
     JOIN sync_roles.memberships AS m ON m.member_oid = b.oid
     JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
     WHERE NOT starts_with(r.rolname, '_pgsr_')
+        -- Rows for these would be refused, and take away what they name.
+        AND r.oid NOT IN (SELECT p.oid FROM sync_roles.roles_reaching_privileges($2) AS p (oid))
         -- Since PostgreSQL 16 whoever creates a role has ADMIN on it, which only a superuser can take away.
         AND NOT (m.grantor_oid = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
     GROUP BY b.role_name, r.rolname
@@ -70,7 +73,7 @@ SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.
 FROM once AS h
 WHERE NOT EXISTS (
         SELECT
-        FROM sync_roles.desired_grants AS g
+        FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = h.role_name AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
             AND (
                 sync_roles.name_matches(h.object_name, g.object_name, g.name_match)
@@ -84,7 +87,7 @@ WHERE NOT EXISTS (
     -- An object has one owner, and rows may want another than the present one.
     AND NOT (h.privilege = 'OWNER' AND EXISTS (
         SELECT
-        FROM sync_roles.desired_grants AS g
+        FROM sync_roles.matchable_grants AS g
         WHERE g.privilege = 'OWNER' AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
             AND sync_roles.name_matches(h.object_name, g.object_name, g.name_match)
     ))

@@ -134,7 +134,7 @@ SELECT
     coalesce(t.found_name, '') AS object_name,
     coalesce(t.signature, '') AS signature,
     coalesce(t.owner, 0) AS owner_oid,
-    coalesce(cardinality(t.object_acl), 0) AS acl_length,
+    coalesce(cardinality(t.acl), 0) AS acl_length,
     0::bigint AS winner_id,
     false AS create_schema,
     t.column_missing,

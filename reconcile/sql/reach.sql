@@ -1,5 +1,4 @@
--- What members of these roles come to reach, through any chain of memberships, that rows may not give away: superusers, roles with
--- CREATEROLE, REPLICATION or BYPASSRLS, predefined roles, the daemon's own role.
+-- What members of these roles come to reach, through any chain of memberships, that rows may not give away (sync_roles.privileged_roles).
 -- $1 oid[]: roles; $2 text[]: roles allowed by name, with what they reach
 WITH RECURSIVE reach AS (
     SELECT n.oid AS start, n.oid
@@ -11,16 +10,8 @@ WITH RECURSIVE reach AS (
     JOIN sync_roles.memberships AS m ON m.member_oid = p.oid
     JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid AND r.rolname <> ALL ($2::text[])
 )
-SELECT p.start, r.oid, r.rolname,
-    CASE
-        WHEN r.rolsuper THEN 'a superuser'
-        WHEN starts_with(r.rolname, 'pg_') THEN 'a predefined role'
-        WHEN r.rolname = current_user THEN 'the role that runs sync_roles'
-        WHEN r.rolcreaterole THEN 'a role with CREATEROLE'
-        WHEN r.rolreplication THEN 'a role with REPLICATION'
-        WHEN r.rolbypassrls THEN 'a role with BYPASSRLS'
-        ELSE ''
-    END AS privileged
+SELECT p.start, r.oid, r.rolname, coalesce(v.reason, '') AS privileged
 FROM reach AS p
 JOIN pg_catalog.pg_roles AS r ON r.oid = p.oid
+LEFT JOIN sync_roles.privileged_roles AS v ON v.role_oid = p.oid
 ORDER BY 1, r.rolname <> current_user, 3;

@@ -1,19 +1,16 @@
--- Deletes rows of the audit that are older than they are kept, of at most so many. What still says how a managed role is stays.
+-- Rows of the audit that are older than they are kept, at most so many. What still says how a managed role is stays.
 -- $1 interval
 -- $2 bigint
-DELETE FROM sync_roles.audit AS a
-WHERE a.id IN (
-    SELECT o.id
-    FROM sync_roles.audit AS o
-    WHERE o.at < now() - $1::interval
-        AND (
-            o.role_name IS NULL
-            OR EXISTS (SELECT FROM sync_roles.audit AS n WHERE n.role_name = o.role_name AND n.id > o.id)
-            OR NOT EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = o.role_name)
-                AND NOT EXISTS (SELECT FROM sync_roles.desired_roles AS r WHERE r.role_name = o.role_name)
-                AND NOT EXISTS (SELECT FROM sync_roles.withdrawn AS w WHERE w.role_name = o.role_name)
-                AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS i WHERE i.role_name = o.role_name)
-        )
-    ORDER BY o.id
-    LIMIT $2
-);
+SELECT o.id
+FROM sync_roles.audit AS o
+WHERE o.at < now() - $1::interval
+    AND (
+        o.role_name IS NULL
+        OR EXISTS (SELECT FROM sync_roles.audit AS n WHERE n.role_name = o.role_name AND n.id > o.id)
+        OR NOT EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = o.role_name)
+            AND NOT EXISTS (SELECT FROM sync_roles.desired_roles AS r WHERE r.role_name = o.role_name)
+            AND NOT EXISTS (SELECT FROM sync_roles.withdrawn AS w WHERE w.role_name = o.role_name)
+            AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS i WHERE i.role_name = o.role_name)
+    )
+ORDER BY o.id
+LIMIT $2

@@ -1,5 +1,5 @@
 -- The roles of a batch: what they are, what they should be, and how they were left last time.
--- $1 text[]: names of roles, intermediate roles among them
+-- $1 text[]: names of roles, intermediate roles and keepers among them, as the registry has them
 SELECT
     n.role_name,
     coalesce(r.oid, 0) AS oid,
@@ -12,9 +12,19 @@ SELECT
     coalesce(r.rolbypassrls, false) AS bypassrls,
     coalesce(r.rolconnlimit, -1) AS connection_limit,
     coalesce(r.rolvaliduntil, 'infinity') AS valid_until,
-    i.role_name IS NOT NULL AS intermediate,
+    sync_roles.is_provider_role(n.role_name) AS provider,
+    i.role_oid IS NOT NULL AS intermediate,
+    coalesce(i.keeper, false) AS keeper,
+    coalesce(i.locks, false) AS locks,
     coalesce(i.role_oid, 0) AS intermediate_oid,
     coalesce(renamed.rolname::text, '') AS renamed_to,
+    coalesce(renamed.ours, false) AS renamed_ours,
+    -- Named like an intermediate role of another database, and not in this one's registry.
+    CASE
+        WHEN i.role_oid IS NULL AND starts_with(n.role_name, '_pgsr_') THEN sync_roles.foreign_database(n.role_name) IS NOT NULL
+            AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS f WHERE f.role_oid = r.oid)
+        ELSE false
+    END AS foreign_name,
     d.login AS desired_login,
     d.createdb AS desired_createdb,
     d.createrole AS desired_createrole,
@@ -25,8 +35,8 @@ SELECT
     d.valid_until AS desired_valid_until,
     CASE
         WHEN encode(sha256(convert_to(d.password_verifier, 'UTF8')), 'hex') IS DISTINCT FROM p.fingerprint
-            THEN d.password_verifier
-    END AS desired_password_verifier,
+            THEN d.password_verifier <> ''
+    END AS password_change,
     d.settings AS desired_settings,
     coalesce((
         SELECT s.setconfig
@@ -47,13 +57,26 @@ LEFT JOIN LATERAL (
     WHERE r.rolname = n.role_name COLLATE "C"
     OFFSET 0
 ) AS r ON true
-LEFT JOIN sync_roles.intermediate_roles AS i ON i.role_name = n.role_name
 LEFT JOIN LATERAL (
-    SELECT r.rolname
-    FROM pg_catalog.pg_roles AS r
-    WHERE r.oid = i.role_oid
+    SELECT i.role_oid, false AS keeper, false AS locks
+    FROM sync_roles.intermediate_roles AS i
+    WHERE i.role_name = n.role_name
+    UNION ALL
+    SELECT k.role_oid, true, k.locks
+    FROM sync_roles.keepers AS k
+    WHERE k.role_name = n.role_name
+    LIMIT 1
+) AS i ON true
+-- Where the registered role bears another name. One that is a login, or more, and lacks the comment, is left alone: it may be another
+-- role of the OID.
+LEFT JOIN LATERAL (
+    SELECT o.rolname,
+        starts_with(shobj_description(o.oid, 'pg_authid'), 'intermediate role of sync_roles in database ') IS TRUE
+            OR coalesce(sync_roles.role_attributes(o.oid), '') = CASE WHEN i.locks THEN 'CREATEROLE' ELSE '' END AS ours
+    FROM pg_catalog.pg_roles AS o
+    WHERE o.oid = i.role_oid
     OFFSET 0
-) AS renamed ON r.oid IS NULL
+) AS renamed ON r.oid IS DISTINCT FROM i.role_oid
 LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = n.role_name
 LEFT JOIN sync_roles.applied_passwords AS p ON p.role_oid = r.oid
 LEFT JOIN sync_roles.retries AS t ON t.role_name = n.role_name

@@ -2,23 +2,31 @@
 -- $1 text[]: names of roles, intermediate roles among them
 -- $2 boolean: look for roles that were renamed
 -- $3 boolean: look at all members of intermediate roles, also those outside the batch
+-- $4 text[]: privileged roles allowed by name, with what they reach
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS member_oid, r.rolname::text AS role_name,
-        CASE WHEN i.role_oid IS NOT NULL THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
-        i.role_oid IS NOT NULL AS intermediate
+        CASE WHEN i.role_oid IS NOT NULL OR k.role_oid IS NOT NULL THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
+        i.role_oid IS NOT NULL OR k.role_oid IS NOT NULL AS intermediate,
+        k.role_oid IS NOT NULL AS keeper
     FROM pg_catalog.pg_roles AS r
     LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = r.rolname
     LEFT JOIN sync_roles.intermediate_roles AS i ON i.role_oid = r.oid
+    LEFT JOIN sync_roles.keepers AS k ON k.role_oid = r.oid
     WHERE r.rolname = ANY ($1)
 ),
 held AS MATERIALIZED (
-    SELECT m.*, b.role_name, b.revoke_other
+    SELECT m.*, b.role_name, b.revoke_other, b.keeper
     FROM batch AS b
     JOIN sync_roles.memberships AS m ON m.member_oid = b.member_oid
 ),
+-- Roles that have come to reach what rows may not give away: rows that gave membership in them are refused from then on.
+refused AS MATERIALIZED (
+    SELECT p.oid AS role_oid
+    FROM sync_roles.roles_reaching_privileges($4) AS p (oid)
+),
 withdrawn AS MATERIALIZED (
-    SELECT w.role_name, w.object_name, w.name_match, w.grantable
-    FROM sync_roles.withdrawn AS w
+    SELECT w.id, w.role_name, w.object_name, w.name_match, w.grantable
+    FROM sync_roles.matchable_withdrawn AS w
     WHERE w.role_name = ANY ($1) AND w.privilege = 'MEMBER'
 ),
 -- Few, if any: so what each holds is looked up one by one.
@@ -83,12 +91,18 @@ surplus AS MATERIALIZED (
     WHERE NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = j.member_oid)
         AND NOT EXISTS (
             SELECT
-            FROM sync_roles.desired_grants AS g
+            FROM sync_roles.grants_in_force AS g
             WHERE g.role_name = j.member_name AND g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
                 AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
                 AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
                 AND g.direct IS NOT TRUE AND NOT g.grantable
         )
+    UNION
+    -- Members of a keeper, through which they could make themselves members of intermediate roles.
+    SELECT j.role_oid, j.member_oid, j.grantor_oid, k.role_name, false
+    FROM joined AS j
+    JOIN sync_roles.keepers AS k ON k.role_oid = j.role_oid
+    WHERE NOT sync_roles.commands(j.member_oid)
     UNION
     -- What a MEMBER row gave that is gone.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, w.grantable AND h.admin_option
@@ -99,37 +113,37 @@ surplus AS MATERIALIZED (
     WHERE sync_roles.name_matches(r.rolname, w.object_name, w.name_match)
         OR sync_roles.name_matches(o.object_name, w.object_name, w.name_match)
     UNION
+    -- What a MEMBER row gave and is refused by now.
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
+    FROM held AS h
+    JOIN refused AS f ON f.role_oid = h.role_oid
+    JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
+    JOIN sync_roles.matchable_grants AS g
+        ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+    UNION
     -- What a MEMBER row gave in a role that has another name now.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = h.role_oid AND o.object_name <> r.rolname
-    JOIN sync_roles.desired_grants AS g
+    JOIN sync_roles.matchable_grants AS g
         ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
     WHERE $2
     UNION
-    -- What exclusive roles have besides. Intermediate roles of other databases, known by the OID in their name, are not looked at;
+    -- What exclusive roles have besides. Intermediate roles of other databases are not looked at, if they can be that and no more;
     -- neither is the ADMIN that PostgreSQL (16 and later) gives whoever creates a role, which only a superuser can take away.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, h.admin_option
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     WHERE h.revoke_other && '{all,role_memberships}'
-        -- Nor those of the Python library for CONNECT to another database.
-        AND NOT (starts_with(r.rolname, '_pgsr_global_') AND NOT EXISTS (
-            SELECT
-            FROM pg_catalog.pg_shdepend AS d
-            JOIN pg_catalog.pg_database AS b ON b.datname = current_database()
-            WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = h.role_oid
-                AND (d.dbid = b.oid OR d.dbid = 0 AND d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = b.oid)
-        ))
         AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS i WHERE i.role_oid = h.role_oid)
         AND NOT EXISTS (SELECT FROM python AS p WHERE p.role_oid = h.role_oid)
-        AND NOT EXISTS (
-            SELECT
-            FROM pg_catalog.pg_database AS d
-            WHERE d.oid::text = substring(r.rolname::text FROM '^_pgsr_(?:local_)?([0-9]+)_') AND d.datname <> current_database()
-        )
+        AND NOT (starts_with(r.rolname::text, '_pgsr_') AND sync_roles.serves_elsewhere(h.role_oid))
+        -- A keeper has ADMIN on what is made here, registered or not any more.
+        AND NOT (h.keeper AND h.admin_option AND NOT h.inherit_option AND r.rolname ~ '^_pgsr_(?:lock$|[0-9]+_)')
         AND NOT (h.grantor_oid = 10 AND h.admin_option AND NOT h.inherit_option AND NOT h.set_option)
+        -- What a pattern asks for that costs too much to compare is not known.
+        AND NOT EXISTS (SELECT FROM sync_roles.costly_holdings AS k WHERE k.role_name = h.role_name AND k.object_type = 'role')
     UNION
     -- Intermediate roles of the Python library whose one privilege was taken away, or that an exclusive role has besides.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
@@ -141,7 +155,7 @@ surplus AS MATERIALIZED (
             OR p.object_type = 'schema' AND p.privilege = 'USAGE' AND 'schema_usage' = ANY (p.revoke_other)
             OR EXISTS (
                 SELECT
-                FROM sync_roles.withdrawn AS w
+                FROM sync_roles.matchable_withdrawn AS w
                 LEFT JOIN sync_roles.resolved_objects AS o ON o.class_oid = p.class_oid AND o.object_oid = p.object_oid
                 WHERE w.role_name = p.role_name AND w.object_type = p.object_type AND w.privilege IN (p.privilege, 'ALL')
                     AND (
@@ -152,7 +166,7 @@ surplus AS MATERIALIZED (
             OR $2 AND EXISTS (
                 SELECT
                 FROM sync_roles.resolved_objects AS o
-                JOIN sync_roles.desired_grants AS g
+                JOIN sync_roles.matchable_grants AS g
                     ON g.object_type = o.object_type AND coalesce(g.schema_name, '') = o.schema_name
                     AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
                 WHERE o.class_oid = p.class_oid AND o.object_oid = p.object_oid AND (o.schema_name, o.object_name) <> (p.schema_name, p.object_name)
@@ -162,7 +176,7 @@ surplus AS MATERIALIZED (
         AND (p.object_type <> 'database' OR p.object_name = current_database())
         AND NOT EXISTS (
             SELECT
-            FROM sync_roles.desired_grants AS g
+            FROM sync_roles.matchable_grants AS g
             WHERE g.role_name = p.role_name AND g.object_type = p.object_type AND g.privilege IN (p.privilege, 'ALL')
                 AND coalesce(g.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, g.object_name, g.name_match)
                 AND g.direct IS NOT TRUE
@@ -180,39 +194,66 @@ granters AS MATERIALIZED (
     ) AS m
 )
 SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.member_oid, u.rolname::text AS member_name, s.grantor_oid,
-    -- Who is a member by this member's ADMIN option: since 16, PostgreSQL does not revoke under them.
-    CASE WHEN current_setting('server_version_num')::integer >= 160000 AND (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) THEN coalesce((
-        SELECT string_agg(DISTINCT d.rolname::text, ', ')
-        FROM sync_roles.memberships AS m
-        JOIN pg_catalog.pg_roles AS d ON d.oid = m.member_oid
-        WHERE m.role_oid = s.role_oid AND m.grantor_oid = s.member_oid
+    -- Who is a member by this member's ADMIN option, directly or through others, and by no one else's; and whether a row of theirs asks for it.
+    CASE WHEN (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AND EXISTS (
+        SELECT FROM sync_roles.memberships AS a WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option
+    ) THEN (
+        WITH RECURSIVE losers AS (
+            SELECT s.member_oid AS oid
+            UNION
+            SELECT m.member_oid
+            FROM losers AS l
+            JOIN sync_roles.memberships AS m ON m.role_oid = s.role_oid AND m.grantor_oid = l.oid AND m.admin_option
+            -- Who keeps the ADMIN option takes none along: by another grantor, or by a row of its own.
+            WHERE NOT EXISTS (
+                    SELECT
+                    FROM sync_roles.memberships AS o
+                    WHERE o.role_oid = s.role_oid AND o.member_oid = m.member_oid AND o.admin_option AND o.grantor_oid <> l.oid
+                )
+                AND NOT EXISTS (
+                    SELECT
+                    FROM sync_roles.matchable_grants AS g
+                    JOIN pg_catalog.pg_roles AS u ON u.rolname = g.role_name
+                    WHERE u.oid = m.member_oid AND g.grantable AND g.object_type = 'role' AND g.privilege = 'MEMBER'
+                        AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+                )
+        )
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired', w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false)) ORDER BY n.rolname, m.grantor_oid), '[]')
+        FROM losers AS l
+        JOIN sync_roles.memberships AS m ON m.role_oid = s.role_oid AND m.grantor_oid = l.oid
+        JOIN pg_catalog.pg_roles AS n ON n.oid = m.member_oid
+        CROSS JOIN LATERAL (
+            SELECT bool_or(g.grantable) AS grantable
+            FROM sync_roles.matchable_grants AS g
+            WHERE g.role_name = n.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER' AND (g.expires_at IS NULL OR g.expires_at > now())
+                AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+        ) AS w
+        WHERE NOT EXISTS (
+                SELECT
+                FROM sync_roles.memberships AS o
+                WHERE o.role_oid = s.role_oid AND o.member_oid = m.member_oid AND o.grantor_oid NOT IN (SELECT x.oid FROM losers AS x)
+                    AND (o.admin_option OR NOT m.admin_option)
+            )
+            -- It keeps its own ADMIN option by another grantor.
             AND NOT EXISTS (
                 SELECT
                 FROM sync_roles.memberships AS a
                 WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option AND a.grantor_oid <> s.grantor_oid
             )
-    ), '') ELSE '' END AS dependents,
-    d.asked AS option_only,
+    ) ELSE '[]' END AS dependents,
+    d.asked AND NOT d.refused AS option_only,
     -- On the object itself: nothing is lost, it is held in another way.
     EXISTS (
         SELECT
         FROM sync_roles.intermediate_roles AS i
-        JOIN sync_roles.desired_grants AS g
+        JOIN sync_roles.grants_in_force AS g
             ON g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
             AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
             AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
         WHERE i.role_oid = s.role_oid AND g.role_name = u.rolname
     ) AS still_asked,
-    EXISTS (
-        SELECT
-        FROM sync_roles.withdrawn AS w
-        LEFT JOIN sync_roles.intermediate_roles AS i
-            ON w.object_type = i.object_type AND w.object_name = i.object_name AND w.privilege = i.privilege
-            AND coalesce(w.schema_name, '') = coalesce(i.schema_name, '') AND w.name_match = i.name_match
-            AND coalesce(w.column_name, '') = coalesce(i.column_name, '')
-        WHERE w.role_name = u.rolname AND w.expired
-            AND (i.role_oid = s.role_oid OR w.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, w.object_name, w.name_match))
-    ) AS expired
+    coalesce(e.expired, false) AS expired,
+    coalesce(e.transactions, '{}') AS transactions
 FROM (
     SELECT s.role_oid, s.member_oid, s.grantor_oid, s.unit, bool_or(s.option) AS option
     FROM surplus AS s
@@ -222,9 +263,35 @@ FROM (
 CROSS JOIN LATERAL (SELECT r.rolname FROM pg_catalog.pg_roles AS r WHERE r.oid = s.role_oid OFFSET 0) AS r
 CROSS JOIN LATERAL (SELECT u.rolname FROM pg_catalog.pg_roles AS u WHERE u.oid = s.member_oid OFFSET 0) AS u
 CROSS JOIN LATERAL (
-    SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable
-    FROM sync_roles.desired_grants AS g
+    SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable, s.role_oid IN (SELECT f.role_oid FROM refused AS f) AS refused
+    FROM sync_roles.matchable_grants AS g
     WHERE g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
         AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
 ) AS d
-WHERE NOT d.asked OR s.option AND NOT d.grantable;
+-- The rows that are gone and gave it: what another row gave that was deleted before its time has not expired.
+CROSS JOIN LATERAL (
+    SELECT bool_and(w.expired) AS expired, array_agg(DISTINCT w.transaction::text::bigint) FILTER (WHERE NOT w.expired) AS transactions
+    FROM sync_roles.withdrawn AS w
+    LEFT JOIN sync_roles.intermediate_roles AS i
+        ON w.object_type = i.object_type AND w.object_name = i.object_name AND w.privilege = i.privilege
+        AND coalesce(w.schema_name, '') = coalesce(i.schema_name, '') AND w.name_match = i.name_match
+        AND coalesce(w.column_name, '') = coalesce(i.column_name, '')
+    WHERE w.role_name = u.rolname
+        AND (
+            i.role_oid = s.role_oid
+            OR EXISTS (
+                SELECT
+                FROM withdrawn AS m
+                LEFT JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = s.role_oid
+                WHERE m.id = w.id
+                    AND (sync_roles.name_matches(r.rolname, m.object_name, m.name_match) OR sync_roles.name_matches(o.object_name, m.object_name, m.name_match))
+            )
+            OR EXISTS (
+                SELECT
+                FROM python AS p
+                WHERE p.role_oid = s.role_oid AND p.member_oid = s.member_oid AND p.object_type = w.object_type AND w.privilege IN (p.privilege, 'ALL')
+                    AND coalesce(w.schema_name, '') = p.schema_name AND w.object_name = p.object_name
+            )
+        )
+) AS e
+WHERE NOT d.asked OR d.refused OR s.option AND NOT d.grantable;

@@ -20,5 +20,7 @@ SELECT i.role_name,
     i.empty_since IS NOT NULL AS marked,
     coalesce(i.empty_since < now() - make_interval(secs => $2), false) AS overdue
 FROM sync_roles.intermediate_roles AS i
+-- One that is dropped is named: another role may have its name by now.
+JOIN pg_catalog.pg_roles AS r ON r.oid = i.role_oid AND r.rolname = i.role_name
 WHERE $1::text[] IS NULL OR i.role_name = ANY ($1)
 ORDER BY i.role_name;
