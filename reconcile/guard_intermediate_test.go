@@ -66,8 +66,8 @@ func TestGuardReplacedIntermediateRole(t *testing.T) {
 			}
 			f.afterwards(t, "do $$ begin drop owned by "+inter+"; drop role "+inter+"; exception when undefined_object then null; end $$")
 			f.rescan(t)
-			if f.Version < 16 || name != "member" && name != "holds more" {
-				// Since 16, what a superuser gave by hand through a role that is not the daemon's is no business of an additive role.
+			if name != "member" && name != "holds more" {
+				// What a superuser gave by hand through a role that is not the daemon's is no business of an additive role.
 				f.cannot(t, x, "select from app.costs")
 			}
 			f.cannot(t, x, "create role "+f.Role("new"))
@@ -78,7 +78,7 @@ func TestGuardReplacedIntermediateRole(t *testing.T) {
 			f.quiet(t)
 			f.delete(t, id)
 			f.pending(t)
-			if f.Version < 16 || name != "member" {
+			if name != "member" {
 				f.cannot(t, x, "select from app.sales")
 			}
 			f.quiet(t)
