@@ -16,12 +16,14 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func installed(tb testing.TB) *pgx.Conn {
 	tb.Helper()
-	env := pgtest.New(tb)
-	conn := env.Connect(tb, env.Daemon)
+	return installedIn(tb, pgtest.New(tb))
+}
+
+func install(tb testing.TB, conn *pgx.Conn) {
+	tb.Helper()
 	if _, err := migrations.Up(tb.Context(), conn.Config()); err != nil {
 		tb.Fatal(err)
 	}
-	return conn
 }
 
 func exec(tb testing.TB, conn *pgx.Conn, sql string, args ...any) {

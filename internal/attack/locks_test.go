@@ -2,6 +2,7 @@ package attack_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func TestRowLockDelaysNobody(t *testing.T) {
 				('%s', 'SELECT', 'table', 'sales', 'orders', 'mine', now() + interval '3 s')`, fired))
 			f.run(t, f.Daemon, fmt.Sprintf(`insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, expires_at) values
 				('%s', 'SELECT', 'table', 'sales', 'orders', now() + interval '3 s')`, other))
-			f.start(t)
+			stop := f.start(t)
 			f.until(t, "select has_table_privilege($1, 'sales.orders', 'SELECT') and has_table_privilege($2, 'sales.orders', 'SELECT')", fired, other)
 			tx := f.login(t, f.etl)
 			if _, err := tx.PgConn().Exec(t.Context(), "begin; "+lock).ReadAll(); err != nil {
@@ -78,6 +79,9 @@ func TestRowLockDelaysNobody(t *testing.T) {
 			}
 			f.until(t, "select not exists (select from sync_roles.desired_grants where note = 'mine')")
 			f.until(t, "select status = 'in_sync' from sync_roles.role_status where role_name = $1 union all select true where not exists (select from sync_roles.role_status where role_name = $1)", fired)
+			if r := stop(); r.code != 0 || strings.Contains(r.stderr, "connecting anew") {
+				t.Errorf("the loop ended for a lock: exit code %d\n%s", r.code, r.stderr)
+			}
 		})
 	}
 }
@@ -114,6 +118,9 @@ func TestTableLock(t *testing.T) {
 				// Nobody waits for the cluster's lock behind it.
 				if n := pgtest.One[int](t, super, "select count(*) from pg_locks where locktype = 'relation' and not granted and pid in (select pid from pg_locks where locktype = 'object' and granted and classid = 'pg_authid'::regclass and mode = 'ShareUpdateExclusiveLock')"); n != 0 {
 					t.Error("a pass waits for the table with the cluster's lock")
+				}
+				if n := pgtest.One[int](t, super, "select count(*) from sync_roles.audit where outcome = 'failed' and role_name is not null"); n != 0 {
+					t.Error("a pass came to a role, and waited for the table")
 				}
 				if n := pgtest.One[int](t, super, "select count(*) from sync_roles.audit where role_name is null"); n != 1 {
 					t.Errorf("%d audit rows say that the table is locked, want one", n)
