@@ -274,7 +274,7 @@ func TestWriterCannotChooseAnID(t *testing.T) {
 		"of a deleted row": "1",
 		"of its own row":   "2",
 		"less than all":    "-1",
-		"the next":         "3",
+		"yet to be drawn":  "100",
 	} {
 		for _, conn := range []*pgx.Conn{writer, fresh} {
 			if err := tryExec(t, conn, insert+"values ("+id+", 'carol', 'SELECT', 'table', 's', 't')"); sqlState(err) != "42501" {

@@ -167,7 +167,9 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 		}
 		switch {
 		case r.OID == 0 && r.Managed:
-			steps = append(steps, roleStep("CREATE ROLE", r, changes))
+			create := roleStep("CREATE ROLE", r, changes)
+			create.creates = name
+			steps = append(steps, create)
 			if r.changesPassword() {
 				steps = append(steps, passwordStep(r))
 			}

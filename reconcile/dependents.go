@@ -17,8 +17,8 @@ type Dependent struct {
 	Grantable bool        `json:"grantable"` // that row asks for the grant option, or the ADMIN option, too
 }
 
-// loss is a privilege on an object, or a column, that a role holds from one grantor.
-type loss struct {
+// passedOn is a privilege on an object, or a column, that a role holds from one grantor.
+type passedOn struct {
 	class, oid        catalog.OID
 	column, privilege string
 	grantor           catalog.OID
@@ -35,7 +35,7 @@ type cascade struct {
 func (c *decision) surplusGrants(list []SurplusGrant) {
 	slices.SortStableFunc(list, func(a, b SurplusGrant) int { return cmp.Compare(len(b.Dependents), len(a.Dependents)) })
 	for _, s := range list {
-		if c.along[loss{s.Class, s.OID, s.ColumnName, s.Privilege, s.Grantor, s.Role}] {
+		if c.along[passedOn{s.Class, s.OID, s.ColumnName, s.Privilege, s.Grantor, s.Role}] {
 			c.touched[s.Role] = true
 			continue
 		}
@@ -74,7 +74,7 @@ func (c *decision) takeAlong(s SurplusGrant, revoked cell, owner catalog.Rights)
 			borrow, _ := c.asOwner(s, owner)
 			c.give = append(c.give, cell{object: revoked.object, column: s.ColumnName, privilege: s.Privilege, role: d.Role, withOption: d.Grantable, borrow: borrow})
 		}
-		c.along[loss{s.Class, s.OID, s.ColumnName, s.Privilege, d.Grantor, d.Role}] = true
+		c.along[passedOn{s.Class, s.OID, s.ColumnName, s.Privilege, d.Grantor, d.Role}] = true
 	}
 	c.cascades = append(c.cascades, cascade{aclSteps(revoke, []cell{revoked}, 1)[0], s.Dependents})
 }
@@ -98,12 +98,12 @@ func cascadeSteps(list []cascade) []Step {
 	return steps
 }
 
-// lost lists what dependents lose, for people and for the limits.
-func lost(dependents []Dependent, what string) []string {
-	var list []string
+// lost lists what dependents lose, for the limits.
+func lost(dependents []Dependent, what string, transactions []int64) []loss {
+	var list []loss
 	for _, d := range dependents {
 		if !d.Desired {
-			list = append(list, what+" of role "+d.Role)
+			list = append(list, loss{what + " of role " + d.Role, transactions})
 		}
 	}
 	return list

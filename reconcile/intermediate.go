@@ -125,7 +125,7 @@ func (c *decision) found(m Missing) {
 	c.selectors[derived] = s
 	name := c.free(derived, "an intermediate role ("+s.String()+")")
 	args := []any{name, s.Privilege, string(s.ObjectType), s.SchemaName, s.ObjectName, s.NameMatch, s.ColumnName}
-	comment := Step{SQL: commentOn(name, c.drift.Server, s.String())}
+	comment := Step{about: name, SQL: commentOn(name, c.drift.Server, s.String())}
 	create := "CREATE ROLE " + catalog.Quote(name) + " NOLOGIN"
 	if usesKeepers(c.drift.Server) {
 		create += " ADMIN " + catalog.Quote(c.foundKeeper(derived))
@@ -136,7 +136,7 @@ func (c *decision) found(m Missing) {
 		comment.Effects = []Effect{{Unit: name, SQL: comment.SQL}}
 		comment.then, comment.args, comment.sure = adoptIntermediateSQL, args, true
 	} else {
-		c.foundingRoles["2 "+name] = Step{SQL: create, Effects: []Effect{{Unit: name, SQL: create}}, then: registerIntermediateSQL, args: args}
+		c.foundingRoles["2 "+name] = Step{creates: name, about: name, SQL: create, Effects: []Effect{{Unit: name, SQL: create}}, then: registerIntermediateSQL, args: args}
 	}
 	c.foundingRoles["3 "+name] = comment
 }

@@ -36,12 +36,12 @@ func (c *decision) foundKeeper(intermediate string) string {
 	if c.adoptable(derived) {
 		// COMMENT locks the role against those who are granting it.
 		comment := fmt.Sprintf("COMMENT ON ROLE %s IS %s", catalog.Quote(name), literal("keeper of intermediate roles of sync_roles in database "+c.drift.Server.Database))
-		c.foundingRoles["1 "+name] = Step{SQL: comment, then: adoptKeeperSQL, args: []any{name, slot}, sure: true}
+		c.foundingRoles["1 "+name] = Step{about: name, SQL: comment, then: adoptKeeperSQL, args: []any{name, slot}, sure: true}
 	} else {
 		create := "CREATE ROLE " + catalog.Quote(name) + " NOLOGIN NOINHERIT"
-		c.foundingRoles["1 "+name] = Step{SQL: create, then: registerKeeperSQL, args: []any{name, slot}}
+		c.foundingRoles["1 "+name] = Step{creates: name, about: name, SQL: create, then: registerKeeperSQL, args: []any{name, slot}}
 	}
-	c.foundingRoles["1 "+name+" member"] = Step{SQL: fmt.Sprintf("GRANT %s TO %s WITH INHERIT FALSE, SET TRUE", catalog.Quote(name), catalog.Quote(c.drift.Server.Role))}
+	c.foundingRoles["1 "+name+" member"] = Step{about: name, SQL: fmt.Sprintf("GRANT %s TO %s WITH INHERIT FALSE, SET TRUE", catalog.Quote(name), catalog.Quote(c.drift.Server.Role))}
 	return name
 }
 

@@ -49,6 +49,8 @@ type scope struct {
 	python  bool     // there are intermediate roles that the Python library made
 	allowed []string // privileged roles in which rows may ask for membership
 	foreign []string // roles that are named like other databases' intermediate roles
+
+	unmatched []unmatched // rows that are left out, see unmatched.sql
 }
 
 // readRoles reads what the roles are and should be.
@@ -84,6 +86,7 @@ func readScope(ctx context.Context, tx pgx.Tx, units []string, w work, policy Po
 		s.kinds, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
+	queue(batch, unmatchedSQL, &s.unmatched, units)
 	batch.Queue(pythonSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.python) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, s, fmt.Errorf("read roles: %w", err)

@@ -25,7 +25,7 @@ func (e *Engine) serveRefusedMembers(ctx context.Context, w work, report *Report
 			continue
 		}
 		*drifted += len(seen.due)
-		w.roles, w.taking = seen.due, seen.taking
+		w.roles, w.undeclared = seen.due, seen.undeclared
 		if err := e.serve(ctx, w, report); err != nil {
 			return err
 		}

@@ -8,6 +8,8 @@ type Step struct {
 	Effects []Effect
 	bundle  int    // steps with the same number, but 0, stand or fall together, and only their own row depends on them
 	unit    string // the name by which the registry has the role from then on
+	creates string // the role that it creates
+	about   string // the intermediate role or keeper that it is a part of making
 	then    string // bookkeeping in sync_roles that goes with it
 	args    []any
 	sure    bool // the bookkeeping must find its row: otherwise the pass is begun anew

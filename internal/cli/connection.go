@@ -67,6 +67,8 @@ func sources(flags *pflag.FlagSet, urls, files []string) ([]connect.Source, erro
 		files = nil
 	case typedFile && !typedURL:
 		urls = nil
+	case !typedURL && len(urls) > 0 && len(files) > 0:
+		return nil, usageError{errors.New("PG_SYNC_ROLES_DATABASE_URL and PG_SYNC_ROLES_DATABASE_URL_FILE are both set: which one is meant?")}
 	}
 	var list []connect.Source
 	for _, url := range urls {

@@ -14,7 +14,8 @@ import (
 
 // policyOptions limit what rows can ask for. The daemon writes them into sync_roles.policy, and plan, sync and adopt take them from there.
 var policyOptions = []string{
-	"advisory-lock-key", "allow-attribute", "allow-membership-in", "fallback-owner", "max-direct-grantees", "max-revokes", "max-revokes-percent", "protect", "prune-after",
+	"advisory-lock-key", "allow-attribute", "allow-membership-in", "fallback-owner", "max-direct-grantees", "max-revokes", "max-revokes-percent",
+	"max-revokes-window", "protect", "prune-after",
 }
 
 // policyOf returns the policy options as the flags have them.

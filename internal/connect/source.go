@@ -56,16 +56,16 @@ func (s Source) read() (string, error) {
 	}
 	file, err := os.Open(s.File)
 	if err != nil {
-		return "", fmt.Errorf("open the file with the connection string: %w", withoutPath(err))
+		return "", fmt.Errorf("--database-url-file: open the file with the connection string: %w", withoutPath(err))
 	}
 	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxFile))
 	if err != nil {
-		return "", fmt.Errorf("read the file with the connection string: %w", withoutPath(err))
+		return "", fmt.Errorf("--database-url-file: read the file with the connection string: %w", withoutPath(err))
 	}
 	line := strings.TrimSpace(string(text))
 	if line == "" {
-		return "", errors.New("the file with the connection string is empty")
+		return "", errors.New("--database-url-file: the file with the connection string is empty")
 	}
 	return line, nil
 }

@@ -197,17 +197,26 @@ func (l *lexer) dollar() (Token, error) {
 	if digits := l.while(isDigit); digits != "" {
 		return Token{Parameter, digits}, nil
 	}
-	end := strings.IndexByte(l.rest, '$')
-	if end < 0 || end > 0 && (!startsName(l.rest[0]) || strings.ContainsFunc(l.rest[:end], func(r rune) bool { return r < utf8.RuneSelf && !continuesName(byte(r)) })) {
+	tag, after, ok := strings.Cut(l.rest, "$")
+	if !ok || !isTag(tag) {
 		return Token{Symbol, "$"}, nil
 	}
-	delimiter := "$" + l.rest[:end] + "$"
-	text, after, ok := strings.Cut(l.rest[end+1:], delimiter)
+	text, after, ok := strings.Cut(after, "$"+tag+"$")
 	if !ok {
 		return Token{}, errors.New("unterminated dollar-quoted string")
 	}
 	l.rest = after
 	return Token{String, text}, nil
+}
+
+// isTag reports whether a text between dollars makes them the beginning of a string.
+func isTag(tag string) bool {
+	for i := range len(tag) {
+		if !continuesName(tag[i]) {
+			return false
+		}
+	}
+	return tag == "" || startsName(tag[0])
 }
 
 func isDigit(b byte) bool { return '0' <= b && b <= '9' }

@@ -47,8 +47,7 @@ asking AS MATERIALIZED (
     FROM batch AS b
     JOIN sync_roles.memberships AS m ON m.role_oid = b.oid AND m.inherit_option
     JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
-    JOIN sync_roles.desired_grants AS g ON g.role_name = u.rolname AND g.privilege NOT IN ('OWNER', 'MEMBER')
-    WHERE g.expires_at IS NULL OR g.expires_at > now()
+    JOIN sync_roles.matchable_grants AS g ON g.role_name = u.rolname AND g.privilege NOT IN ('OWNER', 'MEMBER')
 )
 SELECT o.role_name, o.role_oid AS grantee_oid, e.privilege, e.column_name, e.is_grantable AS grantable, e.grantor AS grantor_oid,
     o.object_type, o.class_oid, o.object_oid,

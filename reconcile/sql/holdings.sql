@@ -73,7 +73,7 @@ SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.
 FROM once AS h
 WHERE NOT EXISTS (
         SELECT
-        FROM sync_roles.desired_grants AS g
+        FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = h.role_name AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
             AND (
                 sync_roles.name_matches(h.object_name, g.object_name, g.name_match)
@@ -87,7 +87,7 @@ WHERE NOT EXISTS (
     -- An object has one owner, and rows may want another than the present one.
     AND NOT (h.privilege = 'OWNER' AND EXISTS (
         SELECT
-        FROM sync_roles.desired_grants AS g
+        FROM sync_roles.matchable_grants AS g
         WHERE g.privilege = 'OWNER' AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
             AND sync_roles.name_matches(h.object_name, g.object_name, g.name_match)
     ))

@@ -10,6 +10,6 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS m
 JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
-JOIN sync_roles.desired_grants AS g ON g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
+JOIN sync_roles.matchable_grants AS g ON g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
 WHERE sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
 ORDER BY 1;
