@@ -203,8 +203,8 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.refuse_grant(sync_roles.desired_grants, boolean) IS 'An error that says which column of a row is out of which of the writer''s own scopes. Policies call it for rows that are.';
 
--- The sequence itself is not for writers: they could use it up. An id that was found to be the row's own is followed by another, so that it is
--- so once, and not again when its row was deleted. (What follows is no row's id until this session says that it is.)
+-- A function, because the sequence itself is not for writers: they could use it up. After an id that is accepted another is drawn, so that none
+-- is accepted twice, not when its row was deleted either.
 CREATE FUNCTION sync_roles.is_own_id(id bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -346,4 +347,45 @@ func TestUpAfterPgUpgrade(t *testing.T) {
 	if n := pgtest.One[int](t, conn, "select count(*) from sync_roles.parameters where name = 'old'"); n != 0 {
 		t.Error("the view is still the old one")
 	}
+}
+
+// Rows and scopes of version 4 survive, with what they gave; a scope has from then on what its new columns say.
+func TestUpFromVersion4(t *testing.T) {
+	t.Parallel()
+	env := pgtest.New(t)
+	conn := env.Connect(t, env.Daemon)
+	execute(t, conn, "create schema sync_roles; create table sync_roles.schema_migrations (version bigint not null primary key, dirty boolean not null)")
+	for _, sql := range migrationFiles(t)[:4] {
+		execute(t, conn, sql)
+	}
+	execute(t, conn, "insert into sync_roles.schema_migrations values (4, false)")
+	role, _ := newWriter(t, env, "etl")
+	for _, scope := range []row{{}, {"grantee_like": "public"}, {"schema_like": `x\\`}, {"schema_like": `x\`}} {
+		row{"writer_role": role}.with(scope).mustInsert(t, conn, "writers")
+	}
+	for _, r := range []row{
+		{"name_match": "like", "object_name": "%%"}, {"name_match": "regex", "object_name": `(a)\1`}, {"name_match": "like", "object_name": `a\b`},
+		{"privilege": "OWNER"}, {"role_name": "public"}, {"created_by": role, "created_at": "2001-01-01", "direct": true},
+	} {
+		grantRow("alice").with(r).mustInsert(t, conn, "desired_grants")
+	}
+	rows := func() string {
+		return pgtest.One[string](t, conn, "select string_agg(g::text, ';' order by id) from sync_roles.desired_grants as g")
+	}
+	before := rows()
+	up(t, env)
+	if after := rows(); after != before {
+		t.Errorf("the rows were\n%s\nand are\n%s", before, after)
+	}
+	got := list[string](t, conn, `select concat_ws(' ', grantee_like, schema_like, public, may_create_roles, max_rows, max_patterns, max_direct) from sync_roles.writers order by id`)
+	want := []string{"f f 1000000 200 1000", "public t f 1000000 200 1000", `x\\ f f 1000000 200 1000`, `x\\ f f 1000000 200 1000`}
+	if !slices.Equal(got, want) {
+		t.Errorf("the scopes are %q, want %q", got, want)
+	}
+	writer := env.Connect(t, role)
+	if n := pgtest.One[int](t, writer, "select count(*) from sync_roles.desired_grants where role_name = 'alice'"); n != 5 {
+		t.Errorf("the writer sees %d of its rows, want 5", n)
+	}
+	execute(t, conn, "update sync_roles.desired_grants set note = 'x'")
+	grantRow(role).with(row{"privilege": "INSERT"}).mustInsert(t, writer, "desired_grants")
 }

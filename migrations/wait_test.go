@@ -204,6 +204,86 @@ func TestWaitForSyncOfWhatCannotBeTaken(t *testing.T) {
 	wantError(t, err, alice)
 }
 
+// A writer is told what concerns the rows in its scope. Of others it is told that there is something, and not what.
+func TestWaitForSyncTellsAWriter(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	owner := env.Connect(t, env.Daemon)
+	role, writer := newWriter(t, env, "etl")
+	secret := "pg_read_server_files"
+	row{"writer_role": role, "privileges": []string{"MEMBER"}, "object_like": "pg_monitor", "may_create_roles": true}.mustInsert(t, owner, "writers")
+	mine := row{"role_name": env.Role("mine"), "privilege": "MEMBER", "object_type": "role", "object_name": "pg_monitor"}
+	others := row{"role_name": env.Role("others"), "privilege": "MEMBER", "object_type": "role", "object_name": secret}
+	both := env.Role("both")
+	mine.mustInsert(t, writer, "desired_grants")
+	others.mustInsert(t, owner, "desired_grants")
+	mine.with(row{"role_name": both}).mustInsert(t, owner, "desired_grants")
+	others.with(row{"role_name": both}).mustInsert(t, owner, "desired_grants")
+	syncAll(t, engine(t, env))
+
+	ask := func(conn *pgx.Conn, role string) string {
+		t.Helper()
+		_, err := conn.Exec(t.Context(), waitSQL, role)
+		if sqlState(err) != "55000" || !strings.Contains(err.Error(), "'"+role+"'") {
+			t.Errorf("%s: %v", role, err)
+		}
+		return everything(err)
+	}
+	for _, c := range []struct {
+		role           string
+		visible, other bool // reasons
+	}{{env.Role("mine"), true, false}, {env.Role("others"), false, true}, {both, true, true}} {
+		got := ask(writer, c.role)
+		if strings.Contains(got, secret) || strings.Contains(got, "pg_monitor") != c.visible {
+			t.Errorf("the writer is told of %s: %s", c.role, got)
+		}
+		if !c.visible && !strings.Contains(got, "not in sync, for reasons that are not for role "+role+" to see") {
+			t.Errorf("the writer is told of %s: %s", c.role, got)
+		}
+		if got := ask(owner, c.role); strings.Contains(got, secret) != c.other {
+			t.Errorf("the owner is told of %s: %s", c.role, got)
+		}
+	}
+	if got := list[string](t, writer, "select role_name from sync_roles.my_problems order by 1"); len(got) != 2 || got[0] != both || got[1] != env.Role("mine") {
+		t.Errorf("my_problems has %v", got)
+	}
+	// Nothing that it calls tells more.
+	for _, sql := range []string{"select sync_roles.requests($1)::text", "select sync_roles.is_out_of_sync($1)::text"} {
+		if got := pgtest.One[*string](t, writer, sql, both); got != nil && strings.Contains(*got, "pg_") {
+			t.Errorf("%s: %s", sql, *got)
+		}
+	}
+	// Who has no rights in the schema has no answer at all; who has no scope has none with a reason.
+	nobody := env.Role("nobody")
+	env.Exec(t, "create role "+nobody+" login; grant connect on database "+env.Database+" to "+nobody)
+	if env.Can(t, nobody, "select sync_roles.wait_for_sync('"+both+"')") {
+		t.Error("who has no USAGE on the schema may ask")
+	}
+	env.Exec(t, "grant usage on schema sync_roles to "+nobody)
+	if got := ask(env.Connect(t, nobody), both); strings.Contains(got, "pg_") {
+		t.Errorf("who has no scope is told: %s", got)
+	}
+}
+
+// The winner of two OWNER patterns is named to who may see everything.
+func TestWaitForSyncKeepsTheWinnerSecret(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	owner := env.Connect(t, env.Daemon)
+	role, writer := newWriter(t, env, "etl")
+	env.Exec(t, "create schema app authorization "+env.Owner+"; set role "+env.Owner+"; create table app.t (id int)")
+	alice, bob := env.Role("alice"), env.Role("bob")
+	row{"writer_role": role, "grantee_like": bob, "may_create_roles": true}.mustInsert(t, owner, "writers")
+	own := row{"privilege": "OWNER", "object_type": "table", "schema_name": "app", "object_name": "t"}
+	own.with(row{"role_name": alice}).mustInsert(t, owner, "desired_grants")
+	own.with(row{"role_name": bob, "name_match": "like", "object_name": "t%"}).mustInsert(t, writer, "desired_grants")
+	syncAll(t, engine(t, env))
+	_, err := owner.Exec(t.Context(), waitSQL, bob)
+	wantError(t, err, "by desired grant 1", "one owner")
+	_, err = writer.Exec(t.Context(), waitSQL, bob)
+	wantError(t, err, "is to belong to another role: an object has one owner")
+}
+
 // cannotTake makes a role whose last row is deleted, and from which the daemon could not take what the row gave.
 func cannotTake(tb testing.TB) (env *pgtest.Env, alice string) {
 	tb.Helper()

@@ -161,3 +161,57 @@ func FuzzNamesInStatements(f *testing.F) {
 		}
 	})
 }
+
+// What rows want on the object itself is granted until the ACL has 1,000 entries, and then blocked; an intermediate role always gets in.
+func TestDecideLeavesRoomInAnACL(t *testing.T) {
+	t.Parallel()
+	yes := true
+	for _, c := range []struct {
+		name       string
+		missing    Missing
+		objectType catalog.ObjectType
+		column     string
+		granted    int // of 10, where there are 995
+		fix        string
+	}{
+		{"direct", Missing{GrantID: 1, Target: &Target{Direct: &yes}}, "table", "", 5, "SET direct = NULL WHERE id = 1"},
+		{"direct on a column", Missing{GrantID: 1, Target: &Target{Direct: &yes}}, "table", "c", 5, "SET direct = NULL WHERE id = 1"},
+		{"direct on a sequence", Missing{GrantID: 1, Target: &Target{Direct: &yes}}, "sequence", "", 5, "SET direct = NULL"},
+		{"grantable", Missing{GrantID: 1, Target: &Target{Grantable: true}}, "table", "", 5, "SET grantable = false, direct = NULL WHERE id = 1"},
+		{"NOINHERIT before 16", Missing{GrantID: 1, Target: &Target{}}, "table", "", 5, "INHERIT"},
+		{"an intermediate role", Missing{Target: &Target{Direct: &yes}}, "table", "", 10, ""},
+		{"a schema, whose catalog has TOAST", Missing{GrantID: 1, Target: &Target{Direct: &yes}}, "schema", "", 10, ""},
+	} {
+		d := &Drift{
+			Roles:  map[string]Role{},
+			Rights: map[catalog.OID]catalog.Rights{testOwner: {OID: testOwner, Name: "owner", Usage: true}},
+			Server: catalog.Server{Version: 15, Role: "daemon", RoleOID: 20001, DatabaseOID: 5, Inherit: true},
+		}
+		for i := range 10 {
+			m, target := c.missing, *c.missing.Target
+			target.Privilege, target.AskedPrivilege, target.ObjectType, target.ObjectName, target.AskedName, target.NameMatch = "SELECT", "SELECT", c.objectType, "t", "t", "exact"
+			target.ColumnName, target.Class, target.OID, target.Owner, target.ACLLength, target.MayGrant = c.column, 1259, 40000, testOwner, 995, true
+			m.Role, m.Target = fmt.Sprintf("role_%d", i), &target
+			d.Roles[m.Role] = Role{Name: m.Role, OID: catalog.OID(30000 + i), Inherit: c.name != "NOINHERIT before 16", Managed: true}
+			d.Missing = append(d.Missing, m)
+			if i == 0 && c.column != "" { // the table's own ACL is another
+				other := target
+				other.ColumnName = ""
+				d.Missing = append(d.Missing, Missing{GrantID: 2, Role: m.Role, Target: &other})
+			}
+		}
+		p := Decide(d, Policy{MaxDirectGrantees: 500})
+		granted := strings.Count(strings.Join(statements(p), ","), "role_")
+		if c.column != "" {
+			granted-- // on the table
+		}
+		if granted != c.granted || len(p.Problems) != 10-c.granted {
+			t.Errorf("%s: %d granted and %d blocked, want %d granted: %q", c.name, granted, len(p.Problems), c.granted, statements(p))
+		}
+		for role, problems := range p.Problems {
+			if len(problems) != 1 || problems[0].Kind != Blocked || !strings.Contains(problems[0].Fix, c.fix) || !strings.Contains(problems[0].Reason, "1000 entries") {
+				t.Errorf("%s: %s: %+v", c.name, role, problems)
+			}
+		}
+	}
+}

@@ -16,6 +16,18 @@ const rescansRetentionSQL = `
 	delete from sync_roles.rescans
 	where id in (select r.id from sync_roles.rescans as r where r.at < now() - $1::interval order by r.id limit $2)`
 
+// A claim that is locked is of a row that is being written.
+const claimsRetentionSQL = `
+	delete from sync_roles.ownership_claims
+	where (object_type, object_name, schema_name) in (
+		select c.object_type, c.object_name, c.schema_name
+		from sync_roles.ownership_claims as c
+		where not exists (
+			select from sync_roles.desired_grants as g
+			where g.privilege = 'OWNER' and g.object_type = c.object_type and g.object_name = c.object_name and coalesce(g.schema_name, '') = c.schema_name)
+		limit $1
+		for update skip locked)`
+
 // Rows are deleted so many in a transaction, and so many transactions in a call, so that nobody waits for it.
 const (
 	retentionStep  = 1000
@@ -41,6 +53,9 @@ func (e *Engine) retain(ctx context.Context, keep time.Duration) (more bool, err
 		}
 		tag, err := tx.Exec(ctx, rescansRetentionSQL, keep, retentionStep)
 		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, claimsRetentionSQL, retentionStep); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, retentionSQL, keep, retentionStep)
