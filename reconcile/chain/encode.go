@@ -12,7 +12,8 @@ import (
 // stored row (sql.go).
 type array []byte
 
-func newArray(kind string) array { return append(array{'['}, quoted(nil, kind)...) }
+// begin begins another array in the same memory.
+func (a array) begin(kind string) array { return quoted(append(a[:0], '['), kind) }
 
 func (a *array) raw(text string) { *a = append(append(*a, ", "...), text...) }
 

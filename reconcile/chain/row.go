@@ -32,7 +32,7 @@ func (w *Writer) Row(batch *pgx.Batch, r Row) {
 	id, problems := w.ids[0], w.documents[0]
 	w.ids, w.documents = w.ids[1:], w.documents[1:]
 
-	a := newArray("audit")
+	a := w.buffer.begin("audit")
 	a.number(seq)
 	a.bytes(previous)
 	a.number(id)
@@ -51,7 +51,7 @@ func (w *Writer) Row(batch *pgx.Batch, r Row) {
 	a.duration(r.Duration)
 	a.text(r.Instance)
 	a.text(w.Pass)
-	w.hash = a.hash()
+	w.place(a)
 
 	batch.Queue(rowSQL, id, w.At, r.Role, r.Cause, r.Outcome, r.Granted, r.Revoked, r.Statements, problems, r.SQLState, r.Error, r.RequestedBy,
 		r.Attempt, r.Duration, r.Instance, w.Pass, seq, previous, w.hash)
