@@ -364,8 +364,12 @@ func TestUpFromVersion4(t *testing.T) {
 		row{"writer_role": role}.with(scope).mustInsert(t, conn, "writers")
 	}
 	for _, r := range []row{
-		{"name_match": "like", "object_name": "%%"}, {"name_match": "regex", "object_name": `(a)\1`}, {"name_match": "like", "object_name": `a\b`},
-		{"privilege": "OWNER"}, {"role_name": "public"}, {"created_by": role, "created_at": "2001-01-01", "direct": true},
+		{"name_match": "like", "object_name": "%%"},
+		{"name_match": "regex", "object_name": `(a)\1`},
+		{"name_match": "like", "object_name": `a\b`},
+		{"privilege": "OWNER"},
+		{"role_name": "public"},
+		{"created_by": role, "created_at": "2001-01-01", "direct": true},
 	} {
 		grantRow("alice").with(r).mustInsert(t, conn, "desired_grants")
 	}

@@ -27,6 +27,42 @@ func many(role, what string, from, to int) string {
 		select '%s', 'SELECT', 'table', 's', 't' || i, %s from generate_series(%d, %d) as i`, role, what, from, to)
 }
 
+// A limit is a column of writers, and the name_match and direct of the rows that it counts.
+type limit struct {
+	values, column string
+	max            int
+}
+
+// check writes as many rows as the limit allows, and tries more in every way.
+func (l limit) check(t *testing.T, writer *pgx.Conn, role string) {
+	t.Helper()
+	refused := func(err error, count int) {
+		t.Helper()
+		exceeded(t, err, l.column, fmt.Sprint(l.max), fmt.Sprint(count))
+	}
+	refused(tryExec(t, writer, many(role, l.values, 1, l.max+3)), l.max+3)
+	execute(t, writer, many(role, l.values, 1, l.max))
+	refused(tryExec(t, writer, many(role, l.values, l.max+1, l.max+1)), l.max+1)
+	// One whose attempts use ids up.
+	tx, err := writer.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		nested, err := tx.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = nested.Exec(t.Context(), many(role, l.values, l.max+1, l.max+1))
+		refused(err, l.max+1)
+		_ = nested.Rollback(t.Context())
+	}
+	_ = tx.Rollback(t.Context())
+	// A row that is deleted makes room.
+	execute(t, writer, "delete from sync_roles.desired_grants where object_name = 't1'")
+	execute(t, writer, many(role, l.values, l.max+1, l.max+1))
+}
+
 // A login has no more rows, different patterns and direct rows than its scopes allow, however it writes them. The owner is not bound.
 func TestLimits(t *testing.T) {
 	t.Parallel()
@@ -34,40 +70,16 @@ func TestLimits(t *testing.T) {
 	owner := env.Connect(t, env.Daemon)
 	role, writer := newWriter(t, env, "etl")
 	row{"writer_role": role, "max_rows": 10, "max_patterns": 3, "max_direct": 4, "may_create_roles": true}.mustInsert(t, owner, "writers")
-	for what, c := range map[string]struct {
-		values, column, limit string
-		max                   int
-	}{
-		"rows":     {"'exact', null", "max_rows", "10", 10},
-		"patterns": {"'like', null", "max_patterns", "3", 3},
-		"regexes":  {"'regex', null", "max_patterns", "3", 3},
-		"direct":   {"'exact', true", "max_direct", "4", 4},
+	for _, l := range []limit{
+		{"'exact', null", "max_rows", 10},
+		{"'like', null", "max_patterns", 3},
+		{"'regex', null", "max_patterns", 3},
+		{"'exact', true", "max_direct", 4},
 	} {
-		t.Run(what, func(t *testing.T) {
-			exceeded(t, tryExec(t, writer, many(role, c.values, 1, c.max+3)), c.column, c.limit, fmt.Sprint(c.max+3))
-			execute(t, writer, many(role, c.values, 1, c.max))
-			exceeded(t, tryExec(t, writer, many(role, c.values, c.max+1, c.max+1)), c.column, c.limit, fmt.Sprint(c.max+1))
-			// One that burns its id first.
-			tx, err := writer.Begin(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 3 {
-				nested, err := tx.Begin(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, err = nested.Exec(t.Context(), many(role, c.values, c.max+1, c.max+1))
-				exceeded(t, err, c.column, c.limit, fmt.Sprint(c.max+1))
-				_ = nested.Rollback(t.Context())
-			}
-			_ = tx.Rollback(t.Context())
-			// What is deleted makes room, also in the same transaction.
-			execute(t, writer, "delete from sync_roles.desired_grants where object_name = 't1'")
-			execute(t, writer, many(role, c.values, c.max+1, c.max+1))
-			execute(t, owner, many("alice", c.values, 1, 2*c.max))
-			execute(t, owner, "delete from sync_roles.desired_grants")
-		})
+		l.check(t, writer, role)
+		// The owner is not bound.
+		execute(t, owner, many("alice", l.values, 1, 2*l.max))
+		execute(t, owner, "delete from sync_roles.desired_grants")
 	}
 
 	// An UPDATE makes no pattern and no direct row too many either.

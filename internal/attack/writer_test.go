@@ -118,7 +118,15 @@ func TestWriterRewritesNoHistory(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "delete from sync_roles.desired_grants"); err != nil {
 		t.Fatal(err)
 	}
-	for _, reused := range []int64{1, id} {
+	// And that of the row that the session inserted last.
+	var last int64
+	if err := conn.QueryRow(t.Context(), insert(alice, "costs")+" returning id").Scan(&last); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "delete from sync_roles.desired_grants"); err != nil {
+		t.Fatal(err)
+	}
+	for _, reused := range []int64{1, id, last} {
 		if _, err := conn.Exec(t.Context(), insert(alice, "costs", "id", fmt.Sprint(reused))); err == nil {
 			t.Errorf("a writer's row has the id %d of a row that was deleted", reused)
 		}
