@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -46,6 +47,36 @@ func FuzzObjectSQL(f *testing.F) {
 		}
 		signature, tokens := signed(name, schema, typeName, int(arguments%4))
 		wantTokens(t, catalog.Object{Type: catalog.Routine, Schema: schema, Name: name, Signature: signature}.SQL(), append(qualified, tokens...))
+	})
+}
+
+// FuzzPrintable: a statement that is shown means what it meant, and has nothing in it that a terminal would obey or hide.
+func FuzzPrintable(f *testing.F) {
+	names := sqllex.Hostile()
+	for i, name := range names {
+		f.Add(name, names[(i+11)%len(names)])
+	}
+	f.Fuzz(func(t *testing.T, name, text string) {
+		if !possible(name) || !possible(text) {
+			return
+		}
+		plain := "'" + strings.ReplaceAll(text, "'", "''") + "'"
+		escaped := "E" + strings.ReplaceAll(plain, `\`, `\\`)
+		for _, sql := range []string{
+			"GRANT SELECT ON TABLE " + catalog.Object{Type: catalog.Table, Schema: text, Name: name}.SQL() + " TO " + catalog.Grantee(name) + ", " + catalog.Quote(text),
+			"COMMENT ON ROLE " + catalog.Quote(name) + " IS " + escaped,
+			"ALTER ROLE " + catalog.Quote(name) + " SET " + catalog.Quote(text) + " TO " + plain + ", " + escaped,
+		} {
+			shown := catalog.Printable(sql)
+			if strings.ContainsFunc(shown, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%q is shown as %q", sql, shown)
+			}
+			want, err := sqllex.Tokens(sql)
+			if err != nil {
+				t.Fatalf("%q: %v", sql, err)
+			}
+			wantTokens(t, shown, want)
+		}
 	})
 }
 

@@ -57,7 +57,7 @@ func FuzzNames(f *testing.F) {
 		roleNamed, memberNamed, newRoleNamed, newSchemaNamed,
 	}
 	hostile := sqllex.Hostile()
-	for i := range kinds {
+	for i := 0; i < len(kinds); i += 4 { // few: TestHostileNames has them all
 		f.Add(uint8(i), hostile[i*len(hostile)/len(kinds)], i%2 == 0)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, name string, direct bool) {
@@ -313,7 +313,7 @@ func (n *names) write(t *testing.T, item named) bool {
 // pass runs one, which must do all that is asked.
 func (n *names) pass(t *testing.T, accepted []named) {
 	t.Helper()
-	r := call(t.Context(), "sync", "--lock-timeout", "1m", "-d", n.URL(n.Daemon))
+	r := call(t.Context(), "sync", "--max-revokes", "0", "--lock-timeout", "1m", "-d", n.URL(n.Daemon))
 	if r.code != 0 && !slices.ContainsFunc(accepted, func(item named) bool { return item.reserved != nil && item.reserved(item.name) }) {
 		t.Errorf("sync ended with %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
@@ -433,7 +433,7 @@ func (n *names) clear(t *testing.T) {
 	t.Helper()
 	if n.failed {
 		n.must(t, n.daemon, "delete from sync_roles.desired_grants")
-		_ = call(t.Context(), "sync", "--lock-timeout", "1m", "-d", n.URL(n.Daemon))
+		_ = call(t.Context(), "sync", "--max-revokes", "0", "--lock-timeout", "1m", "-d", n.URL(n.Daemon))
 	}
 	n.must(t, n.super, `
 		create or replace temp view hostile_schemas as
