@@ -1,5 +1,5 @@
--- Deletes desired grants that have expired, and returns their roles. A row that another session has locked stays for now, and is withdrawn all the same: it
--- gives nothing any more. It is returned with who holds it, where that is known: a lock shared by several does not tell.
+-- Deletes desired grants that have expired, and returns their roles. A row that another session has locked stays for now, and is withdrawn
+-- all the same: it gives nothing any more. It is returned with who holds it, where that is known: a lock shared by several does not tell.
 -- $1 bigint: of so many roles at most
 -- $2 text[]: of these roles; NULL: of all but those that wait for another try
 WITH due AS MATERIALIZED (
@@ -7,7 +7,9 @@ WITH due AS MATERIALIZED (
     FROM sync_roles.desired_grants AS g
     WHERE g.expires_at <= now()
         AND CASE
-            WHEN $2::text[] IS NULL THEN NOT EXISTS (SELECT FROM sync_roles.retries AS t WHERE t.role_name = g.role_name AND t.next_retry_at > now())
+            WHEN $2::text[] IS NULL THEN NOT EXISTS (
+                SELECT FROM sync_roles.retries AS t WHERE t.role_name = g.role_name AND t.next_retry_at > now()
+            )
             ELSE g.role_name = ANY ($2)
         END
     ORDER BY g.role_name
@@ -33,10 +35,10 @@ kept AS MATERIALIZED (
     WHERE g.expires_at <= now() AND g.id NOT IN (SELECT f.id FROM free AS f)
 ),
 ended AS (
-    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable,
-        expires_at, expired, transaction, withdrawn_by)
-    SELECT k.id, k.role_name, k.privilege, k.object_type, k.schema_name, k.object_name, k.name_match, k.column_name, k.direct, k.grantable,
-        k.expires_at, s.grant_id IS NULL, coalesce(s.transaction, pg_current_xact_id()), coalesce(s.shortened_by, session_user)
+    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
+        direct, grantable, expires_at, expired, transaction, withdrawn_by)
+    SELECT k.id, k.role_name, k.privilege, k.object_type, k.schema_name, k.object_name, k.name_match, k.column_name, k.direct,
+        k.grantable, k.expires_at, s.grant_id IS NULL, coalesce(s.transaction, pg_current_xact_id()), coalesce(s.shortened_by, session_user)
     FROM kept AS k
     LEFT JOIN sync_roles.shortened_grants AS s ON s.grant_id = k.id
     WHERE NOT EXISTS (

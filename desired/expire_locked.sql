@@ -6,7 +6,9 @@ WITH due AS MATERIALIZED (
     FROM sync_roles.desired_grants AS g
     WHERE g.expires_at <= now()
         AND CASE
-            WHEN $2::text[] IS NULL THEN NOT EXISTS (SELECT FROM sync_roles.retries AS t WHERE t.role_name = g.role_name AND t.next_retry_at > now())
+            WHEN $2::text[] IS NULL THEN NOT EXISTS (
+                SELECT FROM sync_roles.retries AS t WHERE t.role_name = g.role_name AND t.next_retry_at > now()
+            )
             ELSE g.role_name = ANY ($2)
         END
     ORDER BY g.role_name
@@ -19,10 +21,10 @@ kept AS MATERIALIZED (
     WHERE g.expires_at <= now()
 ),
 ended AS (
-    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable,
-        expires_at, expired, transaction, withdrawn_by)
-    SELECT k.id, k.role_name, k.privilege, k.object_type, k.schema_name, k.object_name, k.name_match, k.column_name, k.direct, k.grantable,
-        k.expires_at, s.grant_id IS NULL, coalesce(s.transaction, pg_current_xact_id()), coalesce(s.shortened_by, session_user)
+    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
+        direct, grantable, expires_at, expired, transaction, withdrawn_by)
+    SELECT k.id, k.role_name, k.privilege, k.object_type, k.schema_name, k.object_name, k.name_match, k.column_name, k.direct,
+        k.grantable, k.expires_at, s.grant_id IS NULL, coalesce(s.transaction, pg_current_xact_id()), coalesce(s.shortened_by, session_user)
     FROM kept AS k
     LEFT JOIN sync_roles.shortened_grants AS s ON s.grant_id = k.id
     WHERE NOT EXISTS (

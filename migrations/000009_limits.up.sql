@@ -1,7 +1,7 @@
--- What keeps one writer's rows from costing others theirs: patterns that cost too much are left out, and deletions are told apart, so that a limit holds
--- the one that exceeds it.
+-- What keeps one writer's rows from costing others theirs: patterns that cost too much are left out, and deletions are told apart, so that
+-- a limit holds the one that exceeds it.
 
--- Patterns. ---------------------------------------------------------------------------------------------------------------------------------------------
+-- Patterns. -------------------------------------------------------------------------------------------------------------------------------
 
 -- chr(92) is the backslash: a literal with one would mean what the session's standard_conforming_strings says.
 CREATE FUNCTION sync_roles.refers_back(pattern text) RETURNS boolean
@@ -40,7 +40,7 @@ COMMENT ON COLUMN sync_roles.costly_patterns.object_name IS 'The pattern, as in 
 COMMENT ON COLUMN sync_roles.costly_patterns.name_match IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.costly_patterns.measured_at IS 'When it was last found to take too long.';
 
--- Deletions. --------------------------------------------------------------------------------------------------------------------------------------------
+-- Deletions. ------------------------------------------------------------------------------------------------------------------------------
 
 ALTER TABLE sync_roles.withdrawn
     ADD COLUMN expires_at timestamptz,
@@ -81,7 +81,7 @@ COMMENT ON TABLE sync_roles.held IS 'Roles from which something is not taken awa
 COMMENT ON COLUMN sync_roles.held.revokes IS 'How much of it is held, counted as in audit.';
 COMMENT ON COLUMN sync_roles.held.changes IS 'What is not taken away, in words. NULL: all that was to be taken away when this program was upgraded.';
 
--- Rows as passes read them. -----------------------------------------------------------------------------------------------------------------------------
+-- Rows as passes read them. ---------------------------------------------------------------------------------------------------------------
 
 CREATE VIEW sync_roles.grants_in_force AS
 SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable,
@@ -112,7 +112,8 @@ WHERE (g.expires_at IS NULL OR g.expires_at > now())
     AND (g.name_match = 'exact' OR NOT EXISTS (
         SELECT
         FROM sync_roles.costly_patterns AS c
-        WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '') AND c.name_match = g.name_match
+        WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
+            AND c.name_match = g.name_match
     ));
 
 COMMENT ON VIEW sync_roles.matchable_grants IS 'desired_grants that have not expired, without those of which the pattern costs too much.';
@@ -138,7 +139,8 @@ WHERE (g.expires_at IS NULL OR g.expires_at > now())
     AND (g.name_match = 'exact' OR NOT EXISTS (
         SELECT
         FROM sync_roles.costly_patterns AS c
-        WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '') AND c.name_match = g.name_match
+        WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
+            AND c.name_match = g.name_match
     ))
 UNION ALL
 SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, ''), i.object_name,
@@ -147,19 +149,21 @@ FROM sync_roles.intermediate_roles AS i
 WHERE i.name_match = 'exact' OR NOT EXISTS (
     SELECT
     FROM sync_roles.costly_patterns AS c
-    WHERE c.object_name = i.object_name AND c.object_type = i.object_type AND c.schema_name = coalesce(i.schema_name, '') AND c.name_match = i.name_match
+    WHERE c.object_name = i.object_name AND c.object_type = i.object_type AND c.schema_name = coalesce(i.schema_name, '')
+        AND c.name_match = i.name_match
 );
 
 COMMENT ON VIEW sync_roles.desired_holdings IS 'desired_grants that have not expired, and what each intermediate role should hold; without those of which the pattern costs too much.';
 
 CREATE VIEW sync_roles.matchable_withdrawn AS
-SELECT w.id, w.grant_id, w.role_name, w.privilege, w.object_type, w.schema_name, w.object_name, w.name_match, w.column_name, w.direct, w.grantable,
-    w.expired, w.transaction::text::bigint AS transaction
+SELECT w.id, w.grant_id, w.role_name, w.privilege, w.object_type, w.schema_name, w.object_name, w.name_match, w.column_name, w.direct,
+    w.grantable, w.expired, w.transaction::text::bigint AS transaction
 FROM sync_roles.withdrawn AS w
 WHERE w.name_match = 'exact' OR NOT EXISTS (
     SELECT
     FROM sync_roles.costly_patterns AS c
-    WHERE c.object_name = w.object_name AND c.object_type = w.object_type AND c.schema_name = coalesce(w.schema_name, '') AND c.name_match = w.name_match
+    WHERE c.object_name = w.object_name AND c.object_type = w.object_type AND c.schema_name = coalesce(w.schema_name, '')
+        AND c.name_match = w.name_match
 );
 
 COMMENT ON VIEW sync_roles.matchable_withdrawn IS 'withdrawn, without the rows of which the pattern costs too much.';
@@ -182,13 +186,15 @@ CREATE VIEW sync_roles.costly_holdings AS
 SELECT g.id, g.role_name, g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name
 FROM sync_roles.costly_patterns AS c
 JOIN sync_roles.desired_grants AS g
-    ON g.object_name = c.object_name AND g.object_type = c.object_type AND coalesce(g.schema_name, '') = c.schema_name AND g.name_match = c.name_match
+    ON g.object_name = c.object_name AND g.object_type = c.object_type AND coalesce(g.schema_name, '') = c.schema_name
+    AND g.name_match = c.name_match
 WHERE g.expires_at IS NULL OR g.expires_at > now()
 UNION ALL
 SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, '')
 FROM sync_roles.costly_patterns AS c
 JOIN sync_roles.intermediate_roles AS i
-    ON i.object_name = c.object_name AND i.object_type = c.object_type AND coalesce(i.schema_name, '') = c.schema_name AND i.name_match = c.name_match;
+    ON i.object_name = c.object_name AND i.object_type = c.object_type AND coalesce(i.schema_name, '') = c.schema_name
+    AND i.name_match = c.name_match;
 
 COMMENT ON VIEW sync_roles.costly_holdings IS 'Where rows in force, and intermediate roles, ask for something by a pattern that costs too much: what roles have there is not taken away because no row asks for it.';
 COMMENT ON COLUMN sync_roles.costly_holdings.id IS 'desired_grants.id; NULL for an intermediate role.';
@@ -199,17 +205,17 @@ COMMENT ON COLUMN sync_roles.costly_holdings.schema_name IS 'As in desired_grant
 
 CREATE INDEX desired_grants_pattern_name ON sync_roles.desired_grants (object_name) WHERE name_match <> 'exact';
 
--- Triggers. ---------------------------------------------------------------------------------------------------------------------------------------------
+-- Triggers. -------------------------------------------------------------------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION sync_roles.withdraw_old() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable,
-        expires_at, expired, transaction, withdrawn_by)
-    SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.direct, o.grantable,
-        o.expires_at, coalesce(o.expires_at <= now() AND s.grant_id IS NULL, false),
+    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
+        direct, grantable, expires_at, expired, transaction, withdrawn_by)
+    SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.direct,
+        o.grantable, o.expires_at, coalesce(o.expires_at <= now() AND s.grant_id IS NULL, false),
         -- The daemon deletes what has expired; whoever made it expire took it away.
         CASE WHEN o.expires_at <= now() THEN coalesce(s.transaction, pg_current_xact_id()) ELSE pg_current_xact_id() END,
         CASE WHEN o.expires_at <= now() THEN coalesce(s.shortened_by, session_user) ELSE session_user END
@@ -225,17 +231,18 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable,
-        expires_at, expired, transaction, withdrawn_by)
-    SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.direct, o.grantable,
-        o.expires_at, coalesce(o.expires_at <= now() AND s.grant_id IS NULL, false),
+    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
+        direct, grantable, expires_at, expired, transaction, withdrawn_by)
+    SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.direct,
+        o.grantable, o.expires_at, coalesce(o.expires_at <= now() AND s.grant_id IS NULL, false),
         CASE WHEN o.expires_at <= now() THEN coalesce(s.transaction, pg_current_xact_id()) ELSE pg_current_xact_id() END,
         CASE WHEN o.expires_at <= now() THEN coalesce(s.shortened_by, session_user) ELSE session_user END
     FROM old_rows AS o
     LEFT JOIN new_rows AS n USING (id)
     LEFT JOIN sync_roles.shortened_grants AS s ON s.grant_id = o.id
     WHERE (o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.direct, o.grantable)
-        IS DISTINCT FROM (n.role_name, n.privilege, n.object_type, n.schema_name, n.object_name, n.name_match, n.column_name, n.direct, n.grantable);
+        IS DISTINCT FROM (n.role_name, n.privilege, n.object_type, n.schema_name, n.object_name, n.name_match, n.column_name, n.direct,
+            n.grantable);
 
     -- What lasts again as long as it did is shortened no more.
     DELETE FROM sync_roles.shortened_grants AS s
@@ -246,7 +253,8 @@ BEGIN
     FROM old_rows AS o
     JOIN new_rows AS n USING (id)
     WHERE n.expires_at < coalesce(o.expires_at, 'infinity') AND coalesce(o.expires_at, 'infinity') > now()
-    ON CONFLICT (grant_id) DO UPDATE SET transaction = excluded.transaction, shortened_by = excluded.shortened_by, until = greatest(s.until, excluded.until);
+    ON CONFLICT (grant_id) DO UPDATE
+    SET transaction = excluded.transaction, shortened_by = excluded.shortened_by, until = greatest(s.until, excluded.until);
     RETURN NULL;
 END
 $$;
@@ -256,10 +264,10 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable,
-        expires_at, expired)
-    SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.direct, o.grantable,
-        o.expires_at, coalesce(o.expires_at <= now() AND s.grant_id IS NULL, false)
+    INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
+        direct, grantable, expires_at, expired)
+    SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.direct,
+        o.grantable, o.expires_at, coalesce(o.expires_at <= now() AND s.grant_id IS NULL, false)
     FROM sync_roles.desired_grants AS o
     LEFT JOIN sync_roles.shortened_grants AS s ON s.grant_id = o.id;
     DELETE FROM sync_roles.shortened_grants;
@@ -299,13 +307,15 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF TG_OP <> 'INSERT' AND TG_TABLE_NAME = 'desired_grants' THEN
-        INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable, expires_at)
-        VALUES (OLD.id, OLD.role_name, OLD.privilege, OLD.object_type, OLD.schema_name, OLD.object_name, OLD.name_match, OLD.column_name, OLD.direct, OLD.grantable,
-            OLD.expires_at);
+        INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
+            direct, grantable, expires_at)
+        VALUES (OLD.id, OLD.role_name, OLD.privilege, OLD.object_type, OLD.schema_name, OLD.object_name, OLD.name_match, OLD.column_name,
+            OLD.direct, OLD.grantable, OLD.expires_at);
     END IF;
     IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'desired_grants' THEN
         IF NEW.expires_at < coalesce(OLD.expires_at, 'infinity') AND coalesce(OLD.expires_at, 'infinity') > now() THEN
-            INSERT INTO sync_roles.shortened_grants AS s (grant_id, until) VALUES (NEW.id, coalesce(OLD.expires_at, 'infinity'))
+            INSERT INTO sync_roles.shortened_grants AS s (grant_id, until)
+            VALUES (NEW.id, coalesce(OLD.expires_at, 'infinity'))
             ON CONFLICT (grant_id) DO UPDATE SET transaction = excluded.transaction, until = greatest(s.until, excluded.until);
         END IF;
     END IF;
@@ -320,7 +330,7 @@ BEGIN
 END
 $$;
 
--- Status. -----------------------------------------------------------------------------------------------------------------------------------------------
+-- Status. ---------------------------------------------------------------------------------------------------------------------------------
 
 -- As it was, but for patterns that cost too much: whoever reads it waits for none.
 CREATE OR REPLACE VIEW sync_roles.grant_status AS
@@ -334,7 +344,8 @@ WITH python AS MATERIALIZED (
 )
 SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name,
     CASE
-        WHEN EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = g.role_name OR p.role_name IS NULL) OR a.outcome IS NULL THEN 'pending'
+        WHEN EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = g.role_name OR p.role_name IS NULL) OR a.outcome IS NULL
+            THEN 'pending'
         WHEN problem.kind IN ('refused', 'blocked') THEN problem.kind
         WHEN through.problems IS NOT NULL THEN 'blocked'
         WHEN found.matches > 0 AND found.missing = 0 THEN 'applied'
@@ -351,10 +362,14 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
     found.matches,
     CASE
         WHEN problem.reason IS NOT NULL THEN problem.reason
-        WHEN through.problems IS NOT NULL THEN (SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(through.problems) AS p)
+        WHEN through.problems IS NOT NULL THEN (
+            SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(through.problems) AS p
+        )
         WHEN a.outcome = 'failed' AND found.missing > 0 THEN a.error
         -- What PostgreSQL refused is known by its statement.
-        WHEN a.outcome = 'blocked' AND found.missing > 0 THEN (SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(a.problems) AS p WHERE p -> 'grant_id' IS NULL)
+        WHEN a.outcome = 'blocked' AND found.missing > 0 THEN (
+            SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(a.problems) AS p WHERE p -> 'grant_id' IS NULL
+        )
         WHEN found.matches = 0 THEN 'nothing that exists answers to this name'
         WHEN found.missing > 0 THEN 'not yet granted'
         WHEN g.schema_name IS NOT NULL AND g.privilege <> 'OWNER' AND r.oid IS NOT NULL AND n.oid IS NOT NULL
@@ -365,8 +380,8 @@ FROM sync_roles.desired_grants AS g
 LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = g.schema_name
 LEFT JOIN sync_roles.costly_patterns AS k
-    ON g.name_match <> 'exact' AND k.object_name = g.object_name AND k.object_type = g.object_type AND k.schema_name = coalesce(g.schema_name, '')
-    AND k.name_match = g.name_match
+    ON g.name_match <> 'exact' AND k.object_name = g.object_name AND k.object_type = g.object_type
+    AND k.schema_name = coalesce(g.schema_name, '') AND k.name_match = g.name_match
 LEFT JOIN LATERAL (
     SELECT i.role_name, i.problems
     FROM sync_roles.intermediate_roles AS i
@@ -388,7 +403,8 @@ LEFT JOIN LATERAL (
     -- A problem without a privilege is about the role as a whole.
     SELECT p.kind, string_agg(DISTINCT p.reason, '; ') AS reason
     FROM jsonb_to_recordset(a.problems) AS p (grant_id bigint, kind text, reason text, object text, privilege text)
-    WHERE p.grant_id = g.id OR p.grant_id IS NULL AND p.privilege IS NULL AND p.object = 'role ' || g.role_name AND p.kind IN ('refused', 'blocked')
+    WHERE p.grant_id = g.id
+        OR p.grant_id IS NULL AND p.privilege IS NULL AND p.object = 'role ' || g.role_name AND p.kind IN ('refused', 'blocked')
     GROUP BY p.kind
     ORDER BY array_position('{blocked,refused,waiting}', p.kind)
     LIMIT 1
@@ -417,14 +433,19 @@ CROSS JOIN LATERAL (
         SELECT
             CASE g.privilege
                 WHEN 'OWNER' THEN o.owner = r.oid
-                WHEN 'MEMBER' THEN EXISTS (SELECT FROM sync_roles.memberships AS m WHERE m.role_oid = o.object_oid AND m.member_oid = r.oid AND m.set_option)
+                WHEN 'MEMBER' THEN EXISTS (
+                    SELECT FROM sync_roles.memberships AS m WHERE m.role_oid = o.object_oid AND m.member_oid = r.oid AND m.set_option
+                )
                 ELSE g.direct IS NOT FALSE AND EXISTS (
                     SELECT
                     FROM aclexplode(CASE WHEN g.column_name IS NULL THEN o.acl ELSE sync_roles.unpacked(c.attacl) END) AS a
-                    WHERE a.grantee = CASE WHEN g.role_name = 'public' THEN 0 ELSE r.oid END AND a.privilege_type = p.privilege AND (a.is_grantable OR NOT g.grantable)
+                    WHERE a.grantee = CASE WHEN g.role_name = 'public' THEN 0 ELSE r.oid END AND a.privilege_type = p.privilege
+                        AND (a.is_grantable OR NOT g.grantable)
                 )
             END AS direct,
-            CASE WHEN (SELECT EXISTS (SELECT FROM pg_catalog.pg_roles AS l WHERE l.rolname LIKE '\_pgsr\_local\_%' OR l.rolname LIKE '\_pgsr\_global\_%')) THEN (
+            CASE WHEN (SELECT EXISTS (
+                SELECT FROM pg_catalog.pg_roles AS l WHERE starts_with(l.rolname, '_pgsr_local_') OR starts_with(l.rolname, '_pgsr_global_')
+            )) THEN (
                 SELECT y.role_name
                 FROM python AS y
                 WHERE g.direct IS NOT TRUE AND y.member_oid = r.oid

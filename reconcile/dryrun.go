@@ -40,7 +40,7 @@ func (e *Engine) foresee(ctx context.Context, roles []string, first string, repo
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := runFirst(ctx, tx, first); err != nil {
+	if err := e.runFirst(ctx, tx, first); err != nil {
 		return nil, err
 	}
 	var idle, foreign []string
@@ -160,7 +160,7 @@ func (d *dryRun) once(ctx context.Context, roles []string, w work) (*Pass, error
 		return p, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := runFirst(ctx, tx, d.first); err != nil {
+	if err := d.engine.runFirst(ctx, tx, d.first); err != nil {
 		return p, err
 	}
 	requests, kept, err := take(ctx, tx, w)
@@ -172,12 +172,12 @@ func (d *dryRun) once(ctx context.Context, roles []string, w work) (*Pass, error
 }
 
 // runFirst runs the user's statements inside a function, where PostgreSQL itself refuses COMMIT and its like. They have the time that the daemon gives a
-// statement, and wait as long for locks.
-func runFirst(ctx context.Context, tx pgx.Tx, sql string) error {
+// statement.
+func (e *Engine) runFirst(ctx context.Context, tx pgx.Tx, sql string) error {
 	if sql == "" {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, "select set_config('sync_roles.first', $1, true)", sql); err != nil {
+	if _, err := tx.Exec(ctx, "select set_config('sync_roles.first', $1, true), set_config('statement_timeout', $2, true)", sql, milliseconds(e.statementTimeout)); err != nil {
 		return fmt.Errorf("pass on the statements of --with-sql: %w", err)
 	}
 	_, err := tx.Exec(ctx, "do $$ begin execute current_setting('sync_roles.first'); end $$")
@@ -186,6 +186,9 @@ func runFirst(ctx context.Context, tx pgx.Tx, sql string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("run the statements of --with-sql: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "set local statement_timeout = "+milliseconds(e.readingTime(work{}))); err != nil {
+		return fmt.Errorf("begin: %w", err)
 	}
 	return nil
 }

@@ -1,8 +1,9 @@
--- What the same deletions will take away from roles outside of the pass: what is still in the queue, or failed and is tried again, or is held already. So
--- no splitting of a mass deletion into passes makes it small. One row for each transaction, with all that its rows asked for.
+-- What the same deletions will take away from roles outside of the pass: what is still in the queue, or failed and is tried again, or is
+-- held already. So no splitting of a mass deletion into passes makes it small. One row for each transaction, with all that its rows asked
+-- for.
 -- $1 text[]: the roles of the pass
 -- $2 bigint[]: withdrawn.transaction
--- $3 boolean: only what the roles have: a row gave nothing where the role or the object never was, or that was deleted before a pass came to it
+-- $3 boolean: only what the roles have: a row gave nothing that was deleted before a pass came to it
 WITH pass AS MATERIALIZED (
     SELECT DISTINCT r.role_name
     FROM unnest($1::text[]) AS r (role_name)
@@ -15,17 +16,18 @@ waiting AS MATERIALIZED (
     SELECT h.role_name FROM sync_roles.held AS h
 ),
 elsewhere AS MATERIALIZED (
-    SELECT w.transaction::text::bigint AS transaction, w.role_name, w.object_type, w.object_name, w.privilege, coalesce(w.schema_name, '') AS schema_name,
-        w.name_match, coalesce(w.column_name, '') AS column_name, w.direct, w.grantable
+    SELECT w.transaction::text::bigint AS transaction, w.role_name, w.object_type, w.object_name, w.privilege,
+        coalesce(w.schema_name, '') AS schema_name, w.name_match, coalesce(w.column_name, '') AS column_name, w.direct, w.grantable
     FROM sync_roles.withdrawn AS w
     WHERE NOT w.expired AND w.transaction::text::bigint = ANY ($2)
-        AND w.role_name IN (SELECT q.role_name FROM waiting AS q) AND w.role_name NOT IN (SELECT p.role_name FROM pass AS p)
+        AND w.role_name IN (SELECT q.role_name FROM waiting AS q)
+        AND w.role_name NOT IN (SELECT p.role_name FROM pass AS p)
         -- What was put back is not taken away.
         AND NOT EXISTS (
             SELECT
             FROM sync_roles.grants_in_force AS g
-            WHERE g.role_name = w.role_name AND g.object_type = w.object_type AND g.object_name = w.object_name AND g.privilege = w.privilege
-                AND coalesce(g.schema_name, '') = coalesce(w.schema_name, '') AND g.name_match = w.name_match
+            WHERE g.role_name = w.role_name AND g.object_type = w.object_type AND g.object_name = w.object_name
+                AND g.privilege = w.privilege AND coalesce(g.schema_name, '') = coalesce(w.schema_name, '') AND g.name_match = w.name_match
                 AND coalesce(g.column_name, '') = coalesce(w.column_name, '')
         )
 )
@@ -50,7 +52,8 @@ WHERE NOT $3
                 FROM sync_roles.intermediate_roles AS i
                 JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.member_oid = r.oid
                 WHERE i.object_type = e.object_type AND i.object_name = e.object_name AND i.privilege = e.privilege
-                    AND coalesce(i.schema_name, '') = e.schema_name AND i.name_match = e.name_match AND coalesce(i.column_name, '') = e.column_name
+                    AND coalesce(i.schema_name, '') = e.schema_name AND i.name_match = e.name_match
+                    AND coalesce(i.column_name, '') = e.column_name
             )
             OR e.name_match = 'exact' AND EXISTS (
                 SELECT
@@ -59,7 +62,9 @@ WHERE NOT $3
                     AND o.object_name = CASE WHEN e.object_type = 'routine' THEN split_part(e.object_name, '(', 1) ELSE e.object_name END
                     AND CASE e.privilege
                         WHEN 'OWNER' THEN o.owner = r.oid
-                        WHEN 'MEMBER' THEN EXISTS (SELECT FROM sync_roles.memberships AS m WHERE m.role_oid = o.object_oid AND m.member_oid = r.oid)
+                        WHEN 'MEMBER' THEN EXISTS (
+                            SELECT FROM sync_roles.memberships AS m WHERE m.role_oid = o.object_oid AND m.member_oid = r.oid
+                        )
                         ELSE EXISTS (
                             SELECT
                             FROM aclexplode(CASE WHEN e.column_name = '' THEN o.acl ELSE (

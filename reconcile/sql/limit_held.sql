@@ -1,5 +1,5 @@
--- How much all managed roles hold through rows, counted as in audit: one for each privilege on an object, membership or ownership. Rows of which
--- the object does not exist hold nothing.
+-- How much all managed roles hold through rows, counted as in audit: one for each privilege on an object, membership or ownership. Rows of
+-- which the object does not exist hold nothing.
 -- $1 boolean: also rows with a pattern
 WITH asked AS MATERIALIZED (
     SELECT g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, coalesce(g.column_name, '') AS column_name,

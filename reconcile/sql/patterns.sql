@@ -1,5 +1,5 @@
--- The patterns that a pass over these roles compares with names, but for those that are known to cost too much. Who owns an object depends on the rows
--- of all roles.
+-- The patterns that a pass over these roles compares with names, but for those that are known to cost too much. Who owns an object depends
+-- on the rows of all roles.
 -- $1 text[]: names of roles, intermediate roles among them
 SELECT p.object_type, p.schema_name, p.object_name, p.name_match
 FROM (

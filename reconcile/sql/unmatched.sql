@@ -9,7 +9,8 @@ WHERE g.role_name = ANY ($1) AND g.name_match <> 'exact'
         OR EXISTS (
             SELECT
             FROM sync_roles.costly_patterns AS c
-            WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '') AND c.name_match = g.name_match
+            WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
+            AND c.name_match = g.name_match
         )
     )
 UNION ALL
@@ -17,5 +18,7 @@ UNION ALL
 SELECT w.grant_id, w.role_name, w.privilege, w.object_type, coalesce(w.schema_name, ''), w.object_name, w.name_match, false, true
 FROM sync_roles.withdrawn AS w
 JOIN sync_roles.costly_patterns AS c
-    ON c.object_name = w.object_name AND c.object_type = w.object_type AND c.schema_name = coalesce(w.schema_name, '') AND c.name_match = w.name_match
-WHERE w.role_name = ANY ($1) AND (w.direct OR w.grantable OR w.role_name = 'public' OR w.privilege IN ('MEMBER', 'OWNER'));
+    ON c.object_name = w.object_name AND c.object_type = w.object_type AND c.schema_name = coalesce(w.schema_name, '')
+    AND c.name_match = w.name_match
+WHERE w.role_name = ANY ($1)
+    AND (w.direct OR w.grantable OR w.role_name = 'public' OR w.privilege IN ('MEMBER', 'OWNER'));
