@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +20,8 @@ import (
 // Channel is where triggers notify.
 const Channel = "sync_roles"
 
-// Reconciler is one connection's worth of doing. An error means that it is of no more use, and a new one is opened.
+// Reconciler is one connection's worth of doing. An error means that it is of no more use, and a new one is opened; unless the error says that it is only
+// busy (see busy): then the rest goes on, and the same call is made again in a moment.
 type Reconciler interface {
 	Pending(ctx context.Context) error
 	Retries(ctx context.Context) error
@@ -116,15 +118,17 @@ func (c Config) session(ctx context.Context, r Reconciler) (worked bool, err err
 // serve runs one connection until it fails or the context ends. It reports whether all was looked at once.
 func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked bool, err error) {
 	// What was written while nobody listened is in the queue; what was changed by hand, only a rescan finds.
-	if err := c.later(c.round(ctx, r, Start), wake.queue); err != nil {
-		return false, err
-	}
-	rescan := time.NewTimer(jitter(c.RescanInterval))
+	err = c.round(ctx, r, Start)
+	rescan := time.NewTimer(c.nextRescan(err))
 	defer rescan.Stop()
 	ping := time.NewTicker(pingInterval)
 	defer ping.Stop()
+	if err := c.later(err, wake.queue); err != nil {
+		return false, err
+	}
+	var pace pace
 	for {
-		due, err := c.due(ctx, r)
+		due, err := c.due(ctx, r, &pace)
 		if err != nil {
 			return true, err
 		}
@@ -134,14 +138,16 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked boo
 		case <-wake.queue:
 			err = r.Pending(ctx)
 		case <-wake.ddl:
-			err = c.afterDDL(ctx, r, wake.ddl)
+			if err = c.afterDDL(ctx, r, wake.ddl); isBusy(err) {
+				rescan.Reset(c.nextRescan(err))
+			}
 		case <-due:
-			err = errors.Join(r.Expired(ctx), r.Retries(ctx))
+			err = pace.after(steps(ctx, r.Expired, r.Retries))
 		case <-ping.C:
 			err = r.Ping(ctx)
 		case <-rescan.C:
 			err = c.round(ctx, r, Interval)
-			rescan.Reset(jitter(c.RescanInterval))
+			rescan.Reset(c.nextRescan(err))
 		}
 		if err = c.later(err, wake.queue); err != nil {
 			return true, err
@@ -152,10 +158,49 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked boo
 // busy is what an error is when nothing is wrong with the connection, and the same call is worth another try in a moment.
 type busy interface{ Busy() bool }
 
+// busyRescan is after how long everything is looked at again, when that failed for a reason that passes.
+const busyRescan = 10 * time.Second
+
+// nextRescan is when to look at everything again after that ended so.
+func (c Config) nextRescan(err error) time.Duration {
+	if isBusy(err) {
+		return min(busyRescan, jitter(c.RescanInterval))
+	}
+	return jitter(c.RescanInterval)
+}
+
+// isBusy reports whether an error passes, with all that it is joined from.
+func isBusy(err error) bool {
+	if err == nil {
+		return false
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !isBusy(err) })
+	}
+	var b busy
+	return errors.As(err, &b) && b.Busy()
+}
+
+// pace keeps calls that fail for a reason that passes from following each other at once: 1 s, 2 s, then every 4 s.
+type pace struct {
+	delay     time.Duration
+	notBefore time.Time
+}
+
+// after notes how a call ended.
+func (p *pace) after(err error) error {
+	if err == nil {
+		*p = pace{}
+		return nil
+	}
+	p.delay = min(max(2*p.delay, time.Second), 4*time.Second)
+	p.notBefore = time.Now().Add(p.delay)
+	return err
+}
+
 // later waits out an error that passes. Others it returns.
 func (c Config) later(err error, wake chan<- struct{}) error {
-	var b busy
-	if err == nil || !errors.As(err, &b) || !b.Busy() {
+	if !isBusy(err) {
 		return err
 	}
 	c.Log.Warn().Err(err).Msg("busy; trying again in a moment")
@@ -176,12 +221,22 @@ const pingInterval = 15 * time.Second
 
 // round looks at everything.
 func (c Config) round(ctx context.Context, r Reconciler, why Occasion) error {
-	for _, step := range []func(context.Context) error{r.Expired, r.Pending, r.Retries, func(ctx context.Context) error { return r.Rescan(ctx, why) }} {
-		if err := step(ctx); err != nil {
+	return steps(ctx, r.Expired, r.Pending, r.Retries, func(ctx context.Context) error { return r.Rescan(ctx, why) })
+}
+
+// steps does one after the other. An error that passes does not keep the next from being done.
+func steps(ctx context.Context, list ...func(context.Context) error) error {
+	var passing []error
+	for _, step := range list {
+		err := step(ctx)
+		if err != nil && !isBusy(err) {
 			return err
 		}
+		if err != nil {
+			passing = append(passing, err)
+		}
 	}
-	return nil
+	return errors.Join(passing...)
 }
 
 // afterDDL looks at everything. Where DDL never stops, half of the time is left for the rest: hints that come meanwhile wait as long as the look
@@ -199,13 +254,18 @@ func (c Config) afterDDL(ctx context.Context, r Reconciler, ddl chan struct{}) e
 	return nil
 }
 
-// due returns a channel that delivers when the next retry or expiry is due; nil, which never does, if none is.
-func (c Config) due(ctx context.Context, r Reconciler) (<-chan time.Time, error) {
+// due returns a channel that delivers when the next retry or expiry is due; nil, which never does, if none is. While that cannot be known, it is asked
+// again in a moment.
+func (c Config) due(ctx context.Context, r Reconciler, pace *pace) (<-chan time.Time, error) {
 	at, ok, err := r.NextDue(ctx)
-	if err != nil || !ok {
+	switch {
+	case isBusy(err):
+		c.Log.Warn().Err(err).Msg("busy; trying again in a moment")
+		at = time.Now().Add(time.Second)
+	case err != nil || !ok:
 		return nil, err
 	}
-	return time.After(max(time.Until(at), 50*time.Millisecond)), nil
+	return time.After(max(time.Until(at), time.Until(pace.notBefore), 50*time.Millisecond)), nil
 }
 
 // listen turns notifications into wakes, for as long as the context lasts.
