@@ -16,12 +16,14 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func installed(tb testing.TB) *pgx.Conn {
 	tb.Helper()
-	env := pgtest.New(tb)
-	conn := env.Connect(tb, env.Daemon)
+	return installedIn(tb, pgtest.New(tb))
+}
+
+func install(tb testing.TB, conn *pgx.Conn) {
+	tb.Helper()
 	if _, err := migrations.Up(tb.Context(), conn.Config()); err != nil {
 		tb.Fatal(err)
 	}
-	return conn
 }
 
 func exec(tb testing.TB, conn *pgx.Conn, sql string, args ...any) {
@@ -190,7 +192,11 @@ func TestExpire(t *testing.T) {
 	exec(t, conn, "delete from sync_roles.pending")
 	expire := func(limit int, want ...string) {
 		t.Helper()
-		got, err := desired.Expire(t.Context(), conn, limit, nil)
+		ended, err := desired.Expire(t.Context(), conn, limit, nil)
+		if len(ended.Kept) > 0 {
+			t.Errorf("nobody holds a lock, and rows are kept: %v", ended.Kept)
+		}
+		got := ended.Roles
 		if err != nil || !slices.Equal(got, want) && len(got)+len(want) > 0 {
 			t.Errorf("expired for %v, %v, want %v", got, err, want)
 		}

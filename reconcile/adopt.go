@@ -42,7 +42,7 @@ var (
 // What rows cannot say is found by the engine itself: what it would grant for the new rows, and what it would take away were the
 // roles exclusive. It is all one transaction, under the lock of every pass.
 func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Adoption, error) {
-	tx, err := e.beginLocked(ctx, e.lockTimeout)
+	tx, err := e.beginLocked(ctx, e.lockTimeout, e.statementTimeout)
 	if err != nil {
 		return nil, err
 	}

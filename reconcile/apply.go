@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,11 +23,14 @@ type applier struct {
 	borrowed   map[string]loan    // by role
 	done       []Step             // what ran, for the audit
 	statements []string           // all that was sent, in order, secrets redacted
+	spans      []span             // where among these each step is
 	patient    bool               // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
 	tolerant   bool               // and go on with the next when PostgreSQL refuses one
 	lenient    bool               // the same, for steps on which only their own row depends
 	refused    map[string]refusal // statements that PostgreSQL refused
 	timeouts   int                // how often a lock was not to be had in time
+	reading    time.Duration      // how long a statement may take that reads
+	applying   time.Duration      // and one that applies something
 	obstacles  problems           // what keeps intermediate roles from being rebuilt
 }
 
@@ -74,6 +78,7 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 			}
 			continue
 		}
+		from := len(a.statements)
 		switch {
 		case s.SQL == "": // bookkeeping alone
 		case s.As != "":
@@ -96,6 +101,7 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 				return fmt.Errorf("record %s: %w", s.shown(), err)
 			}
 		}
+		a.spans = append(a.spans, span{from, len(a.statements), s})
 	}
 	return flush()
 }
@@ -131,7 +137,7 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 	cautious.tolerant, cautious.lenient, cautious.borrowed = false, false, maps.Clone(a.borrowed)
 	err := cautious.run(ctx, steps)
 	if err == nil {
-		a.done, a.statements, a.borrowed = cautious.done, cautious.statements, cautious.borrowed
+		a.done, a.statements, a.spans, a.borrowed = cautious.done, cautious.statements, cautious.spans, cautious.borrowed
 		return a.exec(ctx, "RELEASE SAVEPOINT try")
 	}
 	var why *pgconn.PgError
@@ -203,14 +209,14 @@ func (s Step) shown() string {
 // send runs statements in one message of the simple protocol. Where patient, it is one step, in a savepoint.
 func (a *applier) send(ctx context.Context, statements []string) error {
 	if !a.patient {
-		return a.exec(ctx, strings.Join(statements, ";\n"))
+		return a.exec(ctx, a.unhurried(statements))
 	}
 	const tries = 20
 	for try := 1; ; try++ {
 		if err := a.exec(ctx, "SAVEPOINT step"); err != nil {
 			return err
 		}
-		err := a.exec(ctx, strings.Join(statements, ";\n"))
+		err := a.exec(ctx, a.unhurried(statements))
 		if err == nil {
 			return a.exec(ctx, "RELEASE SAVEPOINT step")
 		}
@@ -221,6 +227,15 @@ func (a *applier) send(ctx context.Context, statements []string) error {
 			return err
 		}
 	}
+}
+
+// unhurried is a message of statements that change something: they have the time that the daemon gives a statement. What is read in a pass has less.
+func (a *applier) unhurried(statements []string) string {
+	sql := strings.Join(statements, ";\n")
+	if a.reading == a.applying {
+		return sql
+	}
+	return "SET LOCAL statement_timeout = " + milliseconds(a.applying) + ";\n" + sql + ";\nSET LOCAL statement_timeout = " + milliseconds(a.reading)
 }
 
 func (a *applier) exec(ctx context.Context, sql string) error {

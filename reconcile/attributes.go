@@ -159,7 +159,9 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 			sql := fmt.Sprintf("ALTER ROLE %s RENAME TO %s", catalog.Quote(r.RenamedTo), catalog.Quote(name))
 			steps = append(steps, Step{SQL: sql, Effects: []Effect{{Unit: name, SQL: sql}}})
 		case r.OID == 0 && (r.Managed || r.Intermediate):
-			steps = append(steps, roleStep("CREATE ROLE", r, changes))
+			create := roleStep("CREATE ROLE", r, changes)
+			create.creates = name
+			steps = append(steps, create)
 		case r.OID == 0 || len(changes) == 0:
 		// Before 16, CREATEROLE does not cover REPLICATION roles.
 		case !server.Superuser && (!rights[r.OID].Admin || r.Replication && !server.MembershipOptions()):

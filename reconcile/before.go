@@ -8,21 +8,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// withdrawnRow is a row that has gone, and the transaction that took it away.
+type withdrawnRow struct{ id, transaction int64 }
+
 // asBefore is what to know about a batch from before.
 type asBefore struct {
-	withdrawn map[string][]int64 // the rows of each role that have gone
-	involved  []string           // intermediate roles
-	held      []string           // roles from which nothing was taken away before somebody approves
+	withdrawn map[string][]withdrawnRow // the rows of each role that have gone
+	involved  []string                  // intermediate roles
+	held      []string                  // roles from which nothing was taken away before somebody approves
 }
 
 func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before asBefore, err error) {
 	type row struct {
-		Role string
-		IDs  []int64
+		Role         string
+		IDs          []int64
+		Transactions []int64
 	}
 	var list []row
 	batch := &pgx.Batch{}
-	queue(batch, "select role_name, array_agg(id) from sync_roles.withdrawn where role_name = any ($1) group by role_name", &list, roles)
+	queue(batch, "select role_name, array_agg(id), array_agg(transaction::text::bigint) from sync_roles.withdrawn where role_name = any ($1) group by role_name", &list, roles)
 	batch.Queue(involvedSQL, roles, names).Query(func(rows pgx.Rows) (err error) {
 		before.involved, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
@@ -34,9 +38,11 @@ func readBefore(ctx context.Context, tx pgx.Tx, roles, names []string) (before a
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return before, fmt.Errorf("read withdrawn rows, what is held, and the intermediate roles involved: %w", err)
 	}
-	before.withdrawn = map[string][]int64{}
+	before.withdrawn = map[string][]withdrawnRow{}
 	for _, r := range list {
-		before.withdrawn[r.Role] = r.IDs
+		for i, id := range r.IDs {
+			before.withdrawn[r.Role] = append(before.withdrawn[r.Role], withdrawnRow{id, r.Transactions[i]})
+		}
 	}
 	return before, nil
 }
@@ -45,15 +51,23 @@ var involvedSQL = query("involved")
 
 var forgetWithdrawnSQL = query("forget_withdrawn")
 
-// forgetWithdrawn deletes the withdrawn rows of roles from which all was taken that they gave.
-func (e *Engine) forgetWithdrawn(records *pgx.Batch, withdrawn map[string][]int64, found problems) {
+var shortenedSQL = query("shortened")
+
+// forgetWithdrawn deletes the withdrawn rows of roles from which all was taken that they gave. What is held keeps the rows of its deletions only.
+func (e *Engine) forgetWithdrawn(records *pgx.Batch, withdrawn map[string][]withdrawnRow, s *state) {
 	var ids []int64
 	for _, role := range keys(withdrawn) {
-		if !slices.ContainsFunc(found[role], func(p Problem) bool { return p.Taking }) {
-			ids = append(ids, withdrawn[role]...)
+		if slices.ContainsFunc(s.problems[role], func(p Problem) bool { return p.Taking && p.Kind != Held }) {
+			continue
+		}
+		for _, row := range withdrawn[role] {
+			if !s.held[role].transactions[row.transaction] {
+				ids = append(ids, row.id)
+			}
 		}
 	}
 	if len(ids) > 0 {
+		records.Queue(shortenedSQL, ids)
 		records.Queue(forgetWithdrawnSQL, ids, e.policy.FallbackOwner)
 	}
 }

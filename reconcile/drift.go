@@ -140,11 +140,12 @@ type SurplusGrant struct {
 	Other          bool // no row ever spoke of it: an exclusive role keeps nothing else
 	Rival          bool // PostgreSQL may take us for another grantor than the owner
 	Dependents     string
-	NoUsage        bool // the daemon has no USAGE on the schema
-	GrantorNoUsage bool // nor has the grantor
-	OptionOnly     bool // the privilege is desired, its grant option is not
-	StillAsked     bool // through an intermediate role, or on the object that bears the name now
-	Expired        bool // the row that gave it has expired
+	NoUsage        bool    // the daemon has no USAGE on the schema
+	GrantorNoUsage bool    // nor has the grantor
+	OptionOnly     bool    // the privilege is desired, its grant option is not
+	StillAsked     bool    // through an intermediate role, or on the object that bears the name now
+	Expired        bool    // the row that gave it has expired
+	Transactions   []int64 // which deleted the rows that gave it
 }
 
 func (s SurplusGrant) object() catalog.Object {
@@ -165,16 +166,17 @@ func (s SurplusGrant) what() string {
 
 // SurplusMembership is a membership that should not be. (sql/surplus_memberships.sql)
 type SurplusMembership struct {
-	Unit       string // whose pass it belongs to: the member, or the intermediate role
-	RoleOID    catalog.OID
-	RoleName   string
-	MemberOID  catalog.OID
-	MemberName string
-	Grantor    catalog.OID
-	Dependents string
-	OptionOnly bool // the membership is desired, its ADMIN option is not
-	StillAsked bool // what an intermediate role gives, on the object itself
-	Expired    bool // the row that gave it has expired
+	Unit         string // whose pass it belongs to: the member, or the intermediate role
+	RoleOID      catalog.OID
+	RoleName     string
+	MemberOID    catalog.OID
+	MemberName   string
+	Grantor      catalog.OID
+	Dependents   string
+	OptionOnly   bool    // the membership is desired, its ADMIN option is not
+	StillAsked   bool    // what an intermediate role gives, on the object itself
+	Expired      bool    // the row that gave it has expired
+	Transactions []int64 // which deleted the rows that gave it
 }
 
 // what names the membership for people.
@@ -187,16 +189,20 @@ func (s SurplusMembership) what() string {
 
 // SurplusOwnership is an object that a role owns and should not. (sql/surplus_ownerships.sql)
 type SurplusOwnership struct {
-	Role       string
-	ObjectType catalog.ObjectType
-	Class      catalog.OID
-	OID        catalog.OID
-	SchemaName string
-	ObjectName string
-	Signature  string
-	Owner      catalog.OID
-	Expired    bool // the row that gave it has expired
+	Role         string
+	ObjectType   catalog.ObjectType
+	Class        catalog.OID
+	OID          catalog.OID
+	SchemaName   string
+	ObjectName   string
+	Signature    string
+	Owner        catalog.OID
+	Expired      bool    // the row that gave it has expired
+	Transactions []int64 // which deleted the rows that gave it
 }
+
+// what names the ownership for people.
+func (s SurplusOwnership) what() string { return "ownership of " + s.object().String() }
 
 func (s SurplusOwnership) object() catalog.Object {
 	return catalog.Object{Type: s.ObjectType, Class: s.Class, OID: s.OID, Schema: s.SchemaName, Name: s.ObjectName, Signature: s.Signature, Owner: s.Owner}

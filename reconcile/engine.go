@@ -34,10 +34,12 @@ type Engine struct {
 	observe  func(Observation)
 	instance string
 
-	lockTimeout time.Duration
-	locker      string // the role as which to lock; empty: the connected one
+	lockTimeout      time.Duration
+	statementTimeout time.Duration
+	locker           string // the role as which to lock; empty: the connected one
 
-	lockMissed bool // the last pass did not get the lock, and the audit says so
+	lockMissed   bool // the last pass did not get the lock, and the audit says so
+	tablesMissed bool // the desired rows could not be read, and the audit says so
 
 	// OnPass is called during Sync with how many roles were looked at, of how many. It may be nil.
 	OnPass func(done, total int)
@@ -52,7 +54,8 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	params["search_path"] = "pg_catalog, pg_temp"
 	config.LockTimeout = cmp.Or(config.LockTimeout, 5*time.Second)
 	params["lock_timeout"] = milliseconds(config.LockTimeout)
-	params["statement_timeout"] = milliseconds(cmp.Or(config.StatementTimeout, time.Minute))
+	config.StatementTimeout = cmp.Or(config.StatementTimeout, time.Minute)
+	params["statement_timeout"] = milliseconds(config.StatementTimeout)
 	// A pass must see what others commit meanwhile.
 	params["default_transaction_isolation"] = "read committed"
 	params["client_min_messages"] = "warning"
@@ -75,7 +78,7 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	if err != nil {
 		host = "unknown"
 	}
-	e := &Engine{conn: conn, policy: config.Policy, log: config.Log, observe: config.Observe, lockTimeout: config.LockTimeout, instance: fmt.Sprintf("%s:%d", host, os.Getpid())}
+	e := &Engine{conn: conn, policy: config.Policy, log: config.Log, observe: config.Observe, lockTimeout: config.LockTimeout, statementTimeout: config.StatementTimeout, instance: fmt.Sprintf("%s:%d", host, os.Getpid())}
 	if err := e.check(ctx); err != nil {
 		_ = e.Close(ctx)
 		return nil, err
@@ -177,7 +180,7 @@ func (e *Engine) checkVersion(ctx context.Context) error {
 
 // Ready waits for the lock and releases it: a daemon without the right to it should say so when it starts.
 func (e *Engine) Ready(ctx context.Context) error {
-	tx, err := e.beginLocked(ctx, e.lockTimeout)
+	tx, err := e.beginLocked(ctx, e.lockTimeout, e.statementTimeout)
 	if SQLState(err) == "55P03" {
 		return nil
 	}

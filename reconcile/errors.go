@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"errors"
 	"regexp"
 	"strings"
@@ -15,6 +16,7 @@ const (
 	fails        class = iota // a later try, and until then the others without it
 	again                     // the same at once, begun anew: somebody else was in the way, or took away what was just read
 	locked                    // the others without it, and a later try: somebody else holds a lock
+	slow                      // the same: it takes too long
 	needsHelp                 // somebody to change something first
 	disconnected              // another connection
 )
@@ -25,6 +27,7 @@ var classes = map[string]class{
 	"42710": again, "42P06": again, "42P07": again, // it exists by now
 	"42704": again, "42P01": again, "3F000": again, "42883": again, // it is gone by now
 	"55P03": locked,
+	"57014": slow,
 	"42501": needsHelp,                                         // a right is missing
 	"0LP01": needsHelp,                                         // a membership would be circular
 	"2BP01": needsHelp,                                         // something depends on it
@@ -97,3 +100,24 @@ func (e *lockError) Unwrap() error { return e.error }
 
 // Busy reports whether the same call is worth another try in a moment.
 func (e *lockError) Busy() bool { return classOf(e.error) != disconnected }
+
+// passingError is an error of one statement outside of a pass, with which nothing is wrong but the moment: a lock, a timeout. The connection is good.
+type passingError struct{ error }
+
+func (e *passingError) Unwrap() error { return e.error }
+
+// Busy reports that the same call is worth another try in a moment.
+func (e *passingError) Busy() bool { return true }
+
+// What makes every pass fail until the set-up is right: a schema that is gone or another, a right that is missing.
+var setUp = map[string]bool{"42P01": true, "3F000": true, "42703": true, "42883": true, "42501": true}
+
+// passing marks an error that one statement met, and that must not end the connection with all that it has to do for others.
+func (e *Engine) passing(ctx context.Context, err error) error {
+	state := SQLState(err)
+	switch {
+	case state == "", ctx.Err() != nil, e.conn.IsClosed(), classOf(err) == disconnected, setUp[state], errors.As(err, new(*lockError)):
+		return err
+	}
+	return &passingError{err}
+}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -85,16 +86,32 @@ func backoff(attempt int, final bool) time.Duration {
 
 // recordLockFailure writes down that a pass did not come to any role: once, however often it is tried. The requests stay in the queue.
 func (e *Engine) recordLockFailure(ctx context.Context, w work, cause error, report *Report) error {
-	if e.lockMissed {
+	missed := &e.lockMissed
+	if errors.Is(cause, errTablesLocked) {
+		missed = &e.tablesMissed
+	}
+	if *missed {
 		return cause
 	}
 	row := AuditRow{Cause: w.cause, Outcome: Failed, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, SQLState: SQLState(cause), Error: cause.Error(), Attempt: 1, Instance: e.instance}
 	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error { return writeAudit(ctx, tx, &row) })
 	if err != nil {
-		return fmt.Errorf("record that no role could be served (%w): %w", cause, err)
+		e.log.Warn().Err(err).Msg("cannot record that no role could be served")
+		return cause
 	}
-	e.lockMissed = true
+	*missed = true
 	e.recorded(w, row, cause)
 	report.Rows = append(report.Rows, row)
 	return cause
+}
+
+// outside marks an error of a statement outside of a pass that waits for no role: others are to be served, and it is tried again. A lock on the tables that
+// writers can lock is reported with who holds it, once.
+func (e *Engine) outside(ctx context.Context, cause Cause, err error, report *Report) error {
+	if classOf(err) != locked || ctx.Err() != nil || e.conn.IsClosed() {
+		return e.passing(ctx, err)
+	}
+	err = e.tablesLocked(ctx, fmt.Errorf("%w: %w", errTablesLocked, err))
+	e.log.Debug().Err(err).Msg("cannot read the desired rows")
+	return e.recordLockFailure(ctx, work{cause: cause}, &lockError{err}, report)
 }

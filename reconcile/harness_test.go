@@ -16,7 +16,7 @@ import (
 )
 
 // defaultPolicy is what a daemon without flags runs with.
-var defaultPolicy = reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600, Limit: reconcile.Limit{Revokes: 500, Percent: 25}}
+var defaultPolicy = reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600, Limit: reconcile.Limit{Revokes: 500, Percent: 25, Window: time.Minute}}
 
 // fixture is a database with sync_roles installed by the daemon role, an application schema, and an engine.
 type fixture struct {

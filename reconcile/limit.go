@@ -1,39 +1,98 @@
 package reconcile
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
+	"time"
 )
 
 // Limit is how much may be taken away at once without a person: an ETL job that empties desired_grants by mistake must harm nobody.
 type Limit struct {
-	Revokes int // so many privileges; 0: no limit
-	Percent int // and this share of what all managed roles hold through rows; 0: the number alone decides
+	Revokes int           // so many privileges; 0: no limit
+	Percent int           // and this share of what all managed roles hold through rows; 0: the number alone decides
+	Window  time.Duration // what passes took away in this time counts too; 0: each deletion is measured by itself
 }
 
 // exceeded reports whether it takes a person to take so much away, of so much that roles hold through rows.
-func (l Limit) exceeded(taken, held int64) bool {
-	return l.Revokes > 0 && taken > int64(l.Revokes) && 100*taken > int64(l.Percent)*held
+func (l Limit) exceeded(revokes, held int64) bool {
+	return l.Revokes > 0 && revokes > int64(l.Revokes) && 100*revokes > int64(l.Percent)*held
 }
 
-// holding is what is not taken away from a role before somebody approves.
+// loss is one thing that a plan takes away, and the transactions that deleted the rows which asked for it; none where no row ever did.
+type loss struct {
+	what         string
+	transactions []int64
+}
+
+// by lists the deletions that take it away.
+func (t loss) by() []int64 {
+	if len(t.transactions) == 0 {
+		return []int64{undeclared}
+	}
+	return t.transactions
+}
+
+// undeclared stands for the transaction of what no row ever spoke of: what exclusive roles hold besides.
+const undeclared = 0
+
+// deletion is what one transaction takes away, from whatever role and in whatever pass.
+type deletion struct {
+	transaction int64
+	writer      string
+	revokes     int64
+}
+
+// over returns the transactions of which the limit holds what they take away, where so much was taken in the last moments already: those that exceed it
+// by themselves; and, where the others do so together, those of the writers who take the most. So a deletion in many transactions is one, and other
+// writers' go through beside it.
+func (l Limit) over(deletions []deletion, recent, held int64) map[int64]bool {
+	over := map[int64]bool{}
+	writers := map[string][]deletion{}
+	var sum int64
+	for _, d := range deletions {
+		if l.exceeded(d.revokes, held) {
+			over[d.transaction] = true
+			continue
+		}
+		writers[d.writer] = append(writers[d.writer], d)
+		sum += d.revokes
+	}
+	if !l.exceeded(recent+sum, held) {
+		return over
+	}
+	type group struct {
+		writer  string
+		revokes int64
+	}
+	var groups []group
+	for _, writer := range keys(writers) {
+		g := group{writer: writer}
+		for _, d := range writers[writer] {
+			g.revokes += d.revokes
+		}
+		groups = append(groups, g)
+	}
+	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(a.revokes, b.revokes) })
+	for _, g := range groups {
+		if !l.exceeded(recent+g.revokes, held) {
+			recent += g.revokes
+			continue
+		}
+		for _, d := range writers[g.writer] {
+			over[d.transaction] = true
+		}
+	}
+	return over
+}
+
+// holding is what is not taken away from a role before a person approves.
 type holding struct {
-	what   []string
-	digest string
-}
-
-// holdingOf describes what would be taken away. The digest does not depend on the order.
-func holdingOf(what []string) holding {
-	what = slices.Sorted(slices.Values(what))
-	sum := sha256.Sum256([]byte(strings.Join(what, "\x00")))
-	return holding{what, hex.EncodeToString(sum[:])}
+	what         []string        // in order
+	set          map[string]bool // the same
+	digest       string
+	transactions map[int64]bool // that would take it away
 }
 
 // problem is the same in every pass that holds the same: only what is new is audited.
@@ -54,83 +113,6 @@ func (h holding) problem(role string, l Limit) Problem {
 	}
 }
 
-var (
-	limitElsewhereSQL = query("limit_elsewhere")
-	limitHeldSQL      = query("limit_held")
-)
-
-// hold takes out of the plan what would be taken away, where that is too much at once and nobody has approved it. What is held stays so until it is
-// approved or its rows are back, and is measured apart from what else there is to take away.
-func (e *Engine) hold(ctx context.Context, tx pgx.Tx, w work, s *state) error {
-	s.held, s.taking, s.atOnce = nil, 0, 0
-	holdings := s.takenAway()
-	if len(holdings) == 0 || e.policy.Limit.Revokes == 0 {
-		return nil
-	}
-	known, approvals, err := readHeld(ctx, tx, keys(holdings))
-	if err != nil {
-		return err
-	}
-	fresh, still := map[string]holding{}, map[string]holding{}
-	for role, h := range holdings {
-		switch a, ok := approvals[role]; {
-		case ok && a.digest == h.digest:
-			s.approvedBy = mapWith(s.approvedBy, role, a.by)
-		case known[role] == h.digest:
-			still[role] = h
-		default:
-			fresh[role] = h
-		}
-	}
-	exceeded, err := e.exceeds(ctx, tx, w, s, fresh, still)
-	if err != nil {
-		return err
-	}
-	s.held = still
-	if exceeded {
-		maps.Copy(s.held, fresh)
-	}
-	if len(s.held) == 0 {
-		return nil
-	}
-	s.plan = Decide(s.drift.keeping(s.held), e.policy)
-	for role, h := range s.held {
-		s.problems.add(role, h.problem(role, e.policy.Limit))
-		s.taking += int64(len(h.what))
-	}
-	return nil
-}
-
-// exceeds reports whether what is to be taken away, with what belongs together with it elsewhere, is more than the limit.
-func (e *Engine) exceeds(ctx context.Context, tx pgx.Tx, w work, s *state, fresh, still map[string]holding) (bool, error) {
-	var taken, elsewhere int64
-	for _, h := range fresh {
-		taken += int64(len(h.what))
-	}
-	if taken == 0 {
-		return false, nil
-	}
-	pass := slices.DeleteFunc(keys(s.roles), func(role string) bool { _, ok := still[role]; return ok })
-	if err := tx.QueryRow(ctx, limitElsewhereSQL, pass).Scan(&elsewhere); err != nil {
-		return false, fmt.Errorf("count what is taken away elsewhere: %w", err)
-	}
-	taken = max(taken, w.taking) + elsewhere
-	s.atOnce = taken
-	if !e.policy.Limit.exceeded(taken, 0) {
-		return false, nil
-	}
-	if s.through == nil {
-		// Once in a pass: what the pass itself gives was not held when somebody deleted the rest.
-		var through int64
-		if err := tx.QueryRow(ctx, limitHeldSQL).Scan(&through); err != nil {
-			return false, fmt.Errorf("count what roles hold through rows: %w", err)
-		}
-		through = max(0, through-s.drift.asked())
-		s.through = &through
-	}
-	return e.policy.Limit.exceeded(taken, *s.through+taken-s.drift.besides(fresh)), nil
-}
-
 // asked counts what rows ask for and roles have not.
 func (d *Drift) asked() (n int64) {
 	for _, m := range d.Missing {
@@ -141,55 +123,8 @@ func (d *Drift) asked() (n int64) {
 	return n
 }
 
-func mapWith(m map[string]string, key, value string) map[string]string {
-	if m == nil {
-		m = map[string]string{}
-	}
-	m[key] = value
-	return m
-}
-
-// takenAway is what the plan takes from each role. Intermediate roles are looked at through their members.
-func (s *state) takenAway() map[string]holding {
-	holdings := map[string]holding{}
-	for unit, what := range s.plan.Taking {
-		if !s.roles[unit].Intermediate {
-			holdings[unit] = holdingOf(what)
-		}
-	}
-	return holdings
-}
-
-// approval is who let what be taken away.
-type approval struct{ digest, by string }
-
-// readHeld reads what is held of these roles, by its digest, and what was approved.
-func readHeld(ctx context.Context, tx pgx.Tx, roles []string) (known map[string]string, approvals map[string]approval, err error) {
-	known, approvals = map[string]string{}, map[string]approval{}
-	var role, digest, by string
-	batch := &pgx.Batch{}
-	batch.Queue("select role_name, digest from sync_roles.held where role_name = any ($1)", roles).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&role, &digest}, func() error {
-			known[role] = digest
-			return nil
-		})
-		return err
-	})
-	batch.Queue("select role_name, digest, approved_by from sync_roles.approvals where role_name = any ($1)", roles).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&role, &digest, &by}, func() error {
-			approvals[role] = approval{digest, by}
-			return nil
-		})
-		return err
-	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, nil, fmt.Errorf("read what is held, and what was approved: %w", err)
-	}
-	return known, approvals, nil
-}
-
-// besides counts what exclusive roles hold of which no row ever spoke.
-func (d *Drift) besides(roles map[string]holding) (n int64) {
+// besides counts what exclusive roles among these hold of which no row ever spoke.
+func (d *Drift) besides(roles map[string][]loss) (n int64) {
 	for _, g := range d.Grants {
 		if _, ok := roles[g.Role]; ok && g.Other {
 			n++
@@ -198,55 +133,15 @@ func (d *Drift) besides(roles map[string]holding) (n int64) {
 	return n
 }
 
-// keeping is the drift without what these roles have too much. What has expired goes all the same: it was never meant to stay.
-func (d *Drift) keeping(roles map[string]holding) *Drift {
+// keeping is the drift without what is held. What has expired goes all the same: it was never meant to stay.
+func (d *Drift) keeping(held map[string]holding) *Drift {
 	kept := *d
-	keeps := func(role string, expired bool) bool {
-		_, ok := roles[role]
-		return ok && !expired
+	keeps := func(role, what string, expired bool) bool {
+		h, ok := held[role]
+		return ok && !expired && h.set[what]
 	}
-	kept.Grants = slices.DeleteFunc(slices.Clone(d.Grants), func(g SurplusGrant) bool { return keeps(g.Role, g.Expired) })
-	kept.Memberships = slices.DeleteFunc(slices.Clone(d.Memberships), func(m SurplusMembership) bool { return keeps(m.Unit, m.Expired) })
-	kept.Ownerships = slices.DeleteFunc(slices.Clone(d.Ownerships), func(o SurplusOwnership) bool { return keeps(o.Role, o.Expired) })
+	kept.Grants = slices.DeleteFunc(slices.Clone(d.Grants), func(g SurplusGrant) bool { return keeps(g.Role, g.what(), g.Expired) })
+	kept.Memberships = slices.DeleteFunc(slices.Clone(d.Memberships), func(m SurplusMembership) bool { return keeps(m.Unit, m.what(), m.Expired) })
+	kept.Ownerships = slices.DeleteFunc(slices.Clone(d.Ownerships), func(o SurplusOwnership) bool { return keeps(o.Role, o.what(), o.Expired) })
 	return &kept
-}
-
-// recordHeld writes down what is held, and forgets what no longer is. An approval is for one pass, whether it was for what that found or not.
-func recordHeld(records *pgx.Batch, before []string, s *state) {
-	var gone, used []string
-	for _, role := range before {
-		_, held := s.held[role]
-		switch {
-		case held:
-			used = append(used, role)
-		case s.approvedBy[role] != "" && slices.ContainsFunc(s.problems[role], func(p Problem) bool { return p.Taking }):
-			// It was not to be had this time, and is tried again.
-		default:
-			used, gone = append(used, role), append(gone, role)
-		}
-	}
-	if len(used) > 0 {
-		records.Queue("delete from sync_roles.approvals where role_name = any ($1)", used)
-	}
-	if len(gone) > 0 {
-		records.Queue("delete from sync_roles.held where role_name = any ($1)", gone)
-	}
-	for _, role := range keys(s.held) {
-		records.Queue(`
-			insert into sync_roles.held (role_name, revokes, digest) values ($1, $2, $3)
-			on conflict (role_name) do update set revokes = excluded.revokes, digest = excluded.digest
-			where held.digest <> excluded.digest`, role, len(s.held[role].what), s.held[role].digest)
-	}
-}
-
-// Approve lets what is held now be taken away from these roles, or from all, once. It returns how many roles that are.
-func (e *Engine) Approve(ctx context.Context, roles []string) (int, error) {
-	tag, err := e.conn.Exec(ctx, `
-		insert into sync_roles.approvals (role_name)
-		select h.role_name from sync_roles.held as h where cardinality($1::text[]) = 0 or h.role_name = any ($1)
-		order by h.role_name`, append([]string{}, roles...))
-	if err != nil {
-		return 0, fmt.Errorf("approve what is held: %w", err)
-	}
-	return int(tag.RowsAffected()), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,19 +22,22 @@ type lockedTx struct {
 // beginLocked begins a transaction and takes the lock. When the lock keeper is of no more use, because somebody altered or dropped it, the daemon
 // locks as itself.
 //
-// Within it, locks on objects are waited for no longer than patience.
-func (e *Engine) beginLocked(ctx context.Context, patience time.Duration) (lockedTx, error) {
+// Within it, locks on objects are waited for no longer than patience, and what is read takes no longer than reading.
+func (e *Engine) beginLocked(ctx context.Context, patience, reading time.Duration) (lockedTx, error) {
 	for {
 		started := time.Now()
 		tx, err := e.conn.Begin(ctx)
 		if err != nil {
 			return lockedTx{}, fmt.Errorf("begin: %w", err)
 		}
-		id, err := e.lock(ctx, tx, patience)
+		id, err := e.lock(ctx, tx, patience, reading)
 		if err == nil {
 			return lockedTx{tx, id, time.Since(started)}, nil
 		}
 		_ = tx.Rollback(context.WithoutCancel(ctx))
+		if errors.Is(err, errTablesLocked) {
+			return lockedTx{}, &lockError{e.tablesLocked(ctx, err)}
+		}
 		if e.locker == "" || SQLState(err) != "42501" && SQLState(err) != "22023" {
 			return lockedTx{}, &lockError{err}
 		}
@@ -45,17 +49,25 @@ func (e *Engine) beginLocked(ctx context.Context, patience time.Duration) (locke
 // lock takes what makes passes follow one another: an advisory lock, if asked for, then ours. COMMENT ON ROLE locks the role
 // (a shared object, so cluster-wide) against itself until the transaction ends, and a NULL comment leaves no row.
 // The advisory lock comes first: whoever holds it must not make us hold the real one. It returns the transaction's ID, by the same message.
-func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience time.Duration) (id string, err error) {
+//
+// Writers of rows can lock the tables that a pass reads. While it holds the lock, on which all databases wait, it does not wait for theirs.
+func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience, reading time.Duration) (id string, err error) {
 	if key := e.policy.AdvisoryLockKey; key != nil {
 		if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", *key); err != nil {
 			return "", fmt.Errorf("wait for advisory lock %d (--advisory-lock-key): %w", *key, err)
 		}
 	}
 	sql := "comment on role _pgsr_lock is null"
+	before := 1 // statements, up to the lock
 	if e.locker != "" {
 		sql = "set local role " + catalog.Quote(e.locker) + "; " + sql + "; reset role"
+		before = 3
 	}
-	results, err := tx.Conn().PgConn().Exec(ctx, sql+"; set local lock_timeout = "+milliseconds(patience)+"; select pg_current_xact_id()").ReadAll()
+	results, err := tx.Conn().PgConn().Exec(ctx, sql+"; "+lockTables+"; set local lock_timeout = "+milliseconds(patience)+
+		"; set local statement_timeout = "+milliseconds(reading)+"; select pg_current_xact_id()").ReadAll()
+	if SQLState(err) == "55P03" && len(results) >= before {
+		return "", fmt.Errorf("%w: %w", errTablesLocked, err)
+	}
 	switch SQLState(err) {
 	case "":
 		if err != nil {
@@ -71,6 +83,22 @@ func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience time.Duration) (i
 	default:
 		return "", fmt.Errorf("wait for the lock on role _pgsr_lock, which another pass holds: %w", err)
 	}
+}
+
+const lockTables = "lock table sync_roles.desired_grants, sync_roles.desired_roles, sync_roles.approvals in access share mode nowait"
+
+// errTablesLocked is that another session has locked a table that passes read.
+var errTablesLocked = errors.New("read the desired rows, which another session has locked")
+
+var lockHoldersSQL = query("lock_holders")
+
+// tablesLocked says who holds the locks.
+func (e *Engine) tablesLocked(ctx context.Context, err error) error {
+	holders, problem := names(ctx, e.conn, lockHoldersSQL)
+	if problem != nil || len(holders) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, strings.Join(holders, ", "))
 }
 
 // findLocker looks for the keeper of the lock, as which it is had in the same time however many roles the daemon has ADMIN on.

@@ -135,7 +135,7 @@ func (s SurplusMembership) granted(by string) string {
 
 func (c *decision) takesMembership(s SurplusMembership) {
 	if !s.StillAsked && !s.Expired {
-		c.taking[s.Unit] = append(c.taking[s.Unit], s.what())
+		c.taking[s.Unit] = append(c.taking[s.Unit], loss{s.what(), s.Transactions})
 	}
 }
 

@@ -19,30 +19,35 @@ const batchSize = 1000
 
 // work says what a pass looks at.
 type work struct {
-	cause   Cause
-	roles   []string // nil: what the queue has
-	names   []string // only what desired grants with these names or patterns ask for; nil: everything
-	renamed bool     // look for objects that were renamed
-	members bool     // look at all members of intermediate roles
-	prune   bool     // drop intermediate roles that hold nothing, without waiting
-	dry     bool     // only to show: say all problems, also those that were said before
-	taking  int64    // how much is to be taken away in all that this pass is a part of
+	cause      Cause
+	roles      []string // nil: what the queue has
+	names      []string // only what desired grants with these names or patterns ask for; nil: everything
+	renamed    bool     // look for objects that were renamed
+	members    bool     // look at all members of intermediate roles
+	prune      bool     // drop intermediate roles that hold nothing, without waiting
+	dry        bool     // only to show: say all problems, also those that were said before
+	undeclared int64    // how much of which no row ever spoke is to be taken away in all that this pass is a part of
 
 	patience time.Duration // for a lock on an object; 0: hardly any
 	patient  bool          // somebody was in the way before
 	tolerant bool          // a grant that PostgreSQL refuses must not keep the rest from being done
+
+	slow slowness // what was done about statements that took too long
 }
 
 // Pass is what a pass did.
 type Pass struct {
 	Rows       []AuditRow
 	Statements []string // all of them in order, secrets redacted
+	spans      []span   // where among these each step is
 	roles      []string // which it looked at, also when it failed
 	id         string   // as in audit.pass
 	lockWait   time.Duration
-	keeps      bool  // a role has what it should not have
-	held       int   // from so many roles nothing is taken away before somebody approves
-	taking     int64 // and so much was to be taken away at once
+	keeps      bool           // a role has what it should not have
+	held       int            // from so many roles nothing is taken away before somebody approves
+	taking     int64          // and so much was to be taken away at once
+	undeclared int64          // how much of which no row ever spoke; also when it failed
+	kept       []desired.Kept // expired rows that could not be deleted yet
 }
 
 // Changed counts what was given and taken away.
@@ -61,24 +66,28 @@ const maxRounds = 6
 func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	started := time.Now()
 	p := &Pass{roles: w.roles}
-	tx, err := e.beginLocked(ctx, cmp.Or(w.patience, min(shortWait, e.lockTimeout)))
+	tx, err := e.beginLocked(ctx, cmp.Or(w.patience, min(shortWait, e.lockTimeout)), e.readingTime(w))
 	if err != nil {
 		return p, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	p.id, p.lockWait = tx.id, tx.waited
-	e.lockMissed = false
-	requests, err := take(ctx, tx, w)
+	e.lockMissed, e.tablesMissed = false, false
+	requests, kept, err := take(ctx, tx, w)
 	if err != nil {
 		return p, err
 	}
+	p.kept = kept
 	p.roles = slices.Clone(w.roles)
 	for _, r := range requests {
 		p.roles = append(p.roles, r.Role)
 	}
+	for _, k := range kept {
+		p.roles = append(p.roles, k.Role)
+	}
 	slices.Sort(p.roles)
 	p.roles = slices.Compact(p.roles)
-	if w.roles == nil {
+	if w.roles == nil && w.cause != Expiry {
 		w.names = objectNames(requests)
 	}
 	if len(p.roles) == 0 {
@@ -107,25 +116,31 @@ func objectNames(requests []desired.Request) []string {
 	return few(keys(set))
 }
 
-func take(ctx context.Context, tx pgx.Tx, w work) ([]desired.Request, error) {
+// take takes the requests that a pass serves, and ends what has expired where it is there for that.
+func take(ctx context.Context, tx pgx.Tx, w work) (requests []desired.Request, kept []desired.Kept, err error) {
 	switch {
 	case w.roles == nil && w.cause != Expiry:
-		return desired.Take(ctx, tx, batchSize)
+		requests, err = desired.Take(ctx, tx, batchSize)
+		return requests, nil, err
 	case w.roles != nil && w.cause != Expiry && w.cause != Retry && w.cause != Manual:
-		return desired.TakeFor(ctx, tx, w.roles)
+		requests, err = desired.TakeFor(ctx, tx, w.roles)
+		return requests, nil, err
 	}
-	expired, err := desired.Expire(ctx, tx, batchSize, w.roles)
+	ended, err := desired.Expire(ctx, tx, batchSize, w.roles)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if w.roles == nil {
-		if len(expired) == 0 {
-			return nil, nil
+	roles := w.roles
+	if roles == nil {
+		if roles = ended.Roles; len(roles) == 0 {
+			return nil, nil, nil
 		}
-		w.roles = expired
 	}
-	// The rows are gone, and their triggers have queued the roles.
-	return desired.TakeFor(ctx, tx, w.roles)
+	// The triggers of the deleted rows have queued the roles.
+	if requests, err = desired.TakeFor(ctx, tx, roles); err != nil {
+		return nil, nil, err
+	}
+	return requests, ended.Kept, nil
 }
 
 // reconcile does all of a pass between taking the queue and committing.
@@ -134,8 +149,9 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err != nil {
 		return err
 	}
-	a := &applier{tx: tx, server: e.server, patient: w.patient, lenient: w.tolerant}
+	a := &applier{tx: tx, server: e.server, patient: w.patient, lenient: w.tolerant, reading: e.readingTime(w), applying: e.statementTimeout}
 	result, err := e.converge(ctx, a, w, append(slices.Clone(p.roles), before.involved...))
+	p.undeclared = result.undeclared
 	if err != nil {
 		return err
 	}
@@ -159,12 +175,13 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := a.giveBack(ctx); err != nil {
 		return err
 	}
-	p.Statements, p.keeps, p.held, p.taking = a.statements, result.keeps(), len(result.held), result.taking
+	reportKept(p.kept, result)
+	p.Statements, p.spans, p.keeps, p.held, p.taking = a.statements, a.spans, result.keeps(), len(result.held), result.taking
 	p.Rows = auditRows(w, result, a.done, requests, e.instance, p.id, started)
 
 	records := &pgx.Batch{}
 	remember(records, result.remember)
-	e.forgetWithdrawn(records, before.withdrawn, result.problems)
+	e.forgetWithdrawn(records, before.withdrawn, result)
 	recordHeld(records, before.held, result)
 	if err := recordLacks(records, result); err != nil {
 		return err
@@ -172,7 +189,9 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := audit(records, p.Rows); err != nil {
 		return err
 	}
+	recordRevokes(records, result.ledger, p.Rows, e.policy.Limit.Window)
 	rememberFailures(records, result.roles, result.problems)
+	retryKept(records, p.kept, result.roles)
 	if records.Len() == 0 {
 		return nil
 	}
@@ -192,9 +211,10 @@ type state struct {
 	held     map[string]holding // what is not taken away before somebody approves
 	taking   int64              // how much that is
 
-	atOnce     int64             // how much is taken away together, but for what was held before
+	ledger     *ledger           // what was decided about the limit
+	undeclared int64             // how much is to be taken away of which no row ever spoke
 	approvedBy map[string]string // who let it be taken away
-	through    *int64            // what roles hold through rows, where that had to be counted
+	unmatched  []unmatched       // rows of which the pattern is not compared with names
 }
 
 // keeps reports whether a role has what it should not have.
@@ -209,9 +229,9 @@ func (s *state) keeps() bool {
 
 // converge reads, decides and applies, in rounds until nothing must be founded first, and then all the rest at once.
 func (e *Engine) converge(ctx context.Context, a *applier, w work, units []string) (*state, error) {
-	s := &state{remember: map[Remembered]bool{}}
+	s := &state{remember: map[Remembered]bool{}, ledger: newLedger()}
 	if err := e.look(ctx, a.tx, units, w, s); err != nil {
-		return nil, err
+		return s, err
 	}
 	for range maxRounds {
 		if !s.plan.preparing() {
@@ -222,7 +242,7 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 			founded = nil
 		}
 		if err := e.prepare(ctx, a, s); err != nil {
-			return nil, err
+			return s, err
 		}
 		units = append(units, founded...)
 		var err error
@@ -233,12 +253,12 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 			err = e.look(ctx, a.tx, units, w, s)
 		}
 		if err != nil {
-			return nil, err
+			return s, err
 		}
 	}
 	a.tolerant = w.tolerant
 	if err := a.run(ctx, s.plan.Grants); err != nil {
-		return nil, err
+		return s, err
 	}
 	return s, a.run(ctx, s.plan.Revokes)
 }
@@ -269,7 +289,7 @@ func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, w work, s 
 	if err != nil {
 		return err
 	}
-	s.roles, s.problems = roles, problems{}
+	s.roles, s.problems, s.unmatched = roles, problems{}, scope.unmatched
 	if s.plan, err = e.lookAtRoles(ctx, tx, s); err != nil || s.plan.preparing() {
 		return err
 	}
@@ -308,6 +328,9 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, w work, s *state) error 
 	s.plan = Decide(s.drift, e.policy)
 	if err := e.hold(ctx, tx, w, s); err != nil {
 		return err
+	}
+	for _, u := range s.unmatched {
+		s.problems.add(u.Role, u.problem())
 	}
 	for role, list := range s.plan.Problems {
 		for _, problem := range list {

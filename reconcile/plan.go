@@ -15,9 +15,9 @@ type Plan struct {
 	Found         []Step // roles, schemas and intermediate roles that do not exist yet, and changes of owner
 	Intermediates []Step // intermediate roles that do not exist yet; after the changes of owner, which may make them needless
 	Ownerships    []ownershipChange
-	Touched       map[string]bool     // the roles for which there is something to do
-	Taking        map[string][]string // what is taken away from each role
-	Grants        []Step              // and settings
+	Touched       map[string]bool   // the roles for which there is something to do
+	Taking        map[string][]loss // what is taken away from each role, and counts against the limit
+	Grants        []Step            // and settings
 	Revokes       []Step
 	Rebuild       []rebuild // intermediate roles with members that only a new role gets rid of
 	Remember      []Remembered
@@ -43,7 +43,7 @@ func (p *Plan) preparing() bool {
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]string{}, wantedBy: map[string][]Missing{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[catalog.OID]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]loss{}, wantedBy: map[string][]Missing{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
@@ -91,7 +91,7 @@ type decision struct {
 	foundingIntermed []string
 	rebuilding       map[string]rebuild
 	touched          map[string]bool
-	taking           map[string][]string
+	taking           map[string][]loss
 	lacks            map[lack]bool // see lacking
 	lacksMember      map[link]bool
 	wantedBy         map[string][]Missing
@@ -166,7 +166,7 @@ func (c *decision) absent(m Missing) {
 		}
 		sql := "CREATE ROLE " + catalog.Quote(m.AskedName)
 		c.touched[m.Role] = true
-		c.founding[m.AskedName] = Step{SQL: sql, Effects: []Effect{{Unit: m.Role, SQL: sql}}}
+		c.founding[m.AskedName] = Step{creates: m.AskedName, SQL: sql, Effects: []Effect{{Unit: m.Role, SQL: sql}}}
 	case m.CreateSchema:
 		c.createSchema(m)
 	case m.NameMatch == "exact":
@@ -343,7 +343,7 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	c.touched[s.Role] = true
 	c.take = append(c.take, taken)
 	if !s.StillAsked && !s.Expired {
-		c.taking[s.Role] = append(c.taking[s.Role], s.what())
+		c.taking[s.Role] = append(c.taking[s.Role], loss{s.what(), s.Transactions})
 	}
 }
 

@@ -20,8 +20,8 @@ type unused struct {
 }
 
 // unattended lists the intermediate roles that are of no use, or are so otherwise than noted.
-func (e *Engine) unattended(ctx context.Context) ([]string, error) {
-	list, err := collect[unused](ctx, e.conn, unusedSQL, []string(nil), e.policy.PruneEmptyAfterSecs)
+func (e *Engine) unattended(ctx context.Context, q catalog.Querier) ([]string, error) {
+	list, err := collect[unused](ctx, q, unusedSQL, []string(nil), e.policy.PruneEmptyAfterSecs)
 	if err != nil {
 		return nil, fmt.Errorf("look for intermediate roles without use: %w", err)
 	}
@@ -87,10 +87,10 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, name string, s *sta
 	if err := a.exec(ctx, "SAVEPOINT prune"); err != nil {
 		return err
 	}
-	done, statements, borrowed := len(a.done), len(a.statements), maps.Clone(a.borrowed)
+	done, statements, spans, borrowed := len(a.done), len(a.statements), len(a.spans), maps.Clone(a.borrowed)
 	found, err := e.dropRole(ctx, a, name, name)
 	if len(found) > 0 || isRefusal(err) {
-		a.done, a.statements, a.borrowed = a.done[:done], a.statements[:statements], borrowed
+		a.done, a.statements, a.spans, a.borrowed = a.done[:done], a.statements[:statements], a.spans[:spans], borrowed
 		for _, problem := range found {
 			s.problems.add(name, problem)
 		}
@@ -159,7 +159,7 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild) error {
 	if len(found) == 0 {
 		return a.exec(ctx, "RELEASE SAVEPOINT rebuild")
 	}
-	a.done, a.statements, a.borrowed = before.done, before.statements, before.borrowed
+	a.done, a.statements, a.spans, a.borrowed = before.done, before.statements, before.spans, before.borrowed
 	if a.obstacles == nil {
 		a.obstacles = problems{}
 	}

@@ -45,6 +45,8 @@ type scope struct {
 	members bool     // also for members of intermediate roles that should not be, in the batch or outside
 	renamed bool     // also for objects that were renamed, which costs a look at every name in use
 	python  bool     // there are intermediate roles that the Python library made
+
+	unmatched []unmatched // rows that are left out, see unmatched.sql
 }
 
 // readRoles reads what the roles are and should be.
@@ -80,6 +82,7 @@ func readScope(ctx context.Context, tx pgx.Tx, units []string, w work) (map[stri
 		s.kinds, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
+	queue(batch, unmatchedSQL, &s.unmatched, units)
 	batch.Queue(pythonSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.python) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, s, fmt.Errorf("read roles: %w", err)

@@ -47,7 +47,7 @@ func (e *Engine) retain(ctx context.Context, keep time.Duration) (more bool, err
 		return nil
 	})
 	if err != nil {
-		return false, fmt.Errorf("delete what the audit has kept for more than %s: %w", keep, err)
+		return false, e.passing(ctx, fmt.Errorf("delete what the audit has kept for more than %s: %w", keep, err))
 	}
 	return more, nil
 }

@@ -34,13 +34,13 @@ func (e *Engine) Pending(ctx context.Context, cause Cause) (*Report, error) {
 	for {
 		before := report.Roles
 		if err := e.serve(ctx, work{cause: cause}, report); err != nil {
-			return report, err
+			return report, e.passing(ctx, err)
 		}
 		if report.Roles > before {
 			continue
 		}
 		if more, err := e.expand(ctx); err != nil || !more {
-			return report, err
+			return report, e.outside(ctx, cause, err, report)
 		}
 	}
 }
@@ -96,6 +96,18 @@ func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 		if len(p.roles) == 0 {
 			return err
 		}
+		if classOf(err) == slow {
+			retry, problem := e.afterTimeout(ctx, &w, p.roles)
+			if problem != nil {
+				return problem
+			}
+			if retry {
+				continue
+			}
+			if len(p.roles) > 1 {
+				break
+			}
+		}
 		patient := maxAttempts
 		if len(p.roles) > 1 {
 			patient = 2
@@ -120,7 +132,7 @@ func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 	}
 	half := len(p.roles) / 2
 	for _, part := range [][]string{p.roles[:half], p.roles[half:]} {
-		w.roles = slices.Clone(part)
+		w.roles, w.undeclared = slices.Clone(part), max(w.undeclared, p.undeclared)
 		if err := e.serve(ctx, w, report); err != nil {
 			return err
 		}
@@ -146,12 +158,15 @@ func (e *Engine) Rescan(ctx context.Context, cause Cause) (*Report, error) {
 	started := time.Now()
 	report := &Report{}
 	managed, err := desired.Managed(ctx, e.conn)
+	if err == nil {
+		err = e.measureAgain(ctx)
+	}
 	if err != nil {
-		return report, err
+		return report, e.outside(ctx, cause, err, report)
 	}
 	drifted, err := e.lookAtAll(ctx, managed, work{cause: cause, renamed: true}, report)
 	if err != nil {
-		return report, err
+		return report, e.outside(ctx, cause, err, report)
 	}
 	report.Roles = len(managed)
 	if cause == DDL && drifted == 0 {
@@ -160,7 +175,7 @@ func (e *Engine) Rescan(ctx context.Context, cause Cause) (*Report, error) {
 	_, err = e.conn.Exec(ctx, "insert into sync_roles.rescans (roles, drifted, duration, instance) values ($1, $2, $3, $4)",
 		len(managed), drifted, time.Since(started), e.instance)
 	if err != nil {
-		return report, fmt.Errorf("record the rescan: %w", err)
+		return report, e.passing(ctx, fmt.Errorf("record the rescan: %w", err))
 	}
 	return report, nil
 }
@@ -193,6 +208,9 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 			for attempt := 1; err != nil && classOf(err) == again && attempt < maxAttempts; attempt++ {
 				seen, err = e.glance(ctx, chunk, w) // something was dropped while it was looked at
 			}
+			if class := classOf(err); class == slow || class == locked {
+				seen, err = glance{due: chunk, stuck: true}, nil // a pass finds out whose fault it is
+			}
 			if err != nil {
 				return drifted, err
 			}
@@ -202,13 +220,13 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 				continue
 			}
 			part := w
-			part.roles, part.taking = seen.due, seen.taking
+			part.roles, part.undeclared = seen.due, seen.undeclared
 			if err := e.serve(ctx, part, report); err != nil {
 				return drifted, err
 			}
 		}
 	}
-	unattended, err := e.unattended(ctx)
+	unattended, err := e.unattended(ctx, e.conn)
 	if err != nil {
 		return drifted, err
 	}
@@ -234,9 +252,10 @@ func (e *Engine) intermediates(ctx context.Context) ([]string, error) {
 
 // glance is what a look without the lock saw.
 type glance struct {
-	due    []string // the roles that a pass has something to do for, or to say about
-	stuck  bool     // something should be taken away and cannot
-	taking int64    // how much, together
+	due        []string // the roles that a pass has something to do for, or to say about
+	stuck      bool     // something should be taken away and cannot
+	undeclared int64    // how much of which no row ever spoke is to be taken away
+	problems   problems // of all
 }
 
 // glance looks at roles. It takes no lock and changes nothing.
@@ -246,12 +265,22 @@ func (e *Engine) glance(ctx context.Context, roles []string, w work) (seen glanc
 		return seen, fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	later, err := names(ctx, tx, "select role_name from sync_roles.retries where next_retry_at > now()")
-	if err != nil {
-		return seen, fmt.Errorf("read retries: %w", err)
+	return e.glanceIn(ctx, tx, roles, w)
+}
+
+// glanceIn is glance in a transaction that is there. For a dry run everything counts, also what is tried another time.
+func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work) (seen glance, err error) {
+	if _, err := tx.Exec(ctx, "set local statement_timeout = "+milliseconds(e.readingTime(w))); err != nil {
+		return seen, fmt.Errorf("begin: %w", err)
+	}
+	var later []string
+	if !w.dry {
+		if later, err = names(ctx, tx, "select role_name from sync_roles.retries where next_retry_at > now()"); err != nil {
+			return seen, fmt.Errorf("read retries: %w", err)
+		}
 	}
 	waits := asSet(later)
-	s := &state{remember: map[Remembered]bool{}}
+	s := &state{remember: map[Remembered]bool{}, ledger: newLedger()}
 	if err := e.look(ctx, tx, slices.Clone(roles), w, s); err != nil {
 		return seen, err
 	}
@@ -260,15 +289,19 @@ func (e *Engine) glance(ctx context.Context, roles []string, w work) (seen glanc
 			return seen, err
 		}
 	}
-	seen.taking = s.atOnce
+	seen.undeclared, seen.problems = s.undeclared, s.problems
 	for _, name := range keys(s.roles) {
 		list := s.problems[name]
 		sortProblems(list)
 		seen.stuck = seen.stuck || slices.ContainsFunc(list, func(p Problem) bool { return p.Taking })
-		switch later := waits[name] || s.knownInVain(name); {
+		switch later := waits[name] || !w.dry && s.knownInVain(name); {
 		case later && s.plan.Touched[name]:
 			seen.stuck = true
 		case later:
+		case w.dry:
+			if s.plan.Touched[name] {
+				seen.due = append(seen.due, name)
+			}
 		case s.roles[name].Withdrawn && !slices.ContainsFunc(list, func(p Problem) bool { return p.Taking }):
 			seen.due = append(seen.due, name) // to be forgotten, if no more
 		case s.plan.Touched[name] || endsOtherwise(s.roles[name], outcomeOf(false, list), list):
@@ -367,20 +400,6 @@ func (r *Report) merge(other *Report) {
 	r.keeps = r.keeps || other.keeps
 }
 
-// Expired deletes desired grants that have expired, each in the same transaction that takes away what it gave.
-func (e *Engine) Expired(ctx context.Context) (*Report, error) {
-	report := &Report{}
-	for {
-		before := report.Roles
-		if err := e.serve(ctx, work{cause: Expiry, roles: nil}, report); err != nil {
-			return report, err
-		}
-		if report.Roles == before {
-			return report, nil
-		}
-	}
-}
-
 // Retries serves the roles whose next try is due. The more often they failed, the longer a lock is waited for.
 func (e *Engine) Retries(ctx context.Context) (*Report, error) {
 	report := &Report{}
@@ -390,7 +409,7 @@ func (e *Engine) Retries(ctx context.Context) (*Report, error) {
 	}
 	due, err := collect[retry](ctx, e.conn, "select role_name, attempt from sync_roles.retries where next_retry_at <= now() order by attempt, role_name")
 	if err != nil {
-		return report, fmt.Errorf("read retries: %w", err)
+		return report, e.passing(ctx, fmt.Errorf("read retries: %w", err))
 	}
 	for chunk := range slices.Chunk(due, batchSize) {
 		roles := make([]string, len(chunk))
@@ -399,7 +418,7 @@ func (e *Engine) Retries(ctx context.Context) (*Report, error) {
 		}
 		patience := min(shortWait<<min(chunk[0].Attempt, 10), e.lockTimeout)
 		if err := e.serve(ctx, work{cause: Retry, roles: roles, patience: patience}, report); err != nil {
-			return report, err
+			return report, e.passing(ctx, err)
 		}
 	}
 	return report, nil
@@ -418,7 +437,7 @@ func (e *Engine) NextDue(ctx context.Context) (at time.Time, ok bool, err error)
 			)
 		)`).Scan(&next)
 	if err != nil {
-		return at, false, fmt.Errorf("read what is due next: %w", err)
+		return at, false, e.outside(ctx, Expiry, fmt.Errorf("read what is due next: %w", err), &Report{})
 	}
 	if next == nil {
 		return at, false, nil

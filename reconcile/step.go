@@ -7,7 +7,7 @@ type Step struct {
 	Borrow  []string // roles of which the connected one must be a member for the moment
 	Effects []Effect
 	bundle  int    // steps with the same number, but 0, stand or fall together, and only their own row depends on them
-	creates string // the intermediate role or keeper that it creates
+	creates string // the role that it creates
 	about   string // the intermediate role that it is a part of making
 	then    string // bookkeeping in sync_roles that goes with it
 	args    []any

@@ -12,7 +12,7 @@ import (
 // verify reads again where something differed. A statement can have undone another (REVOKE on a table takes the privileges on its columns
 // along), so what differs and was not yet tried is done; what was reported as done and still differs is a problem.
 func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) (*state, error) {
-	after := &state{roles: before.roles, drift: before.drift, plan: before.plan, remember: before.remember, approvedBy: before.approvedBy, through: before.through}
+	after := &state{roles: before.roles, drift: before.drift, plan: before.plan, remember: before.remember, ledger: before.ledger, approvedBy: before.approvedBy, unmatched: before.unmatched}
 	for range maxRounds {
 		if err := e.lookAgain(ctx, a.tx, w, after); err != nil {
 			return nil, fmt.Errorf("read again: %w", err)

@@ -24,6 +24,7 @@ type engineOptions struct {
 	fallbackOwner                 string
 	pruneAfter                    time.Duration
 	maxRevokes, maxRevokesPercent int
+	maxRevokesWindow              time.Duration
 	logLevel, logFormat           string
 }
 
@@ -40,6 +41,7 @@ func (o *engineOptions) flags(cmd *cobra.Command, logLevel string) {
 	f.DurationVar(&o.pruneAfter, "prune-after", time.Hour, "how long an intermediate role that holds nothing is kept")
 	f.IntVar(&o.maxRevokes, "max-revokes", 500, "hold what would take away more than so many privileges at once, if it is also more than --max-revokes-percent; 0: no limit")
 	f.IntVar(&o.maxRevokesPercent, "max-revokes-percent", 25, "and more than this share of what roles hold through rows; 0: the number alone decides")
+	f.DurationVar(&o.maxRevokesWindow, "max-revokes-window", time.Minute, "what was taken away in this time counts together; 0: each deletion is measured by itself")
 	f.StringVar(&o.logLevel, "log-level", logLevel, "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "", "json or console (default: console on a terminal, else json)")
 }
@@ -68,6 +70,9 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 	if o.maxRevokesPercent < 0 || o.maxRevokesPercent > 100 {
 		return reconcile.Config{}, usageError{fmt.Errorf("--max-revokes-percent %d: must be from 0 to 100", o.maxRevokesPercent)}
 	}
+	if o.maxRevokesWindow < 0 || o.maxRevokesWindow > 24*time.Hour {
+		return reconcile.Config{}, usageError{fmt.Errorf("--max-revokes-window %s: must be from 0 to 24h", o.maxRevokesWindow)}
+	}
 	log, err := o.logger(cmd.ErrOrStderr())
 	if err != nil {
 		return reconcile.Config{}, err
@@ -79,7 +84,7 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 		AllowAttribute:      o.allowAttribute,
 		FallbackOwner:       o.fallbackOwner,
 		PruneEmptyAfterSecs: int64(o.pruneAfter / time.Second),
-		Limit:               reconcile.Limit{Revokes: o.maxRevokes, Percent: o.maxRevokesPercent},
+		Limit:               reconcile.Limit{Revokes: o.maxRevokes, Percent: o.maxRevokesPercent, Window: o.maxRevokesWindow},
 	}
 	if cmd.Flags().Changed("advisory-lock-key") {
 		policy.AdvisoryLockKey = &o.advisoryLockKey

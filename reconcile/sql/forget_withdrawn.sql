@@ -4,7 +4,7 @@
 -- $2 text: the role that gets what is taken away, if another than the connected one; it keeps what it has
 DELETE FROM sync_roles.withdrawn AS w
 WHERE w.id = ANY ($1)
-    AND NOT (w.privilege = 'OWNER' AND EXISTS (
+    AND NOT (w.privilege = 'OWNER' AND EXISTS (SELECT FROM sync_roles.matchable_withdrawn AS m WHERE m.id = w.id) AND EXISTS (
         SELECT
         FROM sync_roles.objects AS o
         JOIN pg_catalog.pg_roles AS r ON r.oid = o.owner
@@ -12,7 +12,7 @@ WHERE w.id = ANY ($1)
             AND (sync_roles.name_matches(o.object_name, w.object_name, w.name_match) OR w.object_name = o.signature)
             AND NOT EXISTS (
                 SELECT
-                FROM sync_roles.desired_grants AS g
+                FROM sync_roles.matchable_grants AS g
                 WHERE g.privilege = 'OWNER' AND g.role_name = w.role_name AND g.object_type = w.object_type AND coalesce(g.schema_name, '') = o.schema_name
                     AND (sync_roles.name_matches(o.object_name, g.object_name, g.name_match) OR g.object_name = o.signature)
             )

@@ -1,10 +1,12 @@
--- How much all managed roles hold through rows, counted as in audit: one for each privilege on an object, membership or ownership. Rows of which
--- the object does not exist hold nothing.
+-- How much all managed roles hold through rows, counted as in audit: one for each privilege on an object, membership or ownership. Rows of
+-- which the object does not exist hold nothing.
+-- $1 boolean: also rows with a pattern
 WITH asked AS MATERIALIZED (
     SELECT g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, coalesce(g.column_name, '') AS column_name,
         CASE WHEN g.privilege = 'ALL' THEN cardinality(sync_roles.privileges_of(g.object_type)) ELSE 1 END AS privileges,
         count(*) FILTER (WHERE g.direct) AS direct_rows, count(*) AS all_rows
-    FROM sync_roles.desired_grants AS g
+    FROM sync_roles.matchable_grants AS g
+    WHERE $1 OR g.name_match = 'exact'
     GROUP BY 1, 2, 3, 4, 5, 6
 ),
 names AS MATERIALIZED (

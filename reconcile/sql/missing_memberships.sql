@@ -3,7 +3,7 @@
 -- $2 text[]: only rows with these names or patterns; NULL: all
 WITH asked AS MATERIALIZED (
     SELECT g.id, g.role_name, r.oid AS member_oid, r.rolinherit AS inherit, g.object_name, g.name_match, g.grantable
-    FROM sync_roles.desired_grants AS g
+    FROM sync_roles.matchable_grants AS g
     LEFT JOIN LATERAL (
         SELECT r.oid, r.rolinherit
         FROM pg_catalog.pg_roles AS r
@@ -11,7 +11,7 @@ WITH asked AS MATERIALIZED (
         OFFSET 0
     ) AS r ON true
     WHERE g.role_name = ANY ($1) AND g.object_type = 'role'
-        AND ($2::text[] IS NULL OR g.object_name = ANY ($2)) AND (g.expires_at IS NULL OR g.expires_at > now())
+        AND ($2::text[] IS NULL OR g.object_name = ANY ($2))
 ),
 -- Patterns pass by the roles that rows may not ask for, and by the role itself.
 found AS MATERIALIZED (

@@ -4,7 +4,7 @@
 WITH asked AS MATERIALIZED (
     SELECT g.id, g.role_name, r.oid AS role_oid, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, g.direct,
         g.create_if_not_exists
-    FROM sync_roles.desired_grants AS g
+    FROM sync_roles.matchable_grants AS g
     LEFT JOIN LATERAL (
         SELECT r.oid
         FROM pg_catalog.pg_roles AS r
@@ -12,7 +12,7 @@ WITH asked AS MATERIALIZED (
         OFFSET 0
     ) AS r ON true
     WHERE g.role_name = ANY ($1) AND g.privilege = 'OWNER'
-        AND ($2::text[] IS NULL OR g.object_name = ANY ($2)) AND (g.expires_at IS NULL OR g.expires_at > now())
+        AND ($2::text[] IS NULL OR g.object_name = ANY ($2))
 ),
 -- LATERAL with OFFSET 0 makes the planner look each name up in the one catalog that it can be in, by index.
 found AS MATERIALIZED (
@@ -69,7 +69,7 @@ LEFT JOIN found AS f USING (id)
 LEFT JOIN LATERAL (
     -- One object has one owner: the exact row before patterns, then the oldest.
     SELECT o.id AS winner
-    FROM sync_roles.desired_grants AS o
+    FROM sync_roles.matchable_grants AS o
     WHERE f.object_oid IS NOT NULL
         AND o.privilege = 'OWNER' AND o.object_type = s.object_type AND coalesce(o.schema_name, '') = s.schema_name
         AND (sync_roles.name_matches(f.object_name, o.object_name, o.name_match) OR o.name_match = 'exact' AND o.object_name = f.signature)

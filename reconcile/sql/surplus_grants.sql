@@ -19,8 +19,8 @@ WITH batch AS MATERIALIZED (
 ),
 withdrawn AS MATERIALIZED (
     SELECT b.role_name, b.grantee, p.privilege, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match,
-        coalesce(w.column_name, '') AS column_name, w.grantable, w.expired
-    FROM sync_roles.withdrawn AS w
+        coalesce(w.column_name, '') AS column_name, w.grantable, w.expired, w.transaction
+    FROM sync_roles.matchable_withdrawn AS w
     JOIN batch AS b ON b.role_name = w.role_name
     CROSS JOIN LATERAL unnest(
         CASE WHEN w.privilege = 'ALL' THEN sync_roles.privileges_of(w.object_type) ELSE ARRAY[w.privilege] END
@@ -82,13 +82,13 @@ renamed AS (
 ),
 -- privilege '' stands for every privilege; with option, the grant option alone may be surplus
 candidates AS (
-    SELECT w.role_name, w.grantee, w.privilege, w.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn' AS reason, w.grantable AS option, w.expired
+    SELECT w.role_name, w.grantee, w.privilege, w.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn' AS reason, w.grantable AS option, w.expired, w.transaction
     FROM withdrawn AS w
     JOIN withdrawn_objects AS o USING (object_type, schema_name, object_name, name_match)
     UNION
-    SELECT b.role_name, b.grantee, p.privilege, coalesce(g.column_name, ''), r.object_type, r.class_oid, r.object_oid, 'renamed', false, false
+    SELECT b.role_name, b.grantee, p.privilege, coalesce(g.column_name, ''), r.object_type, r.class_oid, r.object_oid, 'renamed', false, false, 0
     FROM renamed AS r
-    JOIN sync_roles.desired_grants AS g
+    JOIN sync_roles.matchable_grants AS g
         ON g.object_type = r.object_type AND coalesce(g.schema_name, '') = r.schema_name
         AND sync_roles.name_matches(r.object_name, g.object_name, g.name_match)
     JOIN batch AS b ON b.role_name = g.role_name
@@ -97,7 +97,7 @@ candidates AS (
     ) AS p (privilege)
     WHERE g.privilege NOT IN ('OWNER', 'MEMBER')
     UNION
-    SELECT b.role_name, b.grantee, '', '', o.object_type, d.classid, d.objid, 'other', true, false
+    SELECT b.role_name, b.grantee, '', '', o.object_type, d.classid, d.objid, 'other', true, false, 0
     FROM batch AS b
     JOIN pg_catalog.pg_shdepend AS d
         ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = b.grantee AND d.deptype = 'a'
@@ -112,7 +112,7 @@ candidates AS (
         AND (d.dbid <> 0 OR o.object_type <> 'database' OR d.objid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
     UNION
     -- pg_shdepend does not know PUBLIC.
-    SELECT b.role_name, b.grantee, '', '', o.object_type, o.class_oid, o.object_oid, 'other', true, false
+    SELECT b.role_name, b.grantee, '', '', o.object_type, o.class_oid, o.object_oid, 'other', true, false, 0
     FROM batch AS b
     CROSS JOIN sync_roles.objects AS o
     WHERE b.grantee = 0 AND b.revoke_other <> '{}'
@@ -143,7 +143,10 @@ entries AS MATERIALIZED (
 held AS (
     SELECT c.role_name, c.grantee, e.privilege, e.column_name::text, e.is_grantable, e.grantor, e.object_type, e.class_oid, e.object_oid,
         bool_and(c.reason = 'other') AS other, bool_or(c.option AND e.is_grantable) AS option,
-        bool_or(c.expired) AS expired, bool_and(c.reason = 'renamed') AS moved
+        -- What another row gave that was deleted before its time has not expired.
+        coalesce(bool_and(c.expired) FILTER (WHERE c.reason = 'withdrawn'), false) AS expired,
+        array_agg(DISTINCT c.transaction) FILTER (WHERE c.reason = 'withdrawn' AND NOT c.expired) AS transactions,
+        bool_and(c.reason = 'renamed') AS moved
     FROM candidates AS c
     JOIN entries AS e
         ON e.class_oid = c.class_oid AND e.object_oid = c.object_oid AND e.object_type = c.object_type AND e.grantee = c.grantee
@@ -167,6 +170,12 @@ judged AS MATERIALIZED (
                 OR h.object_type = 'schema' AND h.privilege = 'USAGE' AND 'schema_usage' = ANY (b.revoke_other)
             )
             AND NOT o.schema_name = ANY (b.preserved)
+            -- What a pattern asks for that costs too much to compare is not known.
+            AND NOT EXISTS (
+                SELECT
+                FROM sync_roles.costly_holdings AS k
+                WHERE k.role_name = h.role_name AND k.object_type = h.object_type AND k.schema_name = o.schema_name AND k.privilege IN (h.privilege, 'ALL')
+            )
         ))
 ),
 surplus AS (
@@ -222,16 +231,17 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
     -- Through an intermediate role, or on the object that bears the name now: nothing is lost.
     s.moved OR EXISTS (
         SELECT
-        FROM sync_roles.desired_grants AS g
+        FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege IN (s.privilege, 'ALL')
             AND coalesce(g.schema_name, '') = s.schema_name AND g.object_name = ANY (ARRAY[s.object_name::text, s.signature]) AND g.name_match = 'exact'
             AND coalesce(g.column_name, '') = s.column_name AND NOT g.direct
     ) OR EXISTS (
         SELECT
-        FROM sync_roles.desired_grants AS g
+        FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege IN (s.privilege, 'ALL')
             AND coalesce(g.schema_name, '') = s.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(s.object_name, g.object_name, g.name_match)
             AND coalesce(g.column_name, '') = s.column_name AND NOT g.direct
     ) AS still_asked,
-    s.expired
+    s.expired,
+    coalesce(s.transactions, '{}') AS transactions
 FROM surplus AS s;

@@ -17,8 +17,8 @@ held AS MATERIALIZED (
     JOIN sync_roles.memberships AS m ON m.member_oid = b.member_oid
 ),
 withdrawn AS MATERIALIZED (
-    SELECT w.role_name, w.object_name, w.name_match, w.grantable
-    FROM sync_roles.withdrawn AS w
+    SELECT w.id, w.role_name, w.object_name, w.name_match, w.grantable
+    FROM sync_roles.matchable_withdrawn AS w
     WHERE w.role_name = ANY ($1) AND w.privilege = 'MEMBER'
 ),
 -- Few, if any: so what each holds is looked up one by one.
@@ -83,7 +83,7 @@ surplus AS MATERIALIZED (
     WHERE NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = j.member_oid)
         AND NOT EXISTS (
             SELECT
-            FROM sync_roles.desired_grants AS g
+            FROM sync_roles.grants_in_force AS g
             WHERE g.role_name = j.member_name AND g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
                 AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
                 AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
@@ -104,7 +104,7 @@ surplus AS MATERIALIZED (
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = h.role_oid AND o.object_name <> r.rolname
-    JOIN sync_roles.desired_grants AS g
+    JOIN sync_roles.matchable_grants AS g
         ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
     WHERE $2
     UNION
@@ -130,6 +130,8 @@ surplus AS MATERIALIZED (
             WHERE d.oid::text = substring(r.rolname::text FROM '^_pgsr_(?:local_)?([0-9]+)_') AND d.datname <> current_database()
         )
         AND NOT (h.grantor_oid = 10 AND h.admin_option AND NOT h.inherit_option AND NOT h.set_option)
+        -- What a pattern asks for that costs too much to compare is not known.
+        AND NOT EXISTS (SELECT FROM sync_roles.costly_holdings AS k WHERE k.role_name = h.role_name AND k.object_type = 'role')
     UNION
     -- Intermediate roles of the Python library whose one privilege was taken away, or that an exclusive role has besides.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
@@ -141,7 +143,7 @@ surplus AS MATERIALIZED (
             OR p.object_type = 'schema' AND p.privilege = 'USAGE' AND 'schema_usage' = ANY (p.revoke_other)
             OR EXISTS (
                 SELECT
-                FROM sync_roles.withdrawn AS w
+                FROM sync_roles.matchable_withdrawn AS w
                 LEFT JOIN sync_roles.resolved_objects AS o ON o.class_oid = p.class_oid AND o.object_oid = p.object_oid
                 WHERE w.role_name = p.role_name AND w.object_type = p.object_type AND w.privilege IN (p.privilege, 'ALL')
                     AND (
@@ -152,7 +154,7 @@ surplus AS MATERIALIZED (
             OR $2 AND EXISTS (
                 SELECT
                 FROM sync_roles.resolved_objects AS o
-                JOIN sync_roles.desired_grants AS g
+                JOIN sync_roles.matchable_grants AS g
                     ON g.object_type = o.object_type AND coalesce(g.schema_name, '') = o.schema_name
                     AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
                 WHERE o.class_oid = p.class_oid AND o.object_oid = p.object_oid AND (o.schema_name, o.object_name) <> (p.schema_name, p.object_name)
@@ -162,7 +164,7 @@ surplus AS MATERIALIZED (
         AND (p.object_type <> 'database' OR p.object_name = current_database())
         AND NOT EXISTS (
             SELECT
-            FROM sync_roles.desired_grants AS g
+            FROM sync_roles.matchable_grants AS g
             WHERE g.role_name = p.role_name AND g.object_type = p.object_type AND g.privilege IN (p.privilege, 'ALL')
                 AND coalesce(g.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, g.object_name, g.name_match)
                 AND g.direct IS NOT TRUE
@@ -197,22 +199,14 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
     EXISTS (
         SELECT
         FROM sync_roles.intermediate_roles AS i
-        JOIN sync_roles.desired_grants AS g
+        JOIN sync_roles.grants_in_force AS g
             ON g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
             AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
             AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
         WHERE i.role_oid = s.role_oid AND g.role_name = u.rolname
     ) AS still_asked,
-    EXISTS (
-        SELECT
-        FROM sync_roles.withdrawn AS w
-        LEFT JOIN sync_roles.intermediate_roles AS i
-            ON w.object_type = i.object_type AND w.object_name = i.object_name AND w.privilege = i.privilege
-            AND coalesce(w.schema_name, '') = coalesce(i.schema_name, '') AND w.name_match = i.name_match
-            AND coalesce(w.column_name, '') = coalesce(i.column_name, '')
-        WHERE w.role_name = u.rolname AND w.expired
-            AND (i.role_oid = s.role_oid OR w.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, w.object_name, w.name_match))
-    ) AS expired
+    coalesce(e.expired, false) AS expired,
+    coalesce(e.transactions, '{}') AS transactions
 FROM (
     SELECT s.role_oid, s.member_oid, s.grantor_oid, s.unit, bool_or(s.option) AS option
     FROM surplus AS s
@@ -223,8 +217,34 @@ CROSS JOIN LATERAL (SELECT r.rolname FROM pg_catalog.pg_roles AS r WHERE r.oid =
 CROSS JOIN LATERAL (SELECT u.rolname FROM pg_catalog.pg_roles AS u WHERE u.oid = s.member_oid OFFSET 0) AS u
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable
-    FROM sync_roles.desired_grants AS g
+    FROM sync_roles.matchable_grants AS g
     WHERE g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
         AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
 ) AS d
+-- The rows that are gone and gave it: what another row gave that was deleted before its time has not expired.
+CROSS JOIN LATERAL (
+    SELECT bool_and(w.expired) AS expired, array_agg(DISTINCT w.transaction::text::bigint) FILTER (WHERE NOT w.expired) AS transactions
+    FROM sync_roles.withdrawn AS w
+    LEFT JOIN sync_roles.intermediate_roles AS i
+        ON w.object_type = i.object_type AND w.object_name = i.object_name AND w.privilege = i.privilege
+        AND coalesce(w.schema_name, '') = coalesce(i.schema_name, '') AND w.name_match = i.name_match
+        AND coalesce(w.column_name, '') = coalesce(i.column_name, '')
+    WHERE w.role_name = u.rolname
+        AND (
+            i.role_oid = s.role_oid
+            OR EXISTS (
+                SELECT
+                FROM withdrawn AS m
+                LEFT JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = s.role_oid
+                WHERE m.id = w.id
+                    AND (sync_roles.name_matches(r.rolname, m.object_name, m.name_match) OR sync_roles.name_matches(o.object_name, m.object_name, m.name_match))
+            )
+            OR EXISTS (
+                SELECT
+                FROM python AS p
+                WHERE p.role_oid = s.role_oid AND p.member_oid = s.member_oid AND p.object_type = w.object_type AND w.privilege IN (p.privilege, 'ALL')
+                    AND coalesce(w.schema_name, '') = p.schema_name AND w.object_name = p.object_name
+            )
+        )
+) AS e
 WHERE NOT d.asked OR s.option AND NOT d.grantable;

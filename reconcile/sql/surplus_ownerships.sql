@@ -14,12 +14,12 @@ WITH batch AS MATERIALIZED (
 ),
 -- What OWNER rows gave that are gone; and, looking for renamed objects, those that are not: an object that bears its name is safe below.
 withdrawn AS MATERIALIZED (
-    SELECT w.role_name, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match
-    FROM sync_roles.withdrawn AS w
+    SELECT w.role_name, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match, w.expired, w.transaction
+    FROM sync_roles.matchable_withdrawn AS w
     WHERE w.role_name = ANY ($1) AND w.privilege = 'OWNER'
     UNION ALL
-    SELECT g.role_name, g.object_type, coalesce(g.schema_name, ''), g.object_name, g.name_match
-    FROM sync_roles.desired_grants AS g
+    SELECT g.role_name, g.object_type, coalesce(g.schema_name, ''), g.object_name, g.name_match, NULL, NULL
+    FROM sync_roles.matchable_grants AS g
     WHERE $2 AND g.role_name = ANY ($1) AND g.privilege = 'OWNER'
 ),
 suspects AS (
@@ -31,12 +31,8 @@ suspects AS (
     WHERE b.revoke_other && '{all,ownerships}' OR EXISTS (SELECT FROM withdrawn AS w WHERE w.role_name = b.role_name)
 )
 SELECT s.role_name, o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid,
-    EXISTS (
-        SELECT
-        FROM sync_roles.withdrawn AS w
-        WHERE w.role_name = s.role_name AND w.privilege = 'OWNER' AND w.expired AND w.object_type = o.object_type AND coalesce(w.schema_name, '') = o.schema_name
-            AND (sync_roles.name_matches(o.object_name, w.object_name, w.name_match) OR w.object_name = o.signature)
-    ) AS expired
+    coalesce(e.expired, false) AS expired,
+    coalesce(e.transactions, '{}') AS transactions
 FROM suspects AS s
 CROSS JOIN LATERAL (
     SELECT o.*
@@ -44,9 +40,30 @@ CROSS JOIN LATERAL (
     WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid
     OFFSET 0
 ) AS o
+-- The rows that are gone and gave it: what another row gave that was deleted before its time has not expired.
+CROSS JOIN LATERAL (
+    SELECT bool_and(w.expired) AS expired, array_agg(DISTINCT w.transaction) FILTER (WHERE NOT w.expired) AS transactions
+    FROM withdrawn AS w
+    WHERE w.transaction IS NOT NULL AND w.role_name = s.role_name AND w.object_type = o.object_type
+        AND (
+            w.schema_name = o.schema_name AND (sync_roles.name_matches(o.object_name, w.object_name, w.name_match) OR w.object_name = o.signature)
+            OR EXISTS (
+                SELECT
+                FROM sync_roles.resolved_objects AS r
+                WHERE r.class_oid = o.class_oid AND r.object_oid = o.object_oid AND r.schema_name = w.schema_name
+                    AND sync_roles.name_matches(r.object_name, w.object_name, w.name_match)
+            )
+        )
+) AS e
 WHERE (
         s.revoke_other && '{all,ownerships}'
         AND NOT o.schema_name = ANY (s.preserved)
+        -- What a pattern asks for that costs too much to compare is not known.
+        AND NOT EXISTS (
+            SELECT
+            FROM sync_roles.costly_holdings AS k
+            WHERE k.role_name = s.role_name AND k.privilege = 'OWNER' AND k.object_type = o.object_type AND k.schema_name = o.schema_name
+        )
         AND (o.object_type <> 'database' OR o.object_name = current_database())
         -- A sequence that belongs to a column follows its table.
         AND NOT (o.object_type = 'sequence' AND EXISTS (
@@ -71,7 +88,7 @@ WHERE (
     )
     AND NOT EXISTS (
         SELECT
-        FROM sync_roles.desired_grants AS g
+        FROM sync_roles.matchable_grants AS g
         WHERE g.privilege = 'OWNER' AND g.object_type = o.object_type AND coalesce(g.schema_name, '') = o.schema_name
             AND (sync_roles.name_matches(o.object_name, g.object_name, g.name_match) OR g.object_name = o.signature)
     );

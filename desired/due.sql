@@ -1,0 +1,7 @@
+-- Whether a desired grant has expired of a role that does not wait for another try.
+SELECT EXISTS (
+    SELECT
+    FROM sync_roles.desired_grants AS g
+    WHERE g.expires_at <= now()
+        AND NOT EXISTS (SELECT FROM sync_roles.retries AS t WHERE t.role_name = g.role_name AND t.next_retry_at > now())
+);
