@@ -122,17 +122,19 @@ func schemaContents(ctx context.Context, tx pgx.Tx) (oids []uint32, names []stri
 	if err != nil {
 		return nil, nil, fmt.Errorf("read what schema %s has: %w", Schema, err)
 	}
-	var oid uint32
-	var name *string
-	_, err = pgx.ForEachRow(rows, []any{&oid, &name}, func() error {
-		oids = append(oids, oid)
-		if name != nil {
-			names = append(names, *name)
-		}
-		return nil
-	})
+	type part struct {
+		OID  uint32
+		Name *string
+	}
+	parts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[part])
 	if err != nil {
 		return nil, nil, fmt.Errorf("read what schema %s has: %w", Schema, err)
+	}
+	for _, p := range parts {
+		oids = append(oids, p.OID)
+		if p.Name != nil {
+			names = append(names, *p.Name)
+		}
 	}
 	return oids, names, nil
 }

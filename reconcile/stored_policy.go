@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // StoredPolicy is sync_roles.policy: options by name, as the daemon was started with them.
@@ -38,19 +36,17 @@ func (e *Engine) StorePolicy(ctx context.Context, policy StoredPolicy) error {
 
 // StoredPolicy reads the daemon's options; it is empty where no daemon has run yet.
 func (e *Engine) StoredPolicy(ctx context.Context) (StoredPolicy, error) {
-	rows, err := e.conn.Query(ctx, "select option, value from sync_roles.policy")
+	type row struct {
+		Option string
+		Value  []string
+	}
+	list, err := collect[row](ctx, e.conn, "select option, value from sync_roles.policy")
 	if err != nil {
 		return nil, fmt.Errorf("read sync_roles.policy: %w", err)
 	}
 	stored := StoredPolicy{}
-	var option string
-	var value []string
-	_, err = pgx.ForEachRow(rows, []any{&option, &value}, func() error {
-		stored[option] = append([]string{}, value...)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read sync_roles.policy: %w", err)
+	for _, r := range list {
+		stored[r.Option] = r.Value
 	}
 	return stored, nil
 }
