@@ -83,7 +83,7 @@ func Verify(ctx context.Context, tx pgx.Tx, noted []Head) (*Verification, error)
 	if err := readUnchained(ctx, tx, v, &w.findings); err != nil {
 		return nil, fmt.Errorf("read the rows from before the chain: %w", err)
 	}
-	v.Findings, v.More = w.list, w.more
+	v.Findings, v.More = append([]Finding{}, w.list...), w.more
 	v.Intact = len(v.Findings) == 0
 	return v, nil
 }
