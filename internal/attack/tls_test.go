@@ -53,6 +53,9 @@ func newTLSServer(t *testing.T) *tlsServer {
 			"host all free 127.0.0.1/32 trust",
 		},
 	})
+	if err != nil && strings.Contains(err.Error(), "SSL is not supported by this build") {
+		t.Skip("this PostgreSQL was built without TLS")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
