@@ -191,7 +191,7 @@ func (d *Drift) scope(w work, policy Policy) scope {
 		units[s.Role], kinds[string(s.ObjectType)] = true, true
 	}
 	for _, s := range d.Memberships {
-		units[s.Unit] = true
+		units[s.Unit], kinds["MEMBER"] = true, true
 	}
 	for _, s := range d.Ownerships {
 		units[s.Role], kinds["OWNER"] = true, true

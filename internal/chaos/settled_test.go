@@ -119,8 +119,6 @@ var legitimate = []*regexp.Regexp{
 	regexp.MustCompile(`^cannot take the membership of .* away: it was granted by role postgres, and the role cannot be made anew: `),
 	regexp.MustCompile(`^it is kept until the role has it in the way that its row asks for now$`),
 	regexp.MustCompile(`^PostgreSQL reported success, and nothing changed: `),
-	regexp.MustCompile(`hold it by this role's grant option, and would lose it$`),
-	regexp.MustCompile(`are members by its ADMIN option, and would lose that too$`),
 	regexp.MustCompile(`is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role`),
 	// Tables of chaos_owner in a schema that another role owns.
 	regexp.MustCompile(`^(cannot take it away: )?the daemon has no USAGE on schema own0, without which it cannot name`),
