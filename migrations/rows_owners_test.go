@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -53,8 +54,23 @@ func TestSecondOwner(t *testing.T) {
 // Two sessions that name different owners at the same time do not get past each other.
 func TestSecondOwnerAtTheSameTime(t *testing.T) {
 	t.Parallel()
+	for _, known := range []bool{false, true} {
+		t.Run(fmt.Sprintf("known %t", known), func(t *testing.T) {
+			t.Parallel()
+			secondOwnerAtTheSameTime(t, known)
+		})
+	}
+}
+
+// secondOwnerAtTheSameTime tries it for an object that had an OWNER row before, or had none.
+func secondOwnerAtTheSameTime(t *testing.T, known bool) {
+	t.Helper()
 	env := installed(t)
 	first := env.Connect(t, env.Daemon)
+	if known {
+		grantRow("carol").with(row{"privilege": "OWNER"}).mustInsert(t, first, "desired_grants")
+		execute(t, first, "delete from sync_roles.desired_grants")
+	}
 	tx, err := first.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
