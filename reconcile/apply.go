@@ -195,11 +195,12 @@ func (a *applier) untried(steps []Step) []Step {
 
 // bookkeeping is the step's record in sync_roles with its arguments in place, for a plan that can be run by hand.
 func (s Step) bookkeeping() string {
-	text := strings.Join(strings.Fields(s.then), " ")
+	// In one go: an argument may hold what looks like another parameter.
+	values := make([]string, 0, 2*len(s.args))
 	for i := len(s.args); i > 0; i-- {
-		text = strings.ReplaceAll(text, "$"+strconv.Itoa(i), literal(fmt.Sprint(s.args[i-1])))
+		values = append(values, "$"+strconv.Itoa(i), literal(fmt.Sprint(s.args[i-1])))
 	}
-	return text
+	return strings.NewReplacer(values...).Replace(strings.Join(strings.Fields(s.then), " "))
 }
 
 // send runs statements in one message of the simple protocol. Where patient, it is one step, in a savepoint.

@@ -28,6 +28,28 @@ func FuzzLiteral(f *testing.F) {
 	})
 }
 
+// FuzzBookkeeping: what a plan shows of a step's record has each argument as a string, in its place.
+func FuzzBookkeeping(f *testing.F) {
+	names := sqllex.Hostile()
+	for i, name := range names {
+		f.Add(name, names[(i+5)%len(names)])
+	}
+	f.Fuzz(func(t *testing.T, first, second string) {
+		for _, text := range []string{first, second} {
+			if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+				return
+			}
+		}
+		text := func(s string) sqllex.Token { return sqllex.Token{Kind: sqllex.String, Text: s} }
+		comma := sqllex.Token{Kind: sqllex.Symbol, Text: ","}
+		want := []sqllex.Token{{Kind: sqllex.Word, Text: "select"}, text(first), comma, text(second), comma, text(first)}
+		shown := Step{then: "select $1,\n$2, $1", args: []any{first, second}}.bookkeeping()
+		if got, err := sqllex.Tokens(shown); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s is %q, %v; want %q", shown, got, err, want)
+		}
+	})
+}
+
 // FuzzSettingClause: a setting's name and values are what ALTER ROLE … SET gets.
 func FuzzSettingClause(f *testing.F) {
 	names := sqllex.Hostile()
