@@ -68,11 +68,11 @@ func (e *Engine) Adopt(ctx context.Context, roles []string, patterns bool) (*Ado
 	if err := e.adoptGrants(ctx, tx, a, fewestRows(holdings, populations, patterns)); err != nil {
 		return nil, err
 	}
-	if err := e.findUnsaid(ctx, tx, a); err != nil {
-		return nil, err
-	}
 	if a.Beyond, err = collect[Unsaid](ctx, tx, beyondRowsSQL, a.Roles, append([]string{}, e.policy.AllowAttribute...), e.policy.allowedMemberships()); err != nil {
 		return nil, fmt.Errorf("look for what rows cannot name: %w", err)
+	}
+	if err := e.findUnsaid(ctx, tx, a); err != nil {
+		return nil, err
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return nil, fmt.Errorf("commit: %w", err)
@@ -228,7 +228,7 @@ func (e *Engine) readAll(ctx context.Context, tx pgx.Tx, roles []string) (*Drift
 // findUnsaid lists what would be taken away from the roles, were they exclusive.
 func (e *Engine) findUnsaid(ctx context.Context, tx pgx.Tx, a *Adoption) error {
 	known := map[string]bool{}
-	for _, u := range a.Refused {
+	for _, u := range slices.Concat(a.Refused, a.Beyond) {
 		known[u.Role+" "+u.What] = true
 	}
 	add := func(h Holding, why string) {
