@@ -524,7 +524,7 @@ BEGIN
     -- Both alone and as it is used: ")(" is only wrong alone.
     PERFORM '' ~ pattern, '' ~ ('^(?:' || pattern || ')$');
     RETURN NULL;
-EXCEPTION WHEN invalid_regular_expression THEN
+EXCEPTION WHEN invalid_regular_expression OR internal_error THEN -- "invalid memory alloc request size" is an internal_error, of a big regex since 15
     RETURN format('object_name %L is not a valid regex: %s', pattern, SQLERRM);
 END
 $$;

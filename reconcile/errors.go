@@ -28,6 +28,7 @@ var classes = map[string]class{
 	"42704": again, "42P01": again, "3F000": again, "42883": again, // it is gone by now
 	"55P03": locked,
 	"57014": slow,
+	"2201B": slow, // a regex that a row has from another version of PostgreSQL: it is left out as one that takes too long is
 	"42501": needsHelp,                                         // a right is missing
 	"0LP01": needsHelp,                                         // a membership would be circular
 	"2BP01": needsHelp,                                         // something depends on it
@@ -51,6 +52,9 @@ func classOf(err error) class {
 	if errors.Is(err, errElsewhere) {
 		return disconnected
 	}
+	if isTooBig(err) {
+		return slow
+	}
 	state := SQLState(err)
 	if c, ok := classes[state]; ok {
 		return c
@@ -69,6 +73,12 @@ func isConcurrentUpdate(err error) bool {
 		return false
 	}
 	return e.Code == "XX000" && concurrently.MatchString(e.Message) || e.Code == "23505" && e.SchemaName == "pg_catalog"
+}
+
+// isTooBig reports whether a regex needs more memory than PostgreSQL can allocate at once. (src/backend/utils/mmgr/mcxt.c)
+func isTooBig(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "XX000" && strings.HasPrefix(e.Message, "invalid memory alloc request size ")
 }
 
 // endsTransaction reports whether what failed must be begun anew with the whole transaction: somebody else was in the way who is going

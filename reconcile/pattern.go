@@ -145,8 +145,7 @@ func (e *Engine) measure(ctx context.Context, p pattern) (took time.Duration, to
 		_, err := tx.Exec(ctx, measureSQL, p.ObjectType, p.SchemaName, p.ObjectName, p.NameMatch)
 		return err
 	})
-	// A regex that PostgreSQL cannot use is of no more use than one that takes too long.
-	if classOf(err) == slow || SQLState(err) == "2201B" {
+	if classOf(err) == slow {
 		return took, true, nil
 	}
 	if err != nil {
@@ -235,11 +234,11 @@ func (u unmatched) problem() Problem {
 		p.Reason = fmt.Sprintf("object_name %q has a back-reference, which can take minutes to compare with a name: it matches nothing; write a regex without", u.ObjectName)
 	case u.Withdrawn:
 		p.Taking = true
-		p.Reason = fmt.Sprintf("comparing the %s pattern %q with all names of type %s%s takes longer than %s: what the deleted row gave on the objects themselves is not taken away; revoke it by hand, and then run the statement",
+		p.Reason = fmt.Sprintf("comparing the %s pattern %q with all names of type %s%s takes longer than %s, or more than PostgreSQL allows: what the deleted row gave on the objects themselves is not taken away; revoke it by hand, and then run the statement",
 			u.NameMatch, u.ObjectName, u.ObjectType, where, patternTimeout)
 		p.Fix = fmt.Sprintf("DELETE FROM sync_roles.withdrawn WHERE grant_id = %d", u.ID)
 	default:
-		p.Reason = fmt.Sprintf("comparing the %s pattern %q with all names of type %s%s takes longer than %s: the row is left out, and what it gave stays; write a simpler pattern, or the objects' names",
+		p.Reason = fmt.Sprintf("comparing the %s pattern %q with all names of type %s%s takes longer than %s, or more than PostgreSQL allows: the row is left out, and what it gave stays; write a simpler pattern, or the objects' names",
 			u.NameMatch, u.ObjectName, u.ObjectType, where, patternTimeout)
 	}
 	return p

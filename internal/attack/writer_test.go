@@ -203,6 +203,9 @@ func TestWriterCannotFillAnACL(t *testing.T) {
 	f.call(t, "sync").want(t, 0)
 }
 
+// tooSlow is a regex that takes a second to compile.
+const tooSlow = "(?!(((((a{0,5}){0,5}){0,5}){0,5}){0,5})x)"
+
 // Patterns that no pass could bear are refused when they are written, and more of them than a job can need.
 func TestWriterCannotWearOutPasses(t *testing.T) {
 	t.Parallel()
@@ -212,12 +215,13 @@ func TestWriterCannotWearOutPasses(t *testing.T) {
 		return insert(alice, strings.ReplaceAll(pattern, "'", "''"), "name_match", "'"+match+"'")
 	}
 	f.harmless(t, f.etl, "23514", map[string][]string{
-		pattern("regex", strings.Repeat("(.*)", 25)+`\1`): {"back-reference"},
-		pattern("regex", `(a)\1`):                         {"back-reference"},
-		pattern("regex", "(a{1,100}){1,100}b"):            {"too slow"},
-		pattern("like", "%%"):                             {"write '%'"},
-		pattern("like", "%_%"):                            {"write '_%'"},
-		pattern("like", `\o%`):                            {"write 'o%'"},
+		pattern("regex", strings.Repeat("(.*)", 25)+`\1`):                   {"back-reference"},
+		pattern("regex", `(a)\1`):                                           {"back-reference"},
+		pattern("regex", tooSlow):                                           {"too slow"},
+		pattern("regex", "(((((([a-z]{1,9}){1,9}){1,9}){1,9}){1,9}){1,9})"): {"not a valid regex", "too complex"},
+		pattern("like", "%%"):                                               {"write '%'"},
+		pattern("like", "%_%"):                                              {"write '_%'"},
+		pattern("like", `\o%`):                                              {"write 'o%'"},
 	})
 	f.harmless(t, f.etl, "54000", map[string][]string{
 		fmt.Sprintf(`insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match)
