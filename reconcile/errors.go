@@ -28,7 +28,7 @@ var classes = map[string]class{
 	"42704": again, "42P01": again, "3F000": again, "42883": again, // it is gone by now
 	"55P03": locked,
 	"57014": slow,
-	"2201B": slow, // a regex that a row has from another version of PostgreSQL: it is left out as one that takes too long is
+	"2201B": slow,                                              // a regex that a row has from another version of PostgreSQL: it is left out as one that takes too long is
 	"42501": needsHelp,                                         // a right is missing
 	"0LP01": needsHelp,                                         // a membership would be circular
 	"2BP01": needsHelp,                                         // something depends on it
