@@ -35,6 +35,7 @@ type Engine struct {
 	observe  func(Observation)
 	instance string
 
+	relations        []relation
 	place            string // where the schema was installed, as the registry's OIDs are of there
 	lockTimeout      time.Duration
 	statementTimeout time.Duration
@@ -58,6 +59,7 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	config.StatementTimeout = cmp.Or(config.StatementTimeout, time.Minute)
 	params["statement_timeout"] = milliseconds(config.StatementTimeout)
 	params["client_min_messages"] = "warning"
+	params["row_security"] = "off" // an error instead of rows that are missing: see relations.go
 	// The same few statements, over and over: planning them costs more than running them, and compiling them more still.
 	params["plan_cache_mode"] = "force_generic_plan"
 	params["jit"] = "off"
@@ -149,17 +151,16 @@ func (e *Engine) check(ctx context.Context) error {
 	if s.Version < 14 {
 		return fmt.Errorf("the server is PostgreSQL %d: 14 or later is needed", s.Version)
 	}
-	var installed, standby, owner, bound, createRole bool
+	var installed, standby, owner, createRole bool
 	err = e.conn.QueryRow(ctx, `
 		select
 			n.oid is not null and to_regclass('sync_roles.installation') is not null,
 			pg_is_in_recovery(),
 			coalesce(pg_has_role(n.nspowner, 'USAGE'), false),
-			case when n.oid is not null and pg_has_role(n.nspowner, 'USAGE') then coalesce(row_security_active(to_regclass('sync_roles.desired_grants')), false) else false end,
 			r.rolsuper or r.rolcreaterole
 		from pg_catalog.pg_roles as r
 		left join pg_catalog.pg_namespace as n on n.nspname = 'sync_roles'
-		where r.rolname = current_user`).Scan(&installed, &standby, &owner, &bound, &createRole)
+		where r.rolname = current_user`).Scan(&installed, &standby, &owner, &createRole)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for schema sync_roles: %w", err)
@@ -169,9 +170,6 @@ func (e *Engine) check(ctx context.Context) error {
 		return schemaError(fmt.Sprintf("database %q has no schema sync_roles: run pg-sync-roles migrate", s.Database))
 	case !owner:
 		return fmt.Errorf("schema sync_roles in database %q belongs to another role: connect as its owner, or as a member of it", s.Database)
-	case bound:
-		// Row-level security would hide desired rows, and what they give would look like nobody's wish.
-		return fmt.Errorf("role %q is bound by row-level security on sync_roles.desired_grants: connect as the owner of schema sync_roles", s.Role)
 	case !createRole:
 		return fmt.Errorf("role %q lacks CREATEROLE; as a superuser run: ALTER ROLE %s CREATEROLE", s.Role, catalog.Quote(s.Role))
 	case !s.Superuser && !s.Inherit && !s.MembershipOptions():
@@ -181,6 +179,9 @@ func (e *Engine) check(ctx context.Context) error {
 		return err
 	}
 	if err := migrations.CheckContents(ctx, e.conn); err != nil {
+		return err
+	}
+	if e.relations, err = readRelations(ctx, e.conn, s.Role); err != nil {
 		return err
 	}
 	return e.findLocker(ctx)

@@ -49,8 +49,8 @@ func classOf(err error) class {
 	if isConcurrentUpdate(err) || errors.Is(err, errRenamedMeanwhile) || errors.Is(err, errChangedMeanwhile) {
 		return again
 	}
-	if errors.Is(err, errElsewhere) {
-		return disconnected
+	if errors.Is(err, errElsewhere) || errors.As(err, new(replacedError)) || readsInPart(err) {
+		return disconnected // opening anew checks the schema, and says what is wrong with it
 	}
 	if isTooBig(err) {
 		return slow

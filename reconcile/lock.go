@@ -68,6 +68,9 @@ func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience, reading time.Dur
 	if SQLState(err) == "55P03" && len(results) >= before {
 		return "", fmt.Errorf("%w: %w", errTablesLocked, err)
 	}
+	if err != nil && len(results) >= before {
+		return "", fmt.Errorf("begin a pass: %w", err)
+	}
 	switch SQLState(err) {
 	case "":
 		if err != nil {

@@ -191,6 +191,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	p.Rows = auditRows(w, result, a.done, requests, e.instance, p.id, started)
 
 	records := &pgx.Batch{}
+	e.checkRelations(records)
 	remember(records, result.remember)
 	e.forgetWithdrawn(records, before.withdrawn, result)
 	recordHeld(records, before.held, result)
@@ -200,9 +201,6 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	recordRevokes(records, result.ledger, p.Rows, e.policy.Limit.Window)
 	rememberFailures(records, result.roles, result.problems)
 	retryKept(records, p.kept, result.roles)
-	if records.Len()+len(p.Rows) == 0 {
-		return nil
-	}
 	if p.head, err = e.audit(ctx, tx, records, p.Rows, w.dry); err != nil {
 		return fmt.Errorf("write the audit and what to remember: %w", err)
 	}

@@ -310,6 +310,11 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 			return seen, err
 		}
 	}
+	whole := &pgx.Batch{}
+	e.checkRelations(whole)
+	if err := tx.SendBatch(ctx, whole).Close(); err != nil {
+		return seen, fmt.Errorf("look at the roles: %w", err)
+	}
 	seen.undeclared, seen.problems = s.undeclared, s.problems
 	for _, name := range keys(s.roles) {
 		list := s.problems[name]
