@@ -80,14 +80,16 @@ func remember(records *pgx.Batch, objects map[Remembered]bool) {
 		return
 	}
 	var classes, oids []uint32
-	var types, schemas, objectNames []string
+	var types, schemas, objectNames, signatures, columns []string
+	var numbers []int16
 	for r := range objects {
 		o := r.Object
 		classes, oids = append(classes, o.Class), append(oids, o.OID)
 		types, schemas, objectNames = append(types, string(o.Type)), append(schemas, o.Schema), append(objectNames, o.Name)
+		signatures, columns, numbers = append(signatures, o.Signature), append(columns, r.Column), append(numbers, r.ColumnNumber)
 	}
 	records.Queue(`
-		insert into sync_roles.resolved_objects (class_oid, object_oid, object_type, schema_name, object_name)
-		select * from unnest($1::oid[], $2::oid[], $3::text[], $4::text[], $5::text[])
-		on conflict do nothing`, classes, oids, types, schemas, objectNames)
+		insert into sync_roles.resolved_objects (class_oid, object_oid, object_type, schema_name, object_name, signature, column_number, column_name)
+		select * from unnest($1::oid[], $2::oid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[])
+		on conflict do nothing`, classes, oids, types, schemas, objectNames, signatures, numbers, columns)
 }

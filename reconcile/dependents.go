@@ -103,7 +103,7 @@ func lost(dependents []Dependent, what string, transactions []int64) []loss {
 	var list []loss
 	for _, d := range dependents {
 		if !d.Desired {
-			list = append(list, loss{what + " of role " + d.Role, transactions})
+			list = append(list, loss{what + " of role " + d.Role, transactions, false})
 		}
 	}
 	return list

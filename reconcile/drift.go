@@ -77,6 +77,7 @@ type Target struct {
 	MayGrant        bool
 	NoUsage         bool   // it cannot even be named: neither the daemon nor the owner has USAGE on its schema
 	Refused         string // why the row can never be obeyed
+	ColumnNumber    int16
 
 	intermediate string          // see intermediateName
 	found        *catalog.Object // see shared
@@ -121,10 +122,12 @@ func (m Missing) problem(kind Outcome, reason, fix string) Problem {
 	return Problem{Kind: kind, GrantID: m.GrantID, Privilege: m.Privilege, Object: m.object().String(), Reason: reason, Fix: fix}
 }
 
-// Remembered is an object that a role's rows name.
+// Remembered is an object, or a column of it, that a role's rows name.
 type Remembered struct {
-	Role   string
-	Object catalog.Object
+	Role         string
+	Object       catalog.Object
+	Column       string
+	ColumnNumber int16 // 0: the object itself
 }
 
 // SurplusGrant is a privilege that a role holds on an object and should not. (sql/surplus_grants.sql)
@@ -151,6 +154,9 @@ type SurplusGrant struct {
 	StillAsked     bool        // through an intermediate role, or on the object that bears the name now
 	Expired        bool        // the row that gave it has expired
 	Transactions   []int64     // which deleted the rows that gave it
+	Lost           bool        // a row gave it, and the object lost its name, which no other object bears
+	Columns        []string    // of which the role holds the same privilege from the same grantor: revoking the table's takes it along
+	ColumnOptions  []bool      // and with the grant option
 }
 
 func (s SurplusGrant) object() catalog.Object {
@@ -204,6 +210,7 @@ type SurplusOwnership struct {
 	Owner        catalog.OID
 	Expired      bool    // the row that gave it has expired
 	Transactions []int64 // which deleted the rows that gave it
+	Moved        bool    // its row is there, and the name stands for another object now
 }
 
 // what names the ownership for people.

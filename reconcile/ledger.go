@@ -290,11 +290,18 @@ func readWriters(ctx context.Context, tx pgx.Tx, deletions []deletion) error {
 	return nil
 }
 
-// takenAway is what the plan takes from each role. Intermediate roles are looked at through their members.
+// takenAway is what the plan takes from each role. Intermediate roles are looked at through their members, who keep their memberships while an object
+// that lost its name is lost to all of them.
 func (s *state) takenAway() map[string][]loss {
 	taking := map[string][]loss{}
 	for unit, list := range s.plan.Taking {
-		if r := s.roles[unit]; !r.Intermediate && !r.Foreign {
+		switch r := s.roles[unit]; {
+		case r.Foreign:
+		case r.Intermediate:
+			if unnamed := slices.DeleteFunc(slices.Clone(list), func(t loss) bool { return !t.unnamed }); len(unnamed) > 0 {
+				taking[unit] = unnamed
+			}
+		default:
 			taking[unit] = list
 		}
 	}

@@ -24,6 +24,7 @@ func (l Limit) exceeded(revokes, held int64) bool {
 type loss struct {
 	what         string
 	transactions []int64
+	unnamed      bool // the object lost the name by which a row gave it
 }
 
 // by lists the deletions that take it away.

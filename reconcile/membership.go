@@ -138,7 +138,7 @@ func (s SurplusMembership) granted(by string) string {
 
 func (c *decision) takesMembership(s SurplusMembership) {
 	if !s.StillAsked && !s.Expired {
-		c.taking[s.Unit] = append(append(c.taking[s.Unit], loss{s.what(), s.Transactions}), lost(s.Dependents, s.what(), s.Transactions)...)
+		c.taking[s.Unit] = append(append(c.taking[s.Unit], loss{s.what(), s.Transactions, false}), lost(s.Dependents, s.what(), s.Transactions)...)
 	}
 }
 

@@ -72,8 +72,8 @@ func (c *decision) surplusOwnership(s SurplusOwnership) {
 	}
 	c.touched[s.Role] = true
 	c.ownerships = append(c.ownerships, ownershipChange{object: s.object(), from: c.drift.Rights[s.Owner], to: to, unit: s.Role})
-	if !s.Expired {
-		c.taking[s.Role] = append(c.taking[s.Role], loss{s.what(), s.Transactions})
+	if !s.Expired && !s.Moved {
+		c.taking[s.Role] = append(c.taking[s.Role], loss{s.what(), s.Transactions, false})
 	}
 }
 

@@ -157,6 +157,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if before.place != e.place {
 		return elsewhereError(e.server.Database) // restored while the engine was connected
 	}
+	w.renamed = w.renamed || len(before.held) > 0 // what is held may be so because objects lost their names
 	a := &applier{tx: tx, server: e.server, patient: w.patient, lenient: w.tolerant, reading: e.readingTime(w), applying: e.statementTimeout}
 	result, err := e.converge(ctx, a, w, append(slices.Clone(p.roles), before.involved...))
 	p.undeclared = result.undeclared

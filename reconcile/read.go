@@ -120,8 +120,10 @@ func readDifferences(ctx context.Context, tx pgx.Tx, s scope) (*Drift, error) {
 		queue(batch, sql, &missing[i], args...)
 	}
 	if s.surplus {
+		batch.Queue("set local enable_nestloop = off")
 		queue(batch, surplusGrantsSQL, &d.Grants, s.units, s.renamed)
 		queue(batch, surplusOwnershipsSQL, &d.Ownerships, s.units, s.renamed)
+		batch.Queue("set local enable_nestloop = on")
 	}
 	if s.surplus || s.members {
 		queue(batch, surplusMembershipsSQL, &d.Memberships, s.units, s.renamed, s.members, s.allowed)
@@ -163,7 +165,7 @@ func (d *Drift) addMissing(list []lacking) {
 		target := &list[i].Target
 		for j, role := range list[i].Roles {
 			if target.Privilege == "" {
-				d.Remember = append(d.Remember, Remembered{role, target.object()})
+				d.Remember = append(d.Remember, Remembered{role, target.object(), target.ColumnName, target.ColumnNumber})
 			} else {
 				d.Missing = append(d.Missing, Missing{Target: target, GrantID: list[i].GrantIDs[j], Role: role})
 			}

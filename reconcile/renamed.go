@@ -9,8 +9,9 @@ import (
 
 // renamedObject is an object that bore another name when a row last resolved to it.
 type renamedObject struct {
-	Class, OID   uint32
-	Schema, Name string
+	Class, OID                      uint32
+	ColumnNumber                    int16
+	Schema, Name, Signature, Column string
 }
 
 var renamedSQL = query("renamed")
@@ -31,7 +32,10 @@ func (e *Engine) forgetRenamed(ctx context.Context, list []renamedObject) error 
 	}
 	batch := &pgx.Batch{}
 	for _, r := range list {
-		batch.Queue("delete from sync_roles.resolved_objects where class_oid = $1 and object_oid = $2 and schema_name = $3 and object_name = $4", r.Class, r.OID, r.Schema, r.Name)
+		batch.Queue(`
+			delete from sync_roles.resolved_objects
+			where class_oid = $1 and object_oid = $2 and column_number = $3 and schema_name = $4 and object_name = $5 and signature = $6 and column_name = $7`,
+			r.Class, r.OID, r.ColumnNumber, r.Schema, r.Name, r.Signature, r.Column)
 	}
 	if err := e.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("forget renamed objects: %w", err)

@@ -89,7 +89,8 @@ SELECT o.role_name, o.role_oid AS grantee_oid, e.privilege, e.column_name, e.is_
     ) ELSE '[]' END AS dependents,
     o.schema_name <> '' AND NOT has_schema_privilege(o.schema_name::text, 'USAGE') AS no_usage,
     o.schema_name <> '' AND NOT has_schema_privilege(e.grantor, o.schema_name::text, 'USAGE') AS grantor_no_usage,
-    false AS option_only, false AS still_asked, false AS expired, '{}'::bigint[] AS transactions
+    false AS option_only, false AS still_asked, false AS expired, '{}'::bigint[] AS transactions,
+    false AS lost, '{}'::text[] AS columns, '{}'::boolean[] AS column_options
 FROM entries AS e
 JOIN objects AS o ON o.role_oid = e.role_oid AND o.class_oid = e.class_oid AND o.object_oid = e.object_oid
 WHERE e.grantee = e.role_oid

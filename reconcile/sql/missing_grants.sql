@@ -51,6 +51,7 @@ targets AS MATERIALIZED (
     SELECT row_number() OVER () AS target, f.*, i.role_oid AS intermediate_oid,
         CASE WHEN f.column_name = '' THEN f.object_acl ELSE sync_roles.unpacked(c.attacl) END AS acl,
         f.column_name <> '' AND f.object_oid IS NOT NULL AND c.attnum IS NULL AS column_missing,
+        c.attnum AS column_number,
         coalesce(p.privilege, f.privilege) AS one_privilege,
         p.privilege IS NOT NULL AS known -- to this server; makeaclitem fails on others
     FROM found AS f
@@ -153,17 +154,32 @@ SELECT
         AND NOT has_schema_privilege(t.owner, t.schema_name, 'USAGE') AS no_usage,
     -- No trigger has checked the rows that a restore or logical replication brought.
     coalesce(sync_roles.grant_problem(CASE WHEN t.public THEN 'public' ELSE 'somebody' END, t.privilege, :'object_type', nullif(t.schema_name, ''),
-        t.object_name, t.name_match, nullif(t.column_name, ''), t.direct, t.grantable, false), '') AS refused
+        t.object_name, t.name_match, nullif(t.column_name, ''), t.direct, t.grantable, false), '') AS refused,
+    0::smallint AS column_number
 FROM lacking AS l
 JOIN targets AS t USING (target)
 UNION ALL
 SELECT '{0}', f.role_names[1:1], '', '', :'object_type', f.schema_name, f.object_name, f.name_match, '', NULL, false, 0,
-    f.class_oid, f.object_oid, f.found_name, coalesce(f.signature, ''), coalesce(f.owner, 0), 0, 0, false, false, false, false, ''
+    f.class_oid, f.object_oid, f.found_name, coalesce(f.signature, ''), coalesce(f.owner, 0), 0, 0, false, false, false, false, '', 0
 FROM found AS f
 WHERE f.object_oid <> 0 -- as a parameter without privileges has
     AND (
         SELECT true
         FROM sync_roles.resolved_objects AS r
-        WHERE r.class_oid = f.class_oid AND r.object_oid = f.object_oid AND r.schema_name = f.schema_name AND r.object_name = f.found_name
+        WHERE r.class_oid = f.class_oid AND r.object_oid = f.object_oid AND r.column_number = 0 AND r.schema_name = f.schema_name
+            AND r.object_name = f.found_name AND r.signature = coalesce(f.signature, '')
+        LIMIT 1
+    ) IS NULL
+UNION ALL
+-- Columns by themselves: they can be renamed without their table.
+SELECT '{0}', t.role_names[1:1], '', '', :'object_type', t.schema_name, t.object_name, t.name_match, t.column_name, NULL, false, 0,
+    t.class_oid, t.object_oid, t.found_name, '', t.owner, 0, 0, false, false, false, false, '', t.column_number
+FROM targets AS t
+WHERE :'object_type' = 'table' AND t.column_number IS NOT NULL
+    AND (
+        SELECT true
+        FROM sync_roles.resolved_objects AS r
+        WHERE r.class_oid = t.class_oid AND r.object_oid = t.object_oid AND r.column_number = t.column_number
+            AND r.schema_name = t.schema_name AND r.object_name = t.found_name AND r.column_name = t.column_name
         LIMIT 1
     ) IS NULL;

@@ -61,7 +61,8 @@ SELECT
     false AS column_missing,
     true AS may_grant,
     false AS no_usage,
-    coalesce(sync_roles.grant_problem(f.role_name, 'MEMBER', 'role', NULL, f.object_name, f.name_match, NULL, NULL, f.grantable, false), '') AS refused
+    coalesce(sync_roles.grant_problem(f.role_name, 'MEMBER', 'role', NULL, f.object_name, f.name_match, NULL, NULL, f.grantable, false), '') AS refused,
+    0::smallint AS column_number
 FROM found AS f
 WHERE (
     SELECT true
@@ -74,7 +75,7 @@ WHERE (
 ) IS NULL
 UNION ALL
 SELECT '{0}', ARRAY[min(f.role_name)], '', '', 'role', '', min(f.object_name), min(f.name_match), '', NULL, false, 0,
-    'pg_catalog.pg_authid'::regclass::oid, f.oid, f.rolname, '', 0, 0, 0, false, false, false, false, ''
+    'pg_catalog.pg_authid'::regclass::oid, f.oid, f.rolname, '', 0, 0, 0, false, false, false, false, '', 0
 FROM found AS f
 WHERE f.oid IS NOT NULL
     AND (

@@ -63,7 +63,8 @@ SELECT
     false AS column_missing,
     true AS may_grant,
     false AS no_usage,
-    coalesce(sync_roles.grant_problem(s.role_name, 'OWNER', s.object_type, nullif(s.schema_name, ''), s.object_name, s.name_match, NULL, s.direct, false, false), '') AS refused
+    coalesce(sync_roles.grant_problem(s.role_name, 'OWNER', s.object_type, nullif(s.schema_name, ''), s.object_name, s.name_match, NULL, s.direct, false, false), '') AS refused,
+    0::smallint AS column_number
 FROM asked AS s
 LEFT JOIN found AS f USING (id)
 LEFT JOIN LATERAL (
@@ -79,12 +80,13 @@ LEFT JOIN LATERAL (
 WHERE f.object_oid IS NULL OR f.owner IS DISTINCT FROM s.role_oid OR owners.winner IS DISTINCT FROM s.id
 UNION ALL
 SELECT '{0}', ARRAY[s.role_name], '', '', s.object_type, s.schema_name, s.object_name, s.name_match, '', NULL, false, 0,
-    f.class_oid, f.object_oid, f.object_name, coalesce(f.signature, ''), coalesce(f.owner, 0), 0, 0, false, false, false, false, ''
+    f.class_oid, f.object_oid, f.object_name, coalesce(f.signature, ''), coalesce(f.owner, 0), 0, 0, false, false, false, false, '', 0
 FROM found AS f
 JOIN asked AS s USING (id)
 WHERE (
     SELECT true
     FROM sync_roles.resolved_objects AS r
-    WHERE r.class_oid = f.class_oid AND r.object_oid = f.object_oid AND r.schema_name = s.schema_name AND r.object_name = f.object_name
+    WHERE r.class_oid = f.class_oid AND r.object_oid = f.object_oid AND r.column_number = 0 AND r.schema_name = s.schema_name
+        AND r.object_name = f.object_name AND r.signature = coalesce(f.signature, '')
     LIMIT 1
 ) IS NULL;
