@@ -111,7 +111,9 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 }
 
 // mayFail reports whether the rest goes on when PostgreSQL refuses a step.
-func (a *applier) mayFail(s Step) bool { return a.tolerant || a.lenient && s.bundle != 0 }
+func (a *applier) mayFail(s Step) bool {
+	return a.tolerant || a.lenient && (s.bundle != 0 || s.optional)
+}
 
 // bundle is the first step, with those after it that stand or fall with it.
 func bundle(steps []Step) []Step {
@@ -175,9 +177,6 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 
 // refuse remembers that something has not been done, and is not tried again in this pass.
 func (a *applier) refuse(key string, r refusal) {
-	if a.refused == nil {
-		a.refused = map[string]refusal{}
-	}
 	a.refused[key] = r
 }
 

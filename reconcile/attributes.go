@@ -71,7 +71,7 @@ func passwordStep(r Role) Step {
 	if *r.PasswordChange {
 		effect = Effect{Unit: r.Name, SQL: "ALTER ROLE " + catalog.Quote(r.Name) + " PASSWORD '********'", Granted: 1}
 	}
-	return Step{SQL: "SELECT sync_roles.apply_password(" + literal(r.Name) + ")", Effects: []Effect{effect}}
+	return Step{SQL: "SELECT sync_roles.apply_password(" + literal(r.Name) + ")", Effects: []Effect{effect}, optional: true}
 }
 
 // instant is a time as VALID UNTIL takes it.
@@ -236,7 +236,7 @@ func roleStep(verb string, r Role, changes []alteration) Step {
 		}
 	}
 	effect.SQL = sql
-	return Step{SQL: sql, Effects: []Effect{effect}}
+	return Step{SQL: sql, Effects: []Effect{effect}, optional: !r.Intermediate}
 }
 
 // toAlter lists the roles that exist and have an attribute to change.

@@ -42,7 +42,7 @@ func TestColumnsOutliveTheirTablesRow(t *testing.T) {
 				}
 				f.can(t, bob, "select id from app.sales")
 				f.can(t, carol, "select amount from app.sales")
-				f.is(t, option, "select has_column_privilege($1, 'app.sales', 'amount', 'SELECT WITH GRANT OPTION')", alice)
+				f.is(t, option, "has_column_privilege($1, 'app.sales', 'amount', 'SELECT WITH GRANT OPTION')", alice)
 				f.quiet(t)
 				// An exclusive role keeps no columns either.
 				f.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{tables}') on conflict (role_name) do update set revoke_other = '{tables}'", alice)

@@ -50,6 +50,8 @@ type Role struct {
 	FailedAttempts int
 	LastOutcome    Outcome
 	LastProblems   []Problem
+
+	unmade bool // PostgreSQL refused to create it
 }
 
 // Target is what a desired grant comes to: one privilege on one object; without ObjectName, on nothing yet. Roles that lack the same

@@ -120,7 +120,7 @@ func (p *Plan) prepareOwnerships(ctx context.Context, tx pgx.Tx, server catalog.
 			continue
 		}
 		for _, s := range steps {
-			if !o.create {
+			if s.optional = o.create; !o.create {
 				s.bundle = i + 1
 			}
 			p.Found = append(p.Found, s)

@@ -158,7 +158,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 		return elsewhereError(e.server.Database) // restored while the engine was connected
 	}
 	w.renamed = w.renamed || len(before.held) > 0 // what is held may be so because objects lost their names
-	a := &applier{tx: tx, server: e.server, patient: w.patient, lenient: w.tolerant, reading: e.readingTime(w), applying: e.statementTimeout}
+	a := &applier{tx: tx, server: e.server, patient: w.patient, lenient: w.tolerant, refused: map[string]refusal{}, reading: e.readingTime(w), applying: e.statementTimeout}
 	result, err := e.converge(ctx, a, w, append(slices.Clone(p.roles), before.involved...))
 	p.undeclared = result.undeclared
 	if err != nil {
@@ -216,6 +216,8 @@ type state struct {
 	problems  problems
 	remember  map[Remembered]bool
 	strangers map[string]Problem // unregistered roles that have a name of ours
+	refused   map[string]refusal // what PostgreSQL refused in this pass, by step
+	setAside  []Step             // of the plan, because PostgreSQL refused it: the rest goes on without
 	adopted   bool               // an intermediate role was there already, and so may have members that no row asks for
 
 	held   map[string]holding // what is not taken away before somebody approves
@@ -239,7 +241,7 @@ func (s *state) keeps() bool {
 
 // converge reads, decides and applies, in rounds until nothing must be founded first, and then all the rest at once.
 func (e *Engine) converge(ctx context.Context, a *applier, w work, units []string) (*state, error) {
-	s := &state{remember: map[Remembered]bool{}, ledger: newLedger()}
+	s := &state{remember: map[Remembered]bool{}, ledger: newLedger(), refused: a.refused}
 	if err := e.look(ctx, a.tx, units, w, s); err != nil {
 		return s, err
 	}
@@ -370,6 +372,7 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, w work, s *state) error 
 	if err := s.plan.prepareOwnerships(ctx, tx, e.server); err != nil {
 		return err
 	}
+	s.plan.Found = s.withoutRefused(s.plan.Found)
 	for _, r := range s.plan.Remember {
 		s.remember[r] = true
 	}
@@ -390,6 +393,8 @@ func (e *Engine) lookAtRoles(ctx context.Context, tx pgx.Tx, s *state) (*Plan, e
 		}
 	}
 	steps, rebuilds, strangers := roleSteps(s.roles, rights, e.server, e.policy, s.problems)
+	s.setAside = nil
+	steps = s.withoutRefused(steps)
 	p := &Plan{Found: steps, Rebuild: rebuilds, Touched: map[string]bool{}, strangers: strangers}
 	s.noteStrangers(p)
 	for _, step := range steps {

@@ -141,8 +141,13 @@ func (c *decision) plan() *Plan {
 // refuseProtected says once for each role that is never managed that it is not.
 func (c *decision) refuseProtected() {
 	for _, name := range keys(c.drift.Roles) {
-		if r := c.drift.Roles[name]; r.Foreign && !r.Managed {
+		r := c.drift.Roles[name]
+		if r.Foreign && !r.Managed {
 			continue // it is given nothing, and what it holds here goes
+		}
+		if r.unmade {
+			c.protected[name] = true
+			continue
 		}
 		if why := protection(c.drift.Roles[name], c.drift.Server, c.policy); why != "" {
 			c.protected[name] = true
@@ -185,7 +190,7 @@ func (c *decision) absent(m Missing) {
 		}
 		sql := "CREATE ROLE " + catalog.Quote(m.AskedName)
 		c.touched[m.Role] = true
-		c.founding[m.AskedName] = Step{creates: m.AskedName, SQL: sql, Effects: []Effect{{Unit: m.Role, SQL: sql}}}
+		c.founding[m.AskedName] = Step{creates: m.AskedName, SQL: sql, Effects: []Effect{{Unit: m.Role, SQL: sql}}, optional: true}
 	case m.CreateSchema:
 		c.createSchema(m)
 	case m.NameMatch == "exact":

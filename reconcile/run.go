@@ -295,7 +295,7 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 		return seen, fmt.Errorf("begin: %w", err)
 	}
 	var later []string
-	if !w.dry {
+	if !w.dry && w.cause != Manual {
 		if later, err = names(ctx, tx, "select role_name from sync_roles.retries where next_retry_at > now()"); err != nil {
 			return seen, fmt.Errorf("read retries: %w", err)
 		}

@@ -14,7 +14,7 @@ import (
 func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) (*state, error) {
 	after := &state{
 		roles: before.roles, drift: before.drift, plan: before.plan, remember: before.remember, ledger: before.ledger, approvedBy: before.approvedBy,
-		unmatched: before.unmatched, strangers: before.strangers, adopted: before.adopted,
+		unmatched: before.unmatched, strangers: before.strangers, adopted: before.adopted, refused: a.refused,
 	}
 	for range maxRounds {
 		if err := e.lookAgain(ctx, a.tx, w, after); err != nil {
@@ -31,7 +31,7 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 			return nil, err
 		}
 	}
-	left := after.plan.steps()
+	left := append(after.plan.steps(), after.setAside...)
 	if len(left) == 0 {
 		return after, nil
 	}
