@@ -2,7 +2,8 @@
 -- Before 16, CREATEROLE means ADMIN on everything but superusers.
 -- $1 oid[]: roles
 WITH RECURSIVE
--- pg_has_role(…, 'MEMBER WITH ADMIN OPTION') for all at once: for each role, it would go through all memberships again.
+-- pg_has_role(…, 'MEMBER WITH ADMIN OPTION') for all at once: for each role, it would go through all memberships again. It is read only where
+-- nothing nearer says so: whoever creates roles has ADMIN on thousands.
 mine AS (
     SELECT r.oid
     FROM pg_catalog.pg_roles AS r
@@ -28,6 +29,13 @@ SELECT
         WHEN me.rolsuper THEN true
         WHEN r.rolsuper THEN false
         WHEN NOT v.options AND me.rolcreaterole THEN true
+        -- Itself, or as a member of a keeper.
+        WHEN EXISTS (
+            SELECT
+            FROM pg_catalog.pg_auth_members AS a
+            WHERE a.roleid = r.oid AND a.admin_option
+                AND (a.member = me.oid OR EXISTS (SELECT FROM pg_catalog.pg_auth_members AS k WHERE k.roleid = a.member AND k.member = me.oid))
+        ) THEN true
         ELSE r.oid IN (SELECT a.roleid FROM administered AS a)
     END
 FROM unnest($1::oid[]) AS n (oid)
