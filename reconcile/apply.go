@@ -40,6 +40,15 @@ type refusal struct {
 	kind   Outcome // Blocked, or Failed where it is tried again by itself
 }
 
+// refusalOf says how an error is reported that a savepoint has undone: a lock is free again in a moment.
+func refusalOf(err error) refusal {
+	var why *pgconn.PgError
+	if errors.As(err, &why) && classOf(err) == locked {
+		return refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed}
+	}
+	return refusal{err.Error(), Blocked}
+}
+
 // Statements are sent together: a round trip costs more than a GRANT.
 const (
 	maxStatementsPerMessage = 100
@@ -153,14 +162,16 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 	if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT try"); err != nil {
 		return err
 	}
-	r := refusal{fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", why.Message, why.Code), Blocked}
-	if classOf(err) == locked {
-		r = refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed}
+	r := refusalOf(err)
+	if r.kind == Failed {
 		if a.timeouts++; a.timeouts == maxTimeouts {
 			if err := a.exec(ctx, "SET LOCAL lock_timeout = '"+hardlyAnyWait+"'"); err != nil {
 				return err
 			}
 		}
+	}
+	if r.kind == Blocked {
+		r.reason = fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", why.Message, why.Code)
 	}
 	for _, s := range steps {
 		a.refuse(s.key(), r)

@@ -254,7 +254,7 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 			founded = nil
 		}
 		first := s.plan.first()
-		if err := e.prepare(ctx, a, s.plan); err != nil {
+		if err := e.prepare(ctx, a, w, s.plan); err != nil {
 			return s, err
 		}
 		units = append(units, founded...)
@@ -283,12 +283,12 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 }
 
 // prepare does what the rest of the plan depends on.
-func (e *Engine) prepare(ctx context.Context, a *applier, p *Plan) error {
+func (e *Engine) prepare(ctx context.Context, a *applier, w work, p *Plan) error {
 	if err := a.run(ctx, p.first()); err != nil {
 		return err
 	}
 	for _, r := range p.Rebuild {
-		if err := e.rebuild(ctx, a, r); err != nil {
+		if err := e.rebuild(ctx, a, w, r); err != nil {
 			return err
 		}
 	}

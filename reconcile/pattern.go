@@ -54,7 +54,10 @@ func (e *Engine) afterTimeout(ctx context.Context, w *work, roles []string) (ret
 	for w.slow.allowances < len(patternAllowances) {
 		allowance := patternAllowances[w.slow.allowances]
 		w.slow.allowances++
-		if left, err := e.measurePatterns(ctx, roles, true, allowance); err != nil || left > 0 {
+		left, err := e.measurePatterns(ctx, roles, true, allowance)
+		// A timeout without a costly pattern may have had another cause, such as a busy server or a cancelled statement: quick patterns are left out
+		// only when it comes again.
+		if err != nil || left > 0 || w.slow.allowances == 1 {
 			return true, err
 		}
 	}

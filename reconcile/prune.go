@@ -52,7 +52,7 @@ func (e *Engine) prune(ctx context.Context, a *applier, w work, s *state) error 
 	for _, u := range list {
 		switch {
 		case !u.Used || !u.Holds && (u.Overdue || w.prune):
-			if err := e.dropUnused(ctx, a, u.Name, s); err != nil {
+			if err := e.dropUnused(ctx, a, w, u.Name, s); err != nil {
 				return err
 			}
 		case u.Holds == u.Marked:
@@ -83,19 +83,20 @@ func (s *state) mayBeUnused(done []Step) bool {
 }
 
 // dropUnused drops an intermediate role. Where that fails, because somebody hung something on it, the rest of the pass must not.
-func (e *Engine) dropUnused(ctx context.Context, a *applier, name string, s *state) error {
+func (e *Engine) dropUnused(ctx context.Context, a *applier, w work, name string, s *state) error {
 	if err := a.exec(ctx, "SAVEPOINT prune"); err != nil {
 		return err
 	}
 	done, statements, spans, borrowed := len(a.done), len(a.statements), len(a.spans), maps.Clone(a.borrowed)
 	found, err := e.dropRole(ctx, a, name, name)
-	if len(found) > 0 || isRefusal(err) {
+	if len(found) > 0 || w.goesOnAfter(err) {
 		a.done, a.statements, a.spans, a.borrowed = a.done[:done], a.statements[:statements], a.spans[:spans], borrowed
 		for _, problem := range found {
 			s.problems.add(name, problem)
 		}
 		if err != nil {
-			s.problems.add(name, Problem{Kind: Blocked, Object: "role " + name, Reason: err.Error()})
+			r := refusalOf(err)
+			s.problems.add(name, Problem{Kind: r.kind, Object: "role " + name, Reason: r.reason})
 		}
 		return a.exec(ctx, "ROLLBACK TO SAVEPOINT prune")
 	}
@@ -103,6 +104,12 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, name string, s *sta
 		return err
 	}
 	return a.exec(ctx, "RELEASE SAVEPOINT prune")
+}
+
+// goesOnAfter reports whether the rest of the pass is done without what PostgreSQL refused. What took too long the first time may not do so again, and
+// the whole pass is tried once more.
+func (w work) goesOnAfter(err error) bool {
+	return isRefusal(err) && (classOf(err) != slow || w.slow != slowness{})
 }
 
 var heldSQL = query("held")
@@ -139,7 +146,7 @@ func (e *Engine) dropRole(ctx context.Context, a *applier, name, unit string) ([
 // rebuild puts a new role in an intermediate role's place, with all its members but those that nobody asked for: a membership
 // that a superuser granted can be taken away by no one else (PostgreSQL 16 and later), except by dropping the role. Where the old role cannot be
 // dropped, all stays as it was.
-func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild) error {
+func (e *Engine) rebuild(ctx context.Context, a *applier, w work, r rebuild) error {
 	key := "rebuild " + r.role
 	if _, ok := a.refused[key]; ok {
 		return nil
@@ -151,8 +158,9 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild) error {
 	before.borrowed = maps.Clone(a.borrowed)
 	found, err := e.replace(ctx, a, r)
 	switch {
-	case isRefusal(err):
-		found = []Problem{{Kind: Blocked, Object: "role " + r.role, Reason: err.Error()}}
+	case w.goesOnAfter(err):
+		why := refusalOf(err)
+		found = []Problem{{Kind: why.kind, Object: "role " + r.role, Reason: why.reason}}
 	case err != nil:
 		return err
 	}
@@ -165,7 +173,7 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, r rebuild) error {
 	}
 	for _, problem := range found {
 		a.obstacles.add(r.unit, Problem{
-			Kind: Blocked, Taking: true, Privilege: "MEMBER", Object: "role " + r.role,
+			Kind: problem.Kind, Taking: true, Privilege: "MEMBER", Object: "role " + r.role,
 			Reason: r.why + ", and the role cannot be made anew: " + problem.Reason, Fix: problem.Fix,
 		})
 	}
