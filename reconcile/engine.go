@@ -129,15 +129,7 @@ func (e schemaError) Error() string   { return string(e) }
 func (e schemaError) Is(t error) bool { return t == ErrSchema }
 
 // ErrStandby is of the moment: a standby can become the primary.
-var ErrStandby error = notYet{errors.New("the server is a standby, to which nothing can be written: connect to the primary, or name all hosts")}
-
-// notYet is an error of a set-up that is right, at a moment that is not.
-type notYet struct{ error }
-
-func (e notYet) Unwrap() error { return e.error }
-
-// NotYet reports that it is worth waiting.
-func (e notYet) NotYet() bool { return true }
+var ErrStandby = errors.New("the server is a standby, to which nothing can be written: connect to the primary, or name all hosts")
 
 // check finds out before the first pass what would make every pass fail, or worse.
 func (e *Engine) check(ctx context.Context) error {
