@@ -211,14 +211,26 @@ func elsewhereError(database string) error {
 	return elsewhere(fmt.Sprintf("schema sync_roles in database %q was restored or copied from elsewhere, and the OIDs that it knows are of other roles here: run pg-sync-roles migrate", database))
 }
 
-// Ready waits for the lock and releases it: a daemon without the right to it should say so when it starts.
+// readyWait is for how long Ready waits for the lock. Whoever has it has nothing to do with our right to it.
+const readyWait = 100 * time.Millisecond
+
+// Ready takes the lock and releases it: a daemon without the right to it should say so when it starts.
 func (e *Engine) Ready(ctx context.Context) error {
+	if _, err := e.conn.Exec(ctx, "set lock_timeout = "+milliseconds(min(readyWait, e.lockTimeout))); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
 	tx, err := e.beginLocked(ctx, e.lockTimeout, e.statementTimeout)
+	if err == nil {
+		err = tx.Rollback(ctx)
+	}
 	if SQLState(err) == "55P03" {
-		return nil
+		err = nil
 	}
 	if err != nil {
 		return err
 	}
-	return tx.Rollback(ctx)
+	if _, err := e.conn.Exec(ctx, "set lock_timeout = "+milliseconds(e.lockTimeout)); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	return nil
 }

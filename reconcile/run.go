@@ -32,12 +32,21 @@ func (r *Report) add(p *Pass) {
 func (e *Engine) Pending(ctx context.Context, cause Cause) (*Report, error) {
 	report := &Report{}
 	for {
-		before := report.Roles
-		if err := e.serve(ctx, work{cause: cause}, report); err != nil {
-			return report, e.passing(ctx, err)
+		queue, err := e.queued(ctx)
+		if err != nil {
+			return report, e.outside(ctx, cause, err, report)
 		}
-		if report.Roles > before {
-			continue
+		if queue.roles {
+			before := report.Roles
+			if err := e.serve(ctx, work{cause: cause}, report); err != nil {
+				return report, e.passing(ctx, err)
+			}
+			if report.Roles > before {
+				continue
+			}
+		}
+		if !queue.everybody {
+			return report, nil
 		}
 		if more, err := e.expand(ctx); err != nil || !more {
 			return report, e.outside(ctx, cause, err, report)
@@ -45,15 +54,8 @@ func (e *Engine) Pending(ctx context.Context, cause Cause) (*Report, error) {
 	}
 }
 
-// expand turns requests for every role into requests for each, if there are any.
+// expand turns requests for every role into requests for each.
 func (e *Engine) expand(ctx context.Context) (expanded bool, err error) {
-	var everybody bool
-	if err := e.conn.QueryRow(ctx, "select exists (select from sync_roles.pending where role_name is null)").Scan(&everybody); err != nil {
-		return false, fmt.Errorf("look at the queue: %w", err)
-	}
-	if !everybody {
-		return false, nil
-	}
 	err = pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) (err error) {
 		expanded, err = desired.Expand(ctx, tx)
 		return err
@@ -234,7 +236,7 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 	if err := e.serveRefusedMembers(ctx, w, report, &drifted); err != nil {
 		return drifted, err
 	}
-	unattended, err := e.unattended(ctx, e.conn)
+	unattended, err := e.useless(ctx, e.conn, nil, false)
 	if err != nil {
 		return drifted, err
 	}
@@ -315,7 +317,7 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 		list := s.problems[name]
 		sortProblems(list)
 		seen.stuck = seen.stuck || slices.ContainsFunc(list, func(p Problem) bool { return p.Taking })
-		switch later := waits[name] || !w.dry && s.knownInVain(name); {
+		switch later := waits[name] || !w.dry && !w.insistent && s.knownInVain(name); {
 		case later && s.plan.Touched[name]:
 			seen.stuck = true
 		case later:
@@ -375,7 +377,7 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 	if len(roles) > 0 {
 		report := &Report{}
 		for chunk := range slices.Chunk(roles, batchSize) {
-			if err := e.serve(ctx, work{cause: Manual, roles: chunk, renamed: true, members: true, prune: prune}, report); err != nil {
+			if err := e.serveAsked(ctx, work{cause: Manual, roles: chunk, renamed: true, members: true, prune: prune}, report); err != nil {
 				return report, err
 			}
 		}
@@ -402,11 +404,11 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 	if err != nil || !prune {
 		return report, err
 	}
-	intermediates, err := e.intermediates(ctx)
+	useless, err := e.useless(ctx, e.conn, nil, true)
 	if err != nil {
 		return report, err
 	}
-	for chunk := range slices.Chunk(intermediates, batchSize) {
+	for chunk := range slices.Chunk(useless, batchSize) {
 		if err := e.serve(ctx, work{cause: Manual, roles: chunk, prune: true}, report); err != nil {
 			return report, err
 		}

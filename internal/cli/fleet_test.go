@@ -256,22 +256,7 @@ func TestFleetWithAWrongPassword(t *testing.T) {
 func TestFleetWithFewConnections(t *testing.T) {
 	t.Parallel()
 	const databases = 10
-	server, err := pgserver.Start(t.Context(), pgserver.Config{
-		BinDir: os.Getenv("TEST_POSTGRES_BIN"), Settings: map[string]string{"fsync": "off", "max_connections": strconv.Itoa(2*databases + 3 + 3)}, // three are for superusers
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
-		defer cancel()
-		_ = server.Stop(ctx)
-	})
-	conn, err := pgx.Connect(t.Context(), server.URL(pgserver.Superuser, "postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	server, conn := newServer(t, map[string]string{"max_connections": strconv.Itoa(2*databases + 3 + 3)}) // three are for superusers
 	exec(t, conn, "create role daemon login createrole")
 	var args, names []string
 	for i := range databases {
@@ -286,4 +271,30 @@ func TestFleetWithFewConnections(t *testing.T) {
 	if code := f.stop(); code != 0 || strings.Contains(f.log.String(), "53300") {
 		t.Errorf("exit code %d\n%s", code, f.log)
 	}
+}
+
+// newServer starts a server that the test has to itself, and connects to it as the superuser.
+func newServer(t *testing.T, settings map[string]string) (*pgserver.Server, *pgx.Conn) {
+	t.Helper()
+	settings["fsync"] = "off"
+	server, err := pgserver.Start(t.Context(), pgserver.Config{BinDir: os.Getenv("TEST_POSTGRES_BIN"), Settings: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+		defer cancel()
+		_ = server.Stop(ctx)
+	})
+	return server, connectTo(t, server.URL(pgserver.Superuser, "postgres"))
+}
+
+func connectTo(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return conn
 }
