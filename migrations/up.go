@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
@@ -33,7 +34,7 @@ func Up(ctx context.Context, config *pgx.ConnConfig) (version int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = catalog.Close(ctx, conn) }()
 
 	if err := ensureLockRole(ctx, conn); err != nil {
 		return 0, err
@@ -94,7 +95,12 @@ func runFiles(ctx context.Context, conn *pgx.Conn, config *pgx.ConnConfig) (err 
 	if err != nil {
 		return fmt.Errorf("read embedded migrations: %w", err)
 	}
-	db := stdlib.OpenDB(*catalog.Pin(config))
+	running, finish := context.WithCancel(ctx)
+	defer finish()
+	db := stdlib.OpenDB(*catalog.Pin(config), stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
+		context.AfterFunc(running, func() { cancelStatement(ctx, conn) })
+		return nil
+	}))
 	driver, err := migratepgx.WithInstance(db, &migratepgx.Config{SchemaName: Schema, MigrationsTable: "schema_migrations", DatabaseName: rand.Text()})
 	if err != nil {
 		_ = db.Close()
@@ -118,6 +124,19 @@ func runFiles(ctx context.Context, conn *pgx.Conn, config *pgx.ConnConfig) (err 
 	}
 	return nil
 }
+
+// cancelStatement has the server cancel what a connection does, if the context has ended: golang-migrate knows of none.
+func cancelStatement(ctx context.Context, conn *pgx.Conn) {
+	if ctx.Err() == nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWait)
+	defer cancel()
+	_ = conn.PgConn().CancelRequest(limited)
+}
+
+// cancelWait is how long it may take to tell the server.
+const cancelWait = 5 * time.Second
 
 // original is PostgreSQL's error, which golang-migrate's own hides from errors.As, and in a text that has all of the migration.
 func original(err error) error {
@@ -164,7 +183,7 @@ func Version(ctx context.Context, config *pgx.ConnConfig) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = catalog.Close(ctx, conn) }()
 	return installedVersion(ctx, conn)
 }
 

@@ -74,7 +74,7 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 		return nil, err
 	}
 	if err := speakUTF8(ctx, conn); err != nil {
-		_ = conn.Close(context.WithoutCancel(ctx))
+		_ = catalog.Close(ctx, conn)
 		return nil, err
 	}
 	host, err := os.Hostname()
@@ -110,7 +110,7 @@ func milliseconds(d time.Duration) string {
 }
 
 // Close ends the connection.
-func (e *Engine) Close(ctx context.Context) error { return e.conn.Close(context.WithoutCancel(ctx)) }
+func (e *Engine) Close(ctx context.Context) error { return catalog.Close(ctx, e.conn) }
 
 // Ping asks the server for a sign of life.
 func (e *Engine) Ping(ctx context.Context) error {

@@ -100,7 +100,7 @@ func find(ctx context.Context, connection *pgx.ConnConfig) (f found, err error) 
 	if err != nil {
 		return f, err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = catalog.Close(ctx, conn) }()
 	err = conn.QueryRow(ctx, `
 		select (select system_identifier from pg_catalog.pg_control_system()) || '/' || d.oid, pg_catalog.pg_is_in_recovery(),
 			pg_catalog.to_regclass('sync_roles.installation') is not null

@@ -104,12 +104,26 @@ func (c Config) session(ctx context.Context, r Reconciler) (worked bool, err err
 	}()
 	worked, err = c.serve(ctx, r, wake)
 	stop()
-	_ = r.Close(context.WithoutCancel(ctx))
+	closeReconciler(ctx, r)
 	<-listening
 	if c.Interrupted != nil {
 		c.Interrupted()
 	}
 	return worked, err
+}
+
+// A server that has gone is not waited for long to end a session: another connection may find another server. When told to stop, the session's end is
+// all that there is to wait for.
+const hangUpWait = 2 * time.Second
+
+func closeReconciler(ctx context.Context, r Reconciler) {
+	closing := context.WithoutCancel(ctx)
+	if ctx.Err() == nil {
+		var cancel context.CancelFunc
+		closing, cancel = context.WithTimeout(closing, hangUpWait)
+		defer cancel()
+	}
+	_ = r.Close(closing)
 }
 
 // serve runs one connection until it fails or the context ends. It reports whether all was looked at once.
