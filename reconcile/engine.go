@@ -44,6 +44,8 @@ type Engine struct {
 	tablesMissed bool       // the desired rows could not be read, and the audit says so
 	head         chain.Head // of the audit's chain, when this engine wrote last
 
+	deadSince map[catalog.OID]time.Time // roles of databases that are no more
+
 	// OnPass is called during Sync with how many roles were looked at, of how many. It may be nil.
 	OnPass func(done, total int)
 }

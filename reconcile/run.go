@@ -246,6 +246,9 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 			return drifted, err
 		}
 	}
+	if err := e.dropDead(ctx, w, report); err != nil {
+		return drifted, err
+	}
 	if stuck || report.keeps {
 		return drifted, nil
 	}
