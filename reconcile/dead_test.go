@@ -21,25 +21,19 @@ type dropped struct {
 	roles []string // that are left
 }
 
-// dropAnother makes another database, of the same daemon, has a role hold something in it by way of intermediate roles, and drops it.
-func (f *fixture) dropAnother(t *testing.T) dropped {
+// another makes another database of the same daemon, with the schema, which is dropped after the test if not before.
+func (f *fixture) another(t *testing.T) (config *pgx.ConnConfig, drop func()) {
 	t.Helper()
 	name := f.Prefix + "other"
 	if _, err := f.super.Exec(t.Context(), "create database "+name+" owner "+f.Daemon); err != nil {
 		t.Fatal(err)
 	}
-	gone := false
-	drop := func() {
+	drop = func() {
 		if _, err := f.super.Exec(context.WithoutCancel(t.Context()), "drop database if exists "+name+" with (force)"); err != nil {
 			t.Error(err)
 		}
-		gone = true
 	}
-	t.Cleanup(func() {
-		if !gone {
-			drop()
-		}
-	})
+	t.Cleanup(drop)
 	config, err := pgx.ParseConfig(strings.ReplaceAll(f.URL(f.Daemon), f.Database, name))
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +41,23 @@ func (f *fixture) dropAnother(t *testing.T) dropped {
 	if _, err := migrations.Up(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
+	return config, drop
+}
+
+func openEngine(t *testing.T, config *pgx.ConnConfig) *reconcile.Engine {
+	t.Helper()
+	engine, err := reconcile.Open(t.Context(), config, reconcile.Config{Policy: defaultPolicy, Log: zerolog.Nop(), LockTimeout: 2 * time.Minute, StatementTimeout: 3 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = engine.Close(context.WithoutCancel(t.Context())) })
+	return engine
+}
+
+// dropAnother makes another database, of the same daemon, has a role hold something in it by way of intermediate roles, and drops it.
+func (f *fixture) dropAnother(t *testing.T) dropped {
+	t.Helper()
+	config, drop := f.another(t)
 	conn, err := pgx.ConnectConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -61,10 +72,7 @@ func (f *fixture) dropAnother(t *testing.T) dropped {
 	if _, err := conn.Exec(t.Context(), strings.ReplaceAll(sql, "{r}", d.user)); err != nil {
 		t.Fatal(err)
 	}
-	engine, err := reconcile.Open(t.Context(), config, reconcile.Config{Policy: defaultPolicy, Log: zerolog.Nop(), LockTimeout: 2 * time.Minute, StatementTimeout: 3 * time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
+	engine := openEngine(t, config)
 	if _, err := engine.Sync(t.Context(), nil, false); err != nil {
 		t.Fatal(err)
 	}

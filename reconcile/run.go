@@ -249,6 +249,9 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 	if err := e.dropDead(ctx, w, report); err != nil {
 		return drifted, err
 	}
+	if err := e.reportContested(ctx, len(report.Rows) > 0); err != nil {
+		return drifted, err
+	}
 	if stuck || report.keeps {
 		return drifted, nil
 	}
@@ -306,19 +309,52 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 		}
 	}
 	waits := asSet(later)
+	seen.problems = problems{}
+	for {
+		s, err := e.glanceAt(ctx, tx, roles, w)
+		if err != nil {
+			return seen, err
+		}
+		rest := slices.DeleteFunc(slices.Clone(roles), func(role string) bool { return s.plan.Touched[role] })
+		last := s.drift != nil || len(rest) == 0 || len(rest) == len(roles)
+		s.noteDue(w, waits, last, &seen)
+		if last {
+			slices.Sort(seen.due)
+			seen.due = slices.Compact(seen.due)
+			return seen, nil
+		}
+		roles = rest // until a role is as it should be, the plan has nothing of what the others lack
+	}
+}
+
+// glanceAt reads and decides about roles, and about those outside of the batch that the plan is about.
+func (e *Engine) glanceAt(ctx context.Context, tx pgx.Tx, roles []string, w work) (*state, error) {
 	s := &state{remember: map[Remembered]bool{}, ledger: newLedger()}
 	if err := e.look(ctx, tx, slices.Clone(roles), w, s); err != nil {
-		return seen, err
+		return nil, err
 	}
 	if others := s.outside(); len(others) > 0 {
 		if err := e.look(ctx, tx, slices.Concat(roles, others), w, s); err != nil {
-			return seen, err
+			return nil, err
 		}
 	}
-	seen.undeclared, seen.problems = s.undeclared, s.problems
-	for _, name := range keys(s.roles) {
-		list := s.problems[name]
+	return s, nil
+}
+
+// noteDue adds to what was seen; where that is not all, only of the roles that the plan is about. Roles in waits are tried another time.
+func (s *state) noteDue(w work, waits map[string]bool, all bool, seen *glance) {
+	seen.undeclared += s.undeclared
+	for role, list := range s.problems {
 		sortProblems(list)
+		for _, p := range list {
+			seen.problems.add(role, p)
+		}
+	}
+	for _, name := range keys(s.roles) {
+		if !all && !s.plan.Touched[name] {
+			continue
+		}
+		list := s.problems[name]
 		seen.stuck = seen.stuck || slices.ContainsFunc(list, func(p Problem) bool { return p.Taking })
 		switch later := waits[name] || !w.dry && !w.insistent && s.knownInVain(name); {
 		case later && s.plan.Touched[name]:
@@ -334,7 +370,6 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 			seen.due = append(seen.due, name)
 		}
 	}
-	return seen, nil
 }
 
 // outside lists the roles outside of the batch that the plan is about: members of intermediate roles that should not be.
