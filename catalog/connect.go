@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // daemonSetting tells the event triggers that what this session does is no news to the daemon. A name of our own also shows whether the
@@ -66,11 +67,26 @@ func Connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	if err == nil && string(results[0].Rows[0][0]) != "t" {
 		err = errPooler
 	}
+	if err == nil {
+		err = noticeDeath(ctx, conn)
+	}
 	if err != nil {
-		_ = conn.Close(context.WithoutCancel(ctx))
+		_ = Close(ctx, conn)
 		return nil, err
 	}
 	return conn, nil
+}
+
+// noticeDeath has the server end a statement whose client is gone, as after kill -9: it would work on, with all its locks, until it has something to
+// send. Where the server's platform cannot tell, it refuses the setting, and is left as it is; so is what a DBA has set.
+func noticeDeath(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.PgConn().Exec(ctx, `
+		select pg_catalog.set_config('client_connection_check_interval', '2s', false)
+		where pg_catalog.current_setting('client_connection_check_interval') operator(pg_catalog.=) '0'`).ReadAll()
+	if errors.As(err, new(*pgconn.PgError)) && !conn.IsClosed() {
+		return nil
+	}
+	return err
 }
 
 // firstStatement asks whether the settings have arrived, and makes those that older servers do not know and so cannot be in the startup packet.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
 // Left is what Down leaves behind in the cluster.
@@ -22,7 +24,7 @@ func Down(ctx context.Context, config *pgx.ConnConfig, force bool) (left Left, e
 	if err != nil {
 		return left, err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = catalog.Close(ctx, conn) }()
 	version, err := installedVersion(ctx, conn)
 	if err != nil {
 		return left, err

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
 //go:embed eventtriggers/on.sql
@@ -23,7 +25,7 @@ func SetEventTriggers(ctx context.Context, config *pgx.ConnConfig, on bool) erro
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = catalog.Close(ctx, conn) }()
 	sql := eventTriggersOff
 	if on {
 		sql = eventTriggersOn

@@ -31,7 +31,7 @@ func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 		err = fmt.Errorf("the server at %s is a standby: connect to the primary", config.Host)
 	}
 	if err != nil {
-		_ = conn.Close(context.WithoutCancel(ctx))
+		_ = catalog.Close(ctx, conn)
 		return nil, err
 	}
 	return conn, nil

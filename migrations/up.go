@@ -6,8 +6,10 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
 	migratepgx "github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
@@ -32,7 +34,7 @@ func Up(ctx context.Context, config *pgx.ConnConfig) (version int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = catalog.Close(ctx, conn) }()
 
 	if err := ensureLockRole(ctx, conn); err != nil {
 		return 0, err
@@ -93,7 +95,12 @@ func runFiles(ctx context.Context, conn *pgx.Conn, config *pgx.ConnConfig) (err 
 	if err != nil {
 		return fmt.Errorf("read embedded migrations: %w", err)
 	}
-	db := stdlib.OpenDB(*catalog.Pin(config))
+	running, finish := context.WithCancel(ctx)
+	defer finish()
+	db := stdlib.OpenDB(*catalog.Pin(config), stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
+		context.AfterFunc(running, func() { cancelStatement(ctx, conn) })
+		return nil
+	}))
 	driver, err := migratepgx.WithInstance(db, &migratepgx.Config{SchemaName: Schema, MigrationsTable: "schema_migrations", DatabaseName: rand.Text()})
 	if err != nil {
 		_ = db.Close()
@@ -113,9 +120,35 @@ func runFiles(ctx context.Context, conn *pgx.Conn, config *pgx.ConnConfig) (err 
 		return err
 	}
 	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-		return fmt.Errorf("migrate schema %s of database %q: %w", Schema, config.Database, err)
+		return fmt.Errorf("migrate schema %s of database %q: %w", Schema, config.Database, original(err))
 	}
 	return nil
+}
+
+// cancelStatement has the server cancel what a connection does, if the context has ended: golang-migrate knows of none.
+func cancelStatement(ctx context.Context, conn *pgx.Conn) {
+	if ctx.Err() == nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWait)
+	defer cancel()
+	_ = conn.PgConn().CancelRequest(limited)
+}
+
+// cancelWait is how long it may take to tell the server.
+const cancelWait = 5 * time.Second
+
+// original is PostgreSQL's error, which golang-migrate's own hides from errors.As, and in a text that has all of the migration.
+func original(err error) error {
+	var value database.Error
+	var pointer *database.Error
+	switch {
+	case errors.As(err, &value) && value.OrigErr != nil:
+		return value.OrigErr
+	case errors.As(err, &pointer) && pointer.OrigErr != nil:
+		return pointer.OrigErr
+	}
+	return err
 }
 
 // recoverVersion clears golang-migrate's dirty flag after a migration that was killed. The flag says that SQL may be half
@@ -150,7 +183,7 @@ func Version(ctx context.Context, config *pgx.ConnConfig) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = catalog.Close(ctx, conn) }()
 	return installedVersion(ctx, conn)
 }
 

@@ -56,7 +56,7 @@ func (e *Engine) foresee(ctx context.Context, roles []string, first string, repo
 			return nil, fmt.Errorf("look for intermediate roles of other databases: %w", err)
 		}
 		roles = slices.Concat(roles, intermediates, foreign)
-		if idle, err = e.unattended(ctx, tx); err != nil {
+		if idle, err = e.useless(ctx, tx, nil, false); err != nil {
 			return nil, err
 		}
 	}

@@ -45,6 +45,8 @@ type Engine struct {
 	tablesMissed bool       // the desired rows could not be read, and the audit says so
 	head         chain.Head // of the audit's chain, when this engine wrote last
 
+	deadSince map[catalog.OID]time.Time // roles of databases that are no more
+
 	// OnPass is called during Sync with how many roles were looked at, of how many. It may be nil.
 	OnPass func(done, total int)
 }
@@ -76,7 +78,7 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 		return nil, err
 	}
 	if err := speakUTF8(ctx, conn); err != nil {
-		_ = conn.Close(context.WithoutCancel(ctx))
+		_ = catalog.Close(ctx, conn)
 		return nil, err
 	}
 	host, err := os.Hostname()
@@ -112,7 +114,7 @@ func milliseconds(d time.Duration) string {
 }
 
 // Close ends the connection.
-func (e *Engine) Close(ctx context.Context) error { return e.conn.Close(context.WithoutCancel(ctx)) }
+func (e *Engine) Close(ctx context.Context) error { return catalog.Close(ctx, e.conn) }
 
 // Ping asks the server for a sign of life.
 func (e *Engine) Ping(ctx context.Context) error {
@@ -131,15 +133,7 @@ func (e schemaError) Error() string   { return string(e) }
 func (e schemaError) Is(t error) bool { return t == ErrSchema }
 
 // ErrStandby is of the moment: a standby can become the primary.
-var ErrStandby error = notYet{errors.New("the server is a standby, to which nothing can be written: connect to the primary, or name all hosts")}
-
-// notYet is an error of a set-up that is right, at a moment that is not.
-type notYet struct{ error }
-
-func (e notYet) Unwrap() error { return e.error }
-
-// NotYet reports that it is worth waiting.
-func (e notYet) NotYet() bool { return true }
+var ErrStandby = errors.New("the server is a standby, to which nothing can be written: connect to the primary, or name all hosts")
 
 // check finds out before the first pass what would make every pass fail, or worse.
 func (e *Engine) check(ctx context.Context) error {
@@ -220,14 +214,26 @@ func elsewhereError(database string) error {
 	return elsewhere(fmt.Sprintf("schema sync_roles in database %q was restored or copied from elsewhere, and the OIDs that it knows are of other roles here: run pg-sync-roles migrate", database))
 }
 
-// Ready waits for the lock and releases it: a daemon without the right to it should say so when it starts.
+// readyWait is for how long Ready waits for the lock. Whoever has it has nothing to do with our right to it.
+const readyWait = 100 * time.Millisecond
+
+// Ready takes the lock and releases it: a daemon without the right to it should say so when it starts.
 func (e *Engine) Ready(ctx context.Context) error {
+	if _, err := e.conn.Exec(ctx, "set lock_timeout = "+milliseconds(min(readyWait, e.lockTimeout))); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
 	tx, err := e.beginLocked(ctx, e.lockTimeout, e.statementTimeout)
+	if err == nil {
+		err = tx.Rollback(ctx)
+	}
 	if SQLState(err) == "55P03" {
-		return nil
+		err = nil
 	}
 	if err != nil {
 		return err
 	}
-	return tx.Rollback(ctx)
+	if _, err := e.conn.Exec(ctx, "set lock_timeout = "+milliseconds(e.lockTimeout)); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	return nil
 }

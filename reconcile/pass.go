@@ -27,6 +27,7 @@ type work struct {
 	members    bool     // look at all members of intermediate roles
 	prune      bool     // drop intermediate roles that hold nothing, without waiting
 	dry        bool     // only to show: say all problems, also those that were said before
+	insistent  bool     // somebody asks for these roles: try again what had no effect
 	undeclared int64    // how much of which no row ever spoke is to be taken away in all that this pass is a part of
 
 	patience time.Duration // for a lock on an object; 0: hardly any

@@ -19,21 +19,6 @@ type unused struct {
 	Overdue bool // for longer than it is kept
 }
 
-// unattended lists the intermediate roles that are of no use, or are so otherwise than noted.
-func (e *Engine) unattended(ctx context.Context, q catalog.Querier) ([]string, error) {
-	list, err := collect[unused](ctx, q, unusedSQL, []string(nil), e.policy.PruneEmptyAfterSecs)
-	if err != nil {
-		return nil, fmt.Errorf("look for intermediate roles without use: %w", err)
-	}
-	var roles []string
-	for _, u := range list {
-		if !u.Used || u.Overdue || u.Holds == u.Marked {
-			roles = append(roles, u.Name)
-		}
-	}
-	return roles, nil
-}
-
 // prune drops the intermediate roles of the batch that nobody needs, and notes since when the others hold nothing.
 func (e *Engine) prune(ctx context.Context, a *applier, w work, s *state) error {
 	var intermediates []string

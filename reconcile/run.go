@@ -32,12 +32,21 @@ func (r *Report) add(p *Pass) {
 func (e *Engine) Pending(ctx context.Context, cause Cause) (*Report, error) {
 	report := &Report{}
 	for {
-		before := report.Roles
-		if err := e.serve(ctx, work{cause: cause}, report); err != nil {
-			return report, e.passing(ctx, err)
+		queue, err := e.queued(ctx)
+		if err != nil {
+			return report, e.outside(ctx, cause, err, report)
 		}
-		if report.Roles > before {
-			continue
+		if queue.roles {
+			before := report.Roles
+			if err := e.serve(ctx, work{cause: cause}, report); err != nil {
+				return report, e.passing(ctx, err)
+			}
+			if report.Roles > before {
+				continue
+			}
+		}
+		if !queue.everybody {
+			return report, nil
 		}
 		if more, err := e.expand(ctx); err != nil || !more {
 			return report, e.outside(ctx, cause, err, report)
@@ -45,15 +54,8 @@ func (e *Engine) Pending(ctx context.Context, cause Cause) (*Report, error) {
 	}
 }
 
-// expand turns requests for every role into requests for each, if there are any.
+// expand turns requests for every role into requests for each.
 func (e *Engine) expand(ctx context.Context) (expanded bool, err error) {
-	var everybody bool
-	if err := e.conn.QueryRow(ctx, "select exists (select from sync_roles.pending where role_name is null)").Scan(&everybody); err != nil {
-		return false, fmt.Errorf("look at the queue: %w", err)
-	}
-	if !everybody {
-		return false, nil
-	}
 	err = pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) (err error) {
 		expanded, err = desired.Expand(ctx, tx)
 		return err
@@ -234,7 +236,7 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 	if err := e.serveRefusedMembers(ctx, w, report, &drifted); err != nil {
 		return drifted, err
 	}
-	unattended, err := e.unattended(ctx, e.conn)
+	unattended, err := e.useless(ctx, e.conn, nil, false)
 	if err != nil {
 		return drifted, err
 	}
@@ -243,6 +245,12 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 		if err := e.serve(ctx, w, report); err != nil {
 			return drifted, err
 		}
+	}
+	if err := e.dropDead(ctx, w, report); err != nil {
+		return drifted, err
+	}
+	if err := e.reportContested(ctx, len(report.Rows) > 0); err != nil {
+		return drifted, err
 	}
 	if stuck || report.keeps {
 		return drifted, nil
@@ -301,26 +309,59 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 		}
 	}
 	waits := asSet(later)
+	seen.problems = problems{}
+	for {
+		s, err := e.glanceAt(ctx, tx, roles, w)
+		if err != nil {
+			return seen, err
+		}
+		rest := slices.DeleteFunc(slices.Clone(roles), func(role string) bool { return s.plan.Touched[role] })
+		last := s.drift != nil || len(rest) == 0 || len(rest) == len(roles)
+		s.noteDue(w, waits, last, &seen)
+		if last {
+			slices.Sort(seen.due)
+			seen.due = slices.Compact(seen.due)
+			return seen, nil
+		}
+		roles = rest // until a role is as it should be, the plan has nothing of what the others lack
+	}
+}
+
+// glanceAt reads and decides about roles, and about those outside of the batch that the plan is about.
+func (e *Engine) glanceAt(ctx context.Context, tx pgx.Tx, roles []string, w work) (*state, error) {
 	s := &state{remember: map[Remembered]bool{}, ledger: newLedger()}
 	if err := e.look(ctx, tx, slices.Clone(roles), w, s); err != nil {
-		return seen, err
+		return nil, err
 	}
 	if others := s.outside(); len(others) > 0 {
 		if err := e.look(ctx, tx, slices.Concat(roles, others), w, s); err != nil {
-			return seen, err
+			return nil, err
 		}
 	}
 	whole := &pgx.Batch{}
 	e.checkRelations(whole)
 	if err := tx.SendBatch(ctx, whole).Close(); err != nil {
-		return seen, fmt.Errorf("look at the roles: %w", err)
+		return nil, fmt.Errorf("look at the roles: %w", err)
 	}
-	seen.undeclared, seen.problems = s.undeclared, s.problems
-	for _, name := range keys(s.roles) {
-		list := s.problems[name]
+	return s, nil
+}
+
+// noteDue adds to what was seen; where that is not all, only of the roles that the plan is about. Roles in waits are tried another time.
+func (s *state) noteDue(w work, waits map[string]bool, all bool, seen *glance) {
+	seen.undeclared += s.undeclared
+	for role, list := range s.problems {
 		sortProblems(list)
+		for _, p := range list {
+			seen.problems.add(role, p)
+		}
+	}
+	for _, name := range keys(s.roles) {
+		if !all && !s.plan.Touched[name] {
+			continue
+		}
+		list := s.problems[name]
 		seen.stuck = seen.stuck || slices.ContainsFunc(list, func(p Problem) bool { return p.Taking })
-		switch later := waits[name] || !w.dry && s.knownInVain(name); {
+		switch later := waits[name] || !w.dry && !w.insistent && s.knownInVain(name); {
 		case later && s.plan.Touched[name]:
 			seen.stuck = true
 		case later:
@@ -334,7 +375,6 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 			seen.due = append(seen.due, name)
 		}
 	}
-	return seen, nil
 }
 
 // outside lists the roles outside of the batch that the plan is about: members of intermediate roles that should not be.
@@ -380,7 +420,7 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 	if len(roles) > 0 {
 		report := &Report{}
 		for chunk := range slices.Chunk(roles, batchSize) {
-			if err := e.serve(ctx, work{cause: Manual, roles: chunk, renamed: true, members: true, prune: prune}, report); err != nil {
+			if err := e.serveAsked(ctx, work{cause: Manual, roles: chunk, renamed: true, members: true, prune: prune}, report); err != nil {
 				return report, err
 			}
 		}
@@ -407,11 +447,11 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 	if err != nil || !prune {
 		return report, err
 	}
-	intermediates, err := e.intermediates(ctx)
+	useless, err := e.useless(ctx, e.conn, nil, true)
 	if err != nil {
 		return report, err
 	}
-	for chunk := range slices.Chunk(intermediates, batchSize) {
+	for chunk := range slices.Chunk(useless, batchSize) {
 		if err := e.serve(ctx, work{cause: Manual, roles: chunk, prune: true}, report); err != nil {
 			return report, err
 		}

@@ -149,7 +149,7 @@ func TestNamesDoNotReachTheTerminal(t *testing.T) {
 		quoted := "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(name) + "'"
 		call(t.Context(), "status", "-d", "user="+f.Daemon+" dbname="+quoted+options).shows(t, "a database that is not there", names, 1)
 		call(t.Context(), "status", "-d", "dbname="+f.Database+" user="+catalogRole(quoted)+options).shows(t, "another user", names, 1)
-		call(t.Context(), "run", "--log-format", "console", "-d", "user="+f.Daemon+" dbname="+quoted+options).shows(t, "run, on a database that is not there", names, 1)
+		call(t.Context(), "run", "--log-format", "console", "-d", "user="+catalogRole(quoted)+" dbname="+quoted+options).shows(t, "run, as a user who is not there", names, 1)
 	}
 	f.call(t, "status").shows(t, "status", names, 0)
 

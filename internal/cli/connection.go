@@ -117,7 +117,7 @@ func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	default:
 		return conn, nil
 	}
-	_ = conn.Close(ctx)
+	_ = catalog.Close(ctx, conn)
 	return nil, err
 }
 
@@ -127,7 +127,7 @@ func (c *connection) look(ctx context.Context, read func(tx pgx.Tx) error) error
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = catalog.Close(ctx, conn) }()
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return fmt.Errorf("begin a transaction to read in: %w", err)

@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,7 +32,7 @@ func checkListenAddress(address string) error {
 
 // monitor makes the metrics of all databases, and takes the address; serve is to be called, and runs until the context ends.
 // Without an address the metrics are kept all the same, and nobody sees them.
-func monitor(ctx context.Context, sources []connect.Source, log zerolog.Logger, interval time.Duration, address string) (databases []*metrics.Database, serve func() error, err error) {
+func monitor(ctx context.Context, sources []connect.Source, places []place, log zerolog.Logger, interval time.Duration, address string) (databases []*metrics.Database, serve func() error, err error) {
 	names, err := databaseNames(sources)
 	if err != nil {
 		return nil, nil, err
@@ -42,6 +40,7 @@ func monitor(ctx context.Context, sources []connect.Source, log zerolog.Logger, 
 	m := metrics.New(version(), log)
 	for i, name := range names {
 		databases = append(databases, m.Database(name, interval, monitorConnection(sources[i])))
+		databases[i].LogTo(places[i].log(log))
 	}
 	if address == "" {
 		return databases, func() error { return nil }, nil
@@ -74,16 +73,15 @@ func monitorConnection(source connect.Source) func(context.Context) (*pgx.Conn, 
 // databaseNames tells databases apart: by their names, where these are the same also by their servers, and where somebody gave
 // the same one twice also by a number.
 func databaseNames(sources []connect.Source) ([]string, error) {
-	names, servers := make([]string, len(sources)), make([]string, len(sources))
-	for i, source := range sources {
-		c, err := parse(source)
-		if err != nil {
-			return nil, err
-		}
-		names[i] = strings.ToValidUTF8(cmp.Or(c.Database, c.User), "\uFFFD")
-		servers[i] = net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
+	places, err := placesOf(sources)
+	if err != nil {
+		return nil, err
 	}
-	names = clarified(names, func(i int) string { return servers[i] + "/" + names[i] })
+	names := make([]string, len(places))
+	for i, p := range places {
+		names[i] = p.Database
+	}
+	names = clarified(names, func(i int) string { return places[i].server() + "/" + names[i] })
 	return clarified(names, func(i int) string { return fmt.Sprintf("%s#%d", names[i], i+1) }), nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -21,12 +20,19 @@ import (
 type opener struct {
 	daemon
 	source   connect.Source
+	place    place
+	turns    turns             // for the databases of its server
 	seen     string            // which database it was the last time
 	database *metrics.Database // is told of each connection
 }
 
-// open connects an engine, and installs the schema where that is asked for.
+// open waits for its turn, connects an engine, and installs the schema where that is asked for.
 func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
+	done, err := o.turns.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	connection, err := parse(o.source)
 	if err != nil {
 		return nil, err
@@ -34,18 +40,18 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 	if o.migrate && o.seen == "" {
 		// Who is a member of the owner's role cannot upgrade the schema, and can work with one that is up to date.
 		if err := o.install(ctx, connection); err != nil && !errors.Is(err, migrations.ErrNotOwner) {
-			return nil, later(explained(err))
+			return nil, explained(err)
 		}
 	}
 	engine, err := reconcile.Open(ctx, connection, o.config)
 	if o.migrate && errors.Is(err, reconcile.ErrSchema) {
 		if err := o.install(ctx, connection); err != nil {
-			return nil, later(explained(err))
+			return nil, explained(err)
 		}
 		engine, err = reconcile.Open(ctx, connection, o.config)
 	}
 	if err != nil {
-		return nil, later(explained(err))
+		return nil, explained(err)
 	}
 	if err := engine.Ready(ctx); err != nil {
 		_ = engine.Close(ctx)
@@ -53,66 +59,57 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 	}
 	if err := engine.StorePolicy(ctx, o.policy); err != nil {
 		_ = engine.Close(ctx)
-		return nil, later(err)
+		return nil, err
 	}
 	o.database.Connected(true)
 	return &reconciler{engine: engine, database: o.database, retention: o.retention}, nil
 }
 
-// unready is an error of a server that is as it should be, and not ready yet.
-type unready struct{ error }
-
-func (e unready) Unwrap() error { return e.error }
-
-// NotYet reports that it is worth waiting.
-func (e unready) NotYet() bool { return true }
-
-// later marks the errors that pass: no server among those named can be written to now, one is starting, it has too many clients, or somebody was
-// in the way.
-func later(err error) error {
-	switch reconcile.SQLState(err) {
-	case "57P03", "53300", "40001", "40P01", "55P03":
-		return unready{err}
-	}
-	if strings.Contains(err.Error(), "read only connection") {
-		return unready{err}
-	}
-	return err
-}
-
 // install installs or upgrades the schema in a database that is new to this daemon, and upgrades it in one that is not. Where somebody has removed
 // it while the daemon ran, it stays removed.
 func (o *opener) install(ctx context.Context, connection *pgx.ConnConfig) error {
-	conn, err := catalog.Connect(ctx, connection)
-	if err != nil {
+	found, err := find(ctx, connection)
+	switch {
+	case err != nil:
 		return err
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	var database string
-	var standby, installed bool
-	err = conn.QueryRow(ctx, `
-		select (select system_identifier from pg_catalog.pg_control_system()) || '/' || d.oid, pg_catalog.pg_is_in_recovery(),
-			pg_catalog.to_regclass('sync_roles.installation') is not null
-		from pg_catalog.pg_database as d
-		where d.datname = pg_catalog.current_database()`).Scan(&database, &standby, &installed)
-	if err != nil {
-		return fmt.Errorf("ask which database this is: %w", err)
-	}
-	if standby {
+	case found.standby:
 		return reconcile.ErrStandby
-	}
-	if !installed && o.seen == database {
+	case !found.installed && o.seen == found.database:
 		return errors.New("somebody has removed schema sync_roles while the daemon ran: run pg-sync-roles migrate to install it again, or stop the daemon")
 	}
 	version, err := migrations.Up(ctx, connection)
 	if err != nil {
 		return err
 	}
-	if o.seen != database {
+	if o.seen != found.database {
 		o.config.Log.Info().Int("version", version).Msg("schema sync_roles is installed")
 	}
-	o.seen = database
+	o.seen = found.database
 	return nil
+}
+
+// found is what a connection string leads to.
+type found struct {
+	database           string // which one of which cluster
+	standby, installed bool
+}
+
+// find looks there over a connection that is closed before an installer opens its own.
+func find(ctx context.Context, connection *pgx.ConnConfig) (f found, err error) {
+	conn, err := catalog.Connect(ctx, connection)
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = catalog.Close(ctx, conn) }()
+	err = conn.QueryRow(ctx, `
+		select (select system_identifier from pg_catalog.pg_control_system()) || '/' || d.oid, pg_catalog.pg_is_in_recovery(),
+			pg_catalog.to_regclass('sync_roles.installation') is not null
+		from pg_catalog.pg_database as d
+		where d.datname = pg_catalog.current_database()`).Scan(&f.database, &f.standby, &f.installed)
+	if err != nil {
+		return f, fmt.Errorf("ask which database this is: %w", err)
+	}
+	return f, nil
 }
 
 // listen connects for LISTEN.

@@ -18,6 +18,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/xdg-go/stringprep"
 	"golang.org/x/term"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
 func passwordCommand() *cobra.Command {
@@ -36,7 +38,7 @@ To take a role's password away: UPDATE sync_roles.desired_roles SET password_ver
 			if err != nil {
 				return err
 			}
-			defer func() { _ = conn.Close(ctx) }()
+			defer func() { _ = catalog.Close(ctx, conn) }()
 			// Before anybody types a password for nothing.
 			if err := mayHavePassword(ctx, conn, args[0]); err != nil {
 				return err

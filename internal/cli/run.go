@@ -73,56 +73,37 @@ type daemon struct {
 	retention time.Duration // of the audit; 0: for ever
 }
 
-// runAll runs one loop for each database. If one cannot start, all stop.
+// runAll serves these databases, and what monitoring asks.
 func runAll(ctx context.Context, sources []connect.Source, d daemon, listenAddress string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	databases, serve, err := monitor(ctx, sources, d.config.Log, d.interval, listenAddress)
+	places, err := placesOf(sources)
 	if err != nil {
 		return err
 	}
-	errs := make([]error, len(sources)+1)
+	databases, serve, err := monitor(ctx, sources, places, d.config.Log, d.interval, listenAddress)
+	if err != nil {
+		return err
+	}
+	openers := make([]*opener, len(sources))
+	for i, source := range sources {
+		openers[i] = &opener{source: source, place: places[i], daemon: d, database: databases[i]}
+		openers[i].config.Log, openers[i].config.Observe = places[i].log(d.config.Log), databases[i].Observe
+	}
+	var served, monitored error
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if errs[len(sources)] = serve(); errs[len(sources)] != nil {
+		if monitored = serve(); monitored != nil {
 			stop()
 		}
 	})
-	for i, source := range sources {
-		wg.Go(func() {
-			if errs[i] = runOne(ctx, source, d, databases[i]); errs[i] != nil {
-				stop()
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func runOne(ctx context.Context, source connect.Source, d daemon, database *metrics.Database) error {
-	first, err := parse(source)
-	if err != nil {
-		return err
-	}
-	log := d.config.Log.With().Str("database", first.Database).Logger()
-	d.config.Log, d.config.Observe = log, database.Observe
-	o := &opener{source: source, daemon: d, database: database}
-	err = loop.Run(ctx, loop.Config{
-		Open:           o.open,
-		Connect:        o.listen,
-		RescanInterval: d.interval,
-		Log:            log,
-		Listening: func() {
-			log.Info().Msg("listening")
-			database.Listening(true)
-		},
-		Interrupted: func() { database.Listening(false) },
+	wg.Go(func() {
+		if served = newFleet(openers).run(ctx); served != nil {
+			stop()
+		}
 	})
-	if ctx.Err() != nil {
-		log.Info().Msg("stopped")
-		return nil //nolint:nilerr // told to stop
-	}
-	return err
+	wg.Wait()
+	return errors.Join(served, monitored)
 }
 
 // reconciler is what the loop sees of an engine.

@@ -95,13 +95,6 @@ func TestRunForTwoDatabases(t *testing.T) {
 	stop().want(t, 0, "", "stopped")
 }
 
-// If one of several databases cannot be served, the daemon says so and ends.
-func TestRunForTwoDatabasesOfWhichOneIsMissing(t *testing.T) {
-	t.Parallel()
-	env, _ := installed(t)
-	call(t, "run", "-d", env.URL(env.Daemon), "-d", strings.ReplaceAll(env.URL(env.Daemon), env.Database, "nosuchdb")).want(t, 1, "", "nosuchdb")
-}
-
 // Two daemons on one database share the work.
 func TestTwoDaemons(t *testing.T) {
 	t.Parallel()

@@ -81,7 +81,7 @@ func TestNoSecretOnTheCommandLine(t *testing.T) {
 	call(t, "status", "-d", bare, "--database-url-file", file("url", bare)).want(t, 64, "", "one database is wanted")
 	call(t, "status", "--database-url-file", filepath.Join(dir, "none")).want(t, 64, "", "no such file")
 	call(t, "migrate", "version", "-d", s.url(t, "daemon", right)).want(t, 0, "0\n", "list of processes")
-	for _, command := range []string{"status", "run"} {
+	for _, command := range []string{"status", "sync"} {
 		r := call(t, command, "-d", "postgres://u:"+wrong+"@host.invalid/db")
 		r.want(t, 1, "", "in clear")
 		if strings.Contains(r.stderr, wrong) {

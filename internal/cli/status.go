@@ -26,7 +26,7 @@ Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
 			if err != nil {
 				return err
 			}
-			defer func() { _ = conn.Close(ctx) }()
+			defer func() { _ = catalog.Close(ctx, conn) }()
 			list, err := reconcile.ReadStatuses(ctx, conn, args)
 			if err != nil {
 				return err

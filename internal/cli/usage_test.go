@@ -115,7 +115,7 @@ func TestBadConnectionString(t *testing.T) {
 	}
 }
 
-// A server that is not there is an error with a hint, without the password.
+// A server that is not there is an error with a hint, without the password. (The daemon waits for it: see TestFleet.)
 func TestUnreachableServer(t *testing.T) {
 	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -125,7 +125,7 @@ func TestUnreachableServer(t *testing.T) {
 	port := listener.Addr().(*net.TCPAddr).Port
 	_ = listener.Close() // so nobody is there
 	url := fmt.Sprintf("postgres://u:hunter2@127.0.0.1:%d/db?sslmode=disable", port)
-	for _, command := range []string{"migrate", "run", "sync", "plan", "status"} {
+	for _, command := range []string{"migrate", "sync", "plan", "status"} {
 		r := call(t, command, "-d", url)
 		r.want(t, 1, "", "Hint: is the server running")
 		if strings.Contains(r.stderr, "hunter2") {
@@ -143,7 +143,9 @@ func TestConnectionHints(t *testing.T) {
 	for _, command := range []string{"migrate", "run", "sync", "plan", "status"} {
 		call(t, command, "-d", env.URL(env.Role("nobody"))).want(t, 1, "", "Hint: check the user")
 		call(t, command, "-d", env.URL(stranger)).want(t, 1, "", "Hint: the role needs CONNECT")
-		call(t, command, "-d", strings.ReplaceAll(env.URL(env.Daemon), env.Database, "nosuchdb")).want(t, 1, "", "Hint: create the database")
+		if command != "run" {
+			call(t, command, "-d", strings.ReplaceAll(env.URL(env.Daemon), env.Database, "nosuchdb")).want(t, 1, "", "Hint: create the database")
+		}
 	}
 }
 

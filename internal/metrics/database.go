@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/pg-sync-roles/pg-sync-roles/reconcile"
+import (
+	"github.com/rs/zerolog"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
 
 // Database is one of the databases that the daemon works for. Its methods may be called by any goroutine.
 type Database struct {
@@ -41,6 +45,15 @@ func (d *Database) pass(o reconcile.Observation) {
 		waited = o.Duration // it did not get the lock, and did nothing else than wait
 	}
 	d.lockWait.Observe(waited.Seconds())
+}
+
+// LogTo tells the database's own log why it cannot be asked. It is called before anything is served.
+func (d *Database) LogTo(log zerolog.Logger) { d.log = log }
+
+// Unavailable says that the working connection could not be opened, and why, in words for whoever can reach the address.
+func (d *Database) Unavailable(reason string) {
+	d.fail(reason)
+	d.failures.Inc()
 }
 
 // Connected says that the working connection stands, with the schema found in order, or that it is lost.

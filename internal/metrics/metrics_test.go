@@ -81,7 +81,7 @@ func TestSeriesAreThereFromTheStart(t *testing.T) {
 	for _, database := range []string{"crm", "warehouse"} {
 		label := `database="` + database + `"`
 		for _, name := range []string{
-			"granted_total", "revoked_total", "statements_total", "retries_total", "rescans_total", "connection_losses_total",
+			"granted_total", "revoked_total", "statements_total", "retries_total", "rescans_total", "connection_losses_total", "connection_failures_total",
 			"last_rescan_timestamp_seconds", "connected", "listening", "scrape_ok",
 			"pass_duration_seconds_sum", "pass_duration_seconds_count", "lock_wait_seconds_sum", "lock_wait_seconds_count",
 		} {

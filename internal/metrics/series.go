@@ -28,7 +28,8 @@ type series struct {
 	outcomes                         *prometheus.CounterVec // by outcome
 	duration, lockWait               prometheus.Histogram
 	granted, revoked, statements     prometheus.Counter
-	retries, rescans, losses         prometheus.Counter
+	retries, rescans                 prometheus.Counter
+	losses, failures                 prometheus.Counter
 	lastRescan, connected, listening prometheus.Gauge
 }
 
@@ -60,6 +61,7 @@ func newSeries(registry prometheus.Registerer) series {
 		lastRescan: gauge("last_rescan_timestamp_seconds", "When the last of them ended; 0 if none did yet."),
 		connected:  gauge("connected", "Whether the working connection stands."),
 		losses:     counter("connection_losses_total", "How often the working connection was lost."),
+		failures:   counter("connection_failures_total", "How often the working connection could not be opened."),
 		listening:  gauge("listening", "Whether notifications are heard. Without them, changes wait for the next rescan."),
 	}
 	for _, cause := range causes {

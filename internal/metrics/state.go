@@ -13,6 +13,7 @@ type state struct {
 
 	mu     sync.Mutex
 	stands bool      // the working connection
+	reason string    // why it could not be opened when that was last tried; empty: it was opened
 	looked time.Time // when all roles were last looked at; zero: not yet
 }
 
@@ -26,7 +27,17 @@ func (s *state) connect(ok bool) (lost bool) {
 	defer s.mu.Unlock()
 	lost = s.stands && !ok
 	s.stands = ok
+	if ok {
+		s.reason = ""
+	}
 	return lost
+}
+
+// fail notes why the working connection could not be opened.
+func (s *state) fail(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reason = reason
 }
 
 // look notes that all roles were looked at, and returns when.
@@ -42,7 +53,11 @@ func (s *state) missing() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []string
-	if !s.stands {
+	switch {
+	case s.stands:
+	case s.reason != "":
+		list = append(list, "not connected ("+s.reason+")")
+	default:
 		list = append(list, "not connected")
 	}
 	switch since := time.Since(s.looked); {

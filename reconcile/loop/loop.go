@@ -57,12 +57,13 @@ type Config struct {
 	Connect        func(context.Context) (*pgx.Conn, error) // for LISTEN; nil: no notifications
 	RescanInterval time.Duration                            // with a tenth of it as jitter
 	Log            zerolog.Logger
-	Listening      func() // called once LISTEN is in effect, each time; may be nil
-	Interrupted    func() // called when it no longer is, and when another try fails; may be nil
+	GiveUp         func(error) bool // whether an error of the first Open is one that waiting cannot mend; nil: none is
+	Listening      func()           // called once LISTEN is in effect, each time; may be nil
+	Interrupted    func()           // called when it no longer is, and when another try fails; may be nil
 }
 
-// Run runs until the context ends, and then returns nil. A reconciler that cannot be opened the first time is an error: the daemon is set
-// up wrongly, unless the error says that it is only not yet time. Later it is waited for.
+// Run runs until the context ends, and then returns nil. A reconciler that cannot be opened is waited for, unless none ever could be and GiveUp says
+// that waiting is in vain: that error is returned.
 func Run(ctx context.Context, config Config) error {
 	opened := false
 	for delay := time.Second; ; delay = min(2*delay, 30*time.Second) {
@@ -77,22 +78,18 @@ func Run(ctx context.Context, config Config) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // told to stop
-		case !opened && !worthWaiting(err):
+		case !opened && config.GiveUp != nil && config.GiveUp(err):
 			return err
 		}
-		config.Log.Warn().Err(err).Dur("again_in", delay).Msg("cannot go on; connecting anew")
+		message := "cannot go on; connecting anew"
+		if !opened {
+			message = "cannot start yet; trying again"
+		}
+		config.Log.Warn().Err(err).Dur("again_in", delay).Msg(message)
 		if sleep(ctx, jitter(delay)) != nil {
 			return nil //nolint:nilerr // told to stop
 		}
 	}
-}
-
-// notYet is what an error is when the set-up is right, and the server is not ready for it.
-type notYet interface{ NotYet() bool }
-
-func worthWaiting(err error) bool {
-	var n notYet
-	return errors.As(err, &n) && n.NotYet()
 }
 
 // session serves one connection, listening beside it, until it fails or the context ends. What makes the one connection useless is likely to have
@@ -107,12 +104,26 @@ func (c Config) session(ctx context.Context, r Reconciler) (worked bool, err err
 	}()
 	worked, err = c.serve(ctx, r, wake)
 	stop()
-	_ = r.Close(context.WithoutCancel(ctx))
+	closeReconciler(ctx, r)
 	<-listening
 	if c.Interrupted != nil {
 		c.Interrupted()
 	}
 	return worked, err
+}
+
+// A server that has gone is not waited for long to end a session: another connection may find another server. When told to stop, the session's end is
+// all that there is to wait for.
+const hangUpWait = 2 * time.Second
+
+func closeReconciler(ctx context.Context, r Reconciler) {
+	closing := context.WithoutCancel(ctx)
+	if ctx.Err() == nil {
+		var cancel context.CancelFunc
+		closing, cancel = context.WithTimeout(closing, hangUpWait)
+		defer cancel()
+	}
+	_ = r.Close(closing)
 }
 
 // serve runs one connection until it fails or the context ends. It reports whether all was looked at once.

@@ -334,17 +334,54 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// What is wrong from the start is wrong with the set-up: the first connection's error is returned.
+// Until a first connection was opened, an error of which it is said that waiting is in vain is returned. Others are waited for.
 func TestFirstOpenFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		inVain := errors.New("in vain")
 		s := newScript()
-		s.open = func(int) error { return errLost }
-		if err := run(t, s, time.Hour, time.Hour); !errors.Is(err, errLost) {
-			t.Errorf("got %v, want the error of Open", err)
+		s.open = func(number int) error {
+			switch number {
+			case 1, 2:
+				return errLost
+			case 3:
+				return inVain
+			}
+			return nil
 		}
-		if len(s.opens) != 1 || time.Since(s.started) != 0 {
-			t.Errorf("%d tries in %s", len(s.opens), time.Since(s.started))
+		giveUp := func(err error) bool { return errors.Is(err, inVain) }
+		err := loop.Run(t.Context(), loop.Config{Open: s.Open, RescanInterval: time.Hour, Log: zerolog.Nop(), GiveUp: giveUp})
+		if !errors.Is(err, inVain) || len(s.opens) != 3 {
+			t.Errorf("got %v after %d tries, want the error of the third", err, len(s.opens))
+		}
+		if waited := time.Since(s.started); waited < 2700*time.Millisecond || waited > 3300*time.Millisecond {
+			t.Errorf("the first two errors were waited for %s, want about 1s and 2s", waited)
+		}
+	})
+}
+
+// Once a connection was opened, nothing is in vain: the server comes back.
+func TestLaterOpenFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript()
+		s.open = func(number int) error {
+			if number > 1 && number < 6 {
+				return errLost
+			}
+			return nil
+		}
+		s.fail = func(call string) error {
+			if call == "ping" && len(s.opens) == 1 {
+				return errLost
+			}
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		giveUp := func(error) bool { return true }
+		if err := loop.Run(ctx, loop.Config{Open: s.Open, RescanInterval: time.Minute, Log: zerolog.Nop(), GiveUp: giveUp}); err != nil || len(s.opens) != 6 {
+			t.Errorf("got %v after %d connections, want nil after 6", err, len(s.opens))
 		}
 	})
 }
