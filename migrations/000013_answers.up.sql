@@ -1,0 +1,182 @@
+-- True answers: what wait_for_sync promises, and which rows look like a mistake.
+
+-- wait_for_sync. --------------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION sync_roles.is_known_role(role_name text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = is_known_role.role_name)
+        OR EXISTS (SELECT FROM sync_roles.desired_roles AS r WHERE r.role_name = is_known_role.role_name)
+        OR EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = is_known_role.role_name)
+        -- Its last row may have gone, and been dealt with before the question.
+        OR EXISTS (SELECT FROM sync_roles.audit AS a WHERE a.role_name = is_known_role.role_name);
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.is_known_role(text) IS 'Whether a role is managed, or was: for wait_for_sync.';
+
+-- A role can be out of sync for the sake of other rows, so each row is judged by grant_status; but only those of roles that are out of sync, as
+-- grant_status looks at every object of a row. The ids are all that it tells: whoever calls it finds the rows by them that it may see.
+CREATE FUNCTION sync_roles.rows_out_of_sync(grant_ids bigint[]) RETURNS TABLE (grant_id bigint, status text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    bad constant text[] := '{refused,blocked,held,failed}';
+    suspects bigint[];
+BEGIN
+    WITH asked AS MATERIALIZED (
+        SELECT g.id, g.role_name FROM sync_roles.desired_grants AS g WHERE g.id = ANY (grant_ids)
+        UNION ALL
+        SELECT g.id, g.role_name FROM sync_roles.desired_grants AS g WHERE grant_ids IS NULL AND g.created_by = session_user
+    )
+    SELECT array_agg(a.id) INTO suspects
+    FROM asked AS a
+    WHERE a.role_name IN (SELECT s.role_name FROM sync_roles.role_status AS s WHERE s.status = ANY (bad));
+
+    RETURN QUERY
+    SELECT g.id, g.status
+    FROM sync_roles.grant_status AS g
+    WHERE g.id = ANY (suspects) AND g.status = ANY (bad)
+    LIMIT 10; -- as many as a message can tell
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.rows_out_of_sync(bigint[]) IS 'Which of these rows of desired_grants (NULL: of those that the session''s user wrote) are refused, blocked, held or failed, ten at most: for wait_for_sync.';
+
+-- With the caller's rights: it tells the reasons that the caller may read. The functions that it calls tell none.
+CREATE FUNCTION sync_roles.sync_problem(role_name text, OUT message text, OUT hint text, OUT is_retried boolean)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted constant text := sync_problem.role_name;
+    sees_all constant boolean := has_table_privilege('sync_roles.role_status', 'SELECT') AND has_table_privilege('sync_roles.grant_status', 'SELECT')
+        AND has_table_privilege('sync_roles.desired_roles', 'SELECT');
+    asked bigint[];
+    bad record;
+BEGIN
+    hint := CASE WHEN sees_all THEN 'See sync_roles.role_status and sync_roles.grant_status.' ELSE 'See sync_roles.my_problems.' END;
+
+    IF wanted IS NOT NULL THEN
+        SELECT * INTO bad FROM sync_roles.is_out_of_sync(wanted);
+        IF NOT bad.out_of_sync THEN
+            RETURN;
+        END IF;
+        is_retried := bad.is_retried;
+        IF sees_all THEN
+            SELECT format('role %L is %s: %s', wanted, s.status, coalesce(s.error,
+                (SELECT string_agg(p ->> 'reason', '; ') FROM jsonb_array_elements(s.problems) AS p), 'no reason recorded'))
+            INTO message
+            FROM sync_roles.role_status AS s
+            WHERE s.role_name = wanted AND s.status IN ('refused', 'blocked', 'held', 'failed');
+            RETURN;
+        ELSIF has_table_privilege('sync_roles.desired_grants', 'SELECT') THEN
+            SELECT array_agg(g.id) INTO asked FROM sync_roles.desired_grants AS g WHERE g.role_name = wanted;
+        END IF;
+        -- Without a row of the role in sight, the answer is about the role.
+        IF asked IS NOT NULL AND NOT EXISTS (SELECT FROM sync_roles.rows_out_of_sync(asked)) THEN
+            RETURN;
+        END IF;
+        SELECT format('role %L is %s: %s', wanted, min(p.kind), string_agg(DISTINCT p.reason, '; ')) INTO message
+        FROM sync_roles.my_problems AS p
+        WHERE p.role_name = wanted AND p.kind <> 'waiting'
+        HAVING count(*) > 0;
+        IF message IS NULL THEN
+            message := format('role %L is not in sync, for reasons that are not for role %I to see', wanted, current_user);
+            hint := 'Ask the owner of schema sync_roles.';
+        END IF;
+        RETURN;
+    END IF;
+
+    IF sees_all THEN
+        SELECT string_agg(b.told, '; ' ORDER BY b.told), bool_and(b.status = 'failed') INTO message, is_retried
+        FROM (
+            SELECT g.status, format('%s on %s %s for role %L is %s: %s', g.privilege, g.object_type, concat_ws('.', g.schema_name, g.object_name),
+                g.role_name, g.status, coalesce(g.reason, 'no reason recorded')) AS told
+            FROM sync_roles.rows_out_of_sync(NULL) AS b
+            JOIN sync_roles.grant_status AS g ON g.id = b.grant_id
+            UNION ALL
+            -- What is wrong with the role itself.
+            SELECT s.status, format('role %L is %s: %s', s.role_name, s.status, coalesce(s.error, p.reason))
+            FROM sync_roles.desired_roles AS r
+            JOIN sync_roles.role_status AS s ON s.role_name = r.role_name AND s.status IN ('refused', 'blocked', 'held', 'failed')
+            LEFT JOIN LATERAL (
+                SELECT string_agg(p ->> 'reason', '; ') AS reason
+                FROM jsonb_array_elements(s.problems) AS p
+                WHERE p -> 'grant_id' IS NULL
+            ) AS p ON true
+            WHERE r.created_by = session_user AND coalesce(s.error, p.reason) IS NOT NULL
+        ) AS b;
+        RETURN;
+    END IF;
+    SELECT string_agg(b.told, '; ' ORDER BY b.told), bool_and(b.status = 'failed') INTO message, is_retried
+    FROM (
+        SELECT b.status, coalesce(
+            (
+                SELECT format('desired grant %s for role %L is %s: %s', b.grant_id, min(p.role_name), b.status, string_agg(p.reason, '; '))
+                FROM sync_roles.my_problems AS p
+                WHERE p.grant_id = b.grant_id
+                HAVING count(*) > 0
+            ),
+            format('desired grant %s is %s, for reasons that are not for role %I to see', b.grant_id, b.status, current_user)) AS told
+        FROM sync_roles.rows_out_of_sync(NULL) AS b
+    ) AS b;
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.sync_problem(text) IS 'What keeps a role (NULL: the rows that the session''s user wrote) from being in sync, as far as the caller may see it, and whether it is tried again by itself: for wait_for_sync.';
+
+CREATE OR REPLACE FUNCTION sync_roles.wait_for_sync(role_name text DEFAULT NULL, timeout interval DEFAULT '30 s') RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted constant text := wait_for_sync.role_name;
+    deadline constant timestamptz := clock_timestamp() + wait_for_sync.timeout;
+    waited_for bigint[];
+    problem record;
+    pause double precision := 0.002;
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
+            MESSAGE = 'wait_for_sync cannot know on a standby what the primary has still to do',
+            HINT = 'Connect to the primary.';
+    ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
+            MESSAGE = format('wait_for_sync cannot see what others commit in a %s transaction', current_setting('transaction_isolation')),
+            HINT = 'Call it in a READ COMMITTED transaction.';
+    END IF;
+    waited_for := sync_roles.requests(wanted);
+    IF wanted IS NOT NULL AND NOT sync_roles.is_known_role(wanted) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('role %L is not managed: no row of desired_grants or desired_roles names it', wanted),
+            HINT = 'Names are compared as they are spelled, capitals and all.';
+    END IF;
+
+    LOOP
+        IF sync_roles.requests_left(waited_for) = 0 THEN
+            SELECT * INTO problem FROM sync_roles.sync_problem(wanted);
+            IF problem.message IS NULL THEN
+                RETURN;
+            -- What failed is tried again: that is worth waiting for.
+            ELSIF NOT problem.is_retried OR clock_timestamp() >= deadline THEN
+                RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = problem.message, HINT = problem.hint;
+            END IF;
+        ELSIF clock_timestamp() >= deadline THEN
+            RAISE EXCEPTION USING ERRCODE = 'query_canceled',
+                MESSAGE = format('not in sync within %s: %s requests are still in the queue', wait_for_sync.timeout,
+                    sync_roles.requests_left(waited_for)),
+                HINT = 'Is pg-sync-roles running?';
+        END IF;
+        PERFORM pg_sleep(least(pause, greatest(extract(epoch FROM deadline - clock_timestamp())::double precision, 0)));
+        pause := least(pause * 1.5, 0.1);
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.wait_for_sync(text, interval) IS 'Returns when all that was committed before has been dealt with. An error if that takes too long, if there is no such role, on a standby, or if the role did not come in sync; without a role, if a row did not that the session''s user wrote, however long ago.';
+
+UPDATE sync_roles.installation SET schema_version = 13;
