@@ -40,6 +40,9 @@ type refusal struct {
 	kind   Outcome // Blocked, or Failed where it is tried again by itself
 }
 
+// refusedByServer is how the reason begins where PostgreSQL gave it.
+const refusedByServer = "PostgreSQL refused it: "
+
 // Statements are sent together: a round trip costs more than a GRANT.
 const (
 	maxStatementsPerMessage = 100
@@ -151,7 +154,7 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 	if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT try"); err != nil {
 		return err
 	}
-	r := refusal{fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", why.Message, why.Code), Blocked}
+	r := refusal{fmt.Sprintf(refusedByServer+"%s (SQLSTATE %s)", why.Message, why.Code), Blocked}
 	if classOf(err) == locked {
 		r = refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed}
 		if a.timeouts++; a.timeouts == maxTimeouts {

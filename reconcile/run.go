@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -187,6 +188,7 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 		return 0, err
 	}
 	w.renamed = len(renamed) > 0
+	e.refusals.again = nil
 	stuck := false
 	for i, list := range []func(context.Context) ([]string, error){
 		// First, because what is found about one can concern the roles that use it.
@@ -301,6 +303,7 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 		}
 	}
 	waits := asSet(later)
+	w.tolerant = !w.dry // statements for one object each, as those are by which the audit knows what PostgreSQL refused
 	s := &state{remember: map[Remembered]bool{}, ledger: newLedger()}
 	if err := e.look(ctx, tx, slices.Clone(roles), w, s); err != nil {
 		return seen, err
@@ -315,7 +318,15 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 		list := s.problems[name]
 		sortProblems(list)
 		seen.stuck = seen.stuck || slices.ContainsFunc(list, func(p Problem) bool { return p.Taking })
-		switch later := waits[name] || !w.dry && s.knownInVain(name); {
+		later := waits[name]
+		if !later && !w.dry && s.knownInVain(name) {
+			again, err := e.askAgain(ctx, tx)
+			if err != nil {
+				return seen, err
+			}
+			later = !again
+		}
+		switch {
 		case later && s.plan.Touched[name]:
 			seen.stuck = true
 		case later:
@@ -347,12 +358,12 @@ func (s *state) outside() []string {
 	return keys(set)
 }
 
-// knownInVain reports whether all there is to do for a role was done before and had no effect. It is tried again when somebody asks
-// for the role, not at every rescan.
+// knownInVain reports whether all there is to do for a role was sent before, and PostgreSQL refused it or it had no effect. It is sent again when
+// a row asks for the role, or the daemon has other rights, not at every rescan.
 func (s *state) knownInVain(role string) bool {
 	known := map[string]bool{}
 	for _, p := range s.roles[role].LastProblems {
-		if p.Reason == noEffect {
+		if p.Kind == Blocked && (p.Reason == noEffect || strings.HasPrefix(p.Reason, refusedByServer)) {
 			known[p.Object] = true
 		}
 	}
