@@ -89,7 +89,7 @@ func cascadeSteps(list []cascade) []Step {
 		step.Effects[0].SQL += " CASCADE"
 		for _, d := range c.dependents {
 			if !d.Desired {
-				step.Effects = append(step.Effects, Effect{Unit: d.Role, SQL: step.Effects[0].SQL, Revoked: 1})
+				step.Effects = append(step.Effects, Effect{Unit: d.Role, SQL: step.Effects[0].SQL, Revoked: 1, Changes: step.Effects[0].Changes})
 			}
 		}
 		steps = append(steps, step)

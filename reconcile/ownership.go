@@ -131,9 +131,10 @@ func (p *Plan) prepareOwnerships(ctx context.Context, tx pgx.Tx, server catalog.
 }
 
 func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.Server) ([]Step, *Problem, error) {
-	effect := Effect{Unit: o.unit, SQL: o.sql(), Granted: 1}
+	effect := Effect{Unit: o.unit, SQL: o.sql(), Granted: 1, Changes: []string{grant.sign + "OWNER of " + o.object.String()}}
 	if !o.given {
 		effect.Granted, effect.Revoked = 0, 1
+		effect.Changes = []string{fmt.Sprintf("%sOWNER of %s, which role %s owns now", revoke.sign, o.object, o.to)}
 	}
 	change := Step{SQL: o.sql(), Effects: []Effect{effect}}
 	if o.from.Name != "" && o.from.Name != o.unit {

@@ -25,12 +25,12 @@ type cell struct {
 
 // verb is GRANT or REVOKE.
 type verb struct {
-	word, preposition string
+	word, preposition, sign string
 }
 
 var (
-	grant  = verb{"GRANT", "TO"}
-	revoke = verb{"REVOKE", "FROM"}
+	grant  = verb{"GRANT", "TO", "+ "}
+	revoke = verb{"REVOKE", "FROM", "- "}
 )
 
 // target is what the grants of one statement must have in common.
@@ -132,12 +132,13 @@ func aclStep(v verb, t target, objects []catalog.Object) Step {
 	}
 
 	count := len(objects) * (strings.Count(t.privileges, ", ") + 1)
+	changes := aclChanges(v, t, objects)
 	roles := strings.Split(t.roles, "\x00")
 	quoted := make([]string, len(roles))
 	effects := make([]Effect, len(roles))
 	for i, role := range roles {
 		quoted[i] = catalog.Grantee(role)
-		effects[i] = Effect{Unit: role, SQL: head + quoted[i] + tail}
+		effects[i] = Effect{Unit: role, SQL: head + quoted[i] + tail, Changes: changes}
 		if v == grant {
 			effects[i].Granted = count
 		} else {
@@ -151,6 +152,27 @@ func aclStep(v verb, t target, objects []catalog.Object) Step {
 	return step
 }
 
+// aclChanges is what a statement does for each of its roles, in words.
+func aclChanges(v verb, t target, objects []catalog.Object) []string {
+	column, option := "", ""
+	if t.column != "" {
+		column = " (" + t.column + ")"
+	}
+	switch {
+	case t.withOption && v == grant:
+		option = " with grant option"
+	case t.withOption:
+		option = " (the grant option)"
+	}
+	var list []string
+	for _, o := range objects {
+		for privilege := range strings.SplitSeq(t.privileges, ", ") {
+			list = append(list, v.sign+privilege+column+" on "+o.String()+option)
+		}
+	}
+	return list
+}
+
 // link is one membership to be given or taken.
 type link struct {
 	role   string // the role whose member somebody is
@@ -160,6 +182,18 @@ type link struct {
 	tail   string // WITH …, GRANTED BY …
 	as     string
 	borrow string
+}
+
+// membershipChange is what it does to a membership, in words.
+func membershipChange(v verb, l link) []string {
+	what := v.sign + "MEMBER of role " + l.role
+	switch {
+	case l.unit != l.member:
+		what += " for role " + l.member
+	case l.option:
+		what += " (the ADMIN option)"
+	}
+	return []string{what}
 }
 
 // membershipSteps turns links into one statement for each granted role: since PostgreSQL 16 its cost is by granted role,
@@ -191,7 +225,7 @@ func membershipSteps(v verb, links []link) []Step {
 			quoted := make([]string, len(chunk))
 			for i, l := range chunk {
 				quoted[i] = catalog.Quote(l.member)
-				effect := Effect{Unit: l.unit, SQL: head + quoted[i] + t.tail, Granted: 1}
+				effect := Effect{Unit: l.unit, SQL: head + quoted[i] + t.tail, Granted: 1, Changes: membershipChange(v, l)}
 				if v == revoke {
 					effect.Granted, effect.Revoked = 0, 1
 				}

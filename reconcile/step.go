@@ -21,6 +21,15 @@ type Effect struct {
 	SQL     string // the statement with this role alone, secrets redacted
 	Granted int
 	Revoked int
+	Changes []string // in words, such as "+ SELECT on table app.t"; effects of one step may share it; nil: SQL says it
+}
+
+// changes says what the effect was.
+func (e Effect) changes() []string {
+	if e.Changes == nil && e.SQL != "" {
+		return []string{e.SQL}
+	}
+	return e.Changes
 }
 
 // key tells steps apart: the same statement by another role is another.
