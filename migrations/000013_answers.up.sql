@@ -179,4 +179,13 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.wait_for_sync(text, interval) IS 'Returns when all that was committed before has been dealt with. An error if that takes too long, if there is no such role, on a standby, or if the role did not come in sync; without a role, if a row did not that the session''s user wrote, however long ago.';
 
+-- What is held. ---------------------------------------------------------------------------------------------------------------------------
+
+ALTER TABLE sync_roles.held
+    ADD COLUMN at_once bigint NOT NULL DEFAULT 0,
+    ADD COLUMN in_all bigint NOT NULL DEFAULT 0;
+
+COMMENT ON COLUMN sync_roles.held.at_once IS 'How much the deletion takes away from all roles, as it was measured against --max-revokes: with what was taken in the moments before. 0: held before this was kept.';
+COMMENT ON COLUMN sync_roles.held.in_all IS 'How much all managed roles held through rows then, for --max-revokes-percent.';
+
 UPDATE sync_roles.installation SET schema_version = 13;
