@@ -179,6 +179,67 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.wait_for_sync(text, interval) IS 'Returns when all that was committed before has been dealt with. An error if that takes too long, if there is no such role, on a standby, or if the role did not come in sync; without a role, if a row did not that the session''s user wrote, however long ago.';
 
+-- Custom parameters. ----------------------------------------------------------------------------------------------------------------------
+
+-- PostgreSQL grants SET on any name of two parts, and lists it from then on. Before, it is there for whoever names it.
+CREATE INDEX desired_grants_parameter ON sync_roles.desired_grants (object_name) WHERE object_type = 'parameter';
+
+CREATE OR REPLACE FUNCTION sync_roles.adapt_to_server() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    version constant integer := current_setting('server_version_num')::integer / 10000;
+BEGIN
+    -- Since 16 each membership has its own options; before, a member inherits from all of its roles or from none.
+    IF version >= 16 THEN
+        CREATE OR REPLACE VIEW sync_roles.memberships AS
+        SELECT m.roleid AS role_oid, m.member AS member_oid, m.grantor AS grantor_oid,
+            m.admin_option, m.inherit_option, m.set_option
+        FROM pg_catalog.pg_auth_members AS m;
+    ELSE
+        CREATE OR REPLACE VIEW sync_roles.memberships AS
+        SELECT m.roleid AS role_oid, m.member AS member_oid, m.grantor AS grantor_oid,
+            m.admin_option, u.rolinherit AS inherit_option, true AS set_option
+        FROM pg_catalog.pg_auth_members AS m
+        JOIN pg_catalog.pg_roles AS u ON u.oid = m.member;
+    END IF;
+    COMMENT ON VIEW sync_roles.memberships IS 'pg_auth_members with the options that each membership has on this server. A row can be left of a role that was dropped at the same time: join pg_roles on both ends.';
+    COMMENT ON COLUMN sync_roles.memberships.role_oid IS 'The granted role.';
+    COMMENT ON COLUMN sync_roles.memberships.member_oid IS 'The member.';
+    COMMENT ON COLUMN sync_roles.memberships.grantor_oid IS 'Who granted it.';
+    COMMENT ON COLUMN sync_roles.memberships.admin_option IS 'The member may grant the role to others.';
+    COMMENT ON COLUMN sync_roles.memberships.inherit_option IS 'The member has the role''s privileges without SET ROLE.';
+    COMMENT ON COLUMN sync_roles.memberships.set_option IS 'The member may SET ROLE to the role.';
+
+    IF version >= 15 THEN
+        CREATE OR REPLACE VIEW sync_roles.parameters AS
+        SELECT coalesce(p.oid, 0::oid) AS oid, coalesce(p.parname, lower(s.name))::name AS name, coalesce(p.paracl, acldefault('p', 10)) AS acl
+        FROM pg_catalog.pg_settings AS s
+        FULL JOIN pg_catalog.pg_parameter_acl AS p ON p.parname = lower(s.name)
+        UNION ALL
+        SELECT DISTINCT 0::oid, g.object_name::name, acldefault('p', 10)
+        FROM sync_roles.desired_grants AS g
+        WHERE g.object_type = 'parameter' AND g.name_match = 'exact'
+            AND g.object_name ~ '^[a-z_][a-z0-9_$]*([.][a-z_][a-z0-9_$]*)+$' AND octet_length(g.object_name) <= 63
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_parameter_acl AS p WHERE p.parname = g.object_name)
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings AS s WHERE lower(s.name) = g.object_name);
+    ELSE
+        CREATE OR REPLACE VIEW sync_roles.parameters AS
+        SELECT NULL::oid AS oid, NULL::name AS name, NULL::aclitem[] AS acl
+        WHERE false;
+    END IF;
+    COMMENT ON VIEW sync_roles.parameters IS 'Configuration parameters (PostgreSQL 15 and later): those that this role may see, all on which privileges were granted, and custom ones that rows name.';
+    COMMENT ON COLUMN sync_roles.parameters.oid IS 'pg_parameter_acl.oid; 0 while no privilege was ever granted on it, and so it is not listed there';
+    COMMENT ON COLUMN sync_roles.parameters.name IS 'The parameter.';
+    COMMENT ON COLUMN sync_roles.parameters.acl IS 'pg_parameter_acl.paracl';
+
+    UPDATE sync_roles.installation SET server_version = version;
+END
+$$;
+
+SELECT sync_roles.adapt_to_server();
+
 -- What is held. ---------------------------------------------------------------------------------------------------------------------------
 
 ALTER TABLE sync_roles.held
