@@ -38,6 +38,7 @@ type applier struct {
 type refusal struct {
 	reason string
 	kind   Outcome // Blocked, or Failed where it is tried again by itself
+	rights bool    // it was for want of a privilege
 }
 
 // refusedByServer is how the reason begins where PostgreSQL gave it.
@@ -154,9 +155,9 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 	if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT try"); err != nil {
 		return err
 	}
-	r := refusal{fmt.Sprintf(refusedByServer+"%s (SQLSTATE %s)", why.Message, why.Code), Blocked}
+	r := refusal{fmt.Sprintf(refusedByServer+"%s (SQLSTATE %s)", why.Message, why.Code), Blocked, why.Code == "42501"}
 	if classOf(err) == locked {
-		r = refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed}
+		r = refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed, false}
 		if a.timeouts++; a.timeouts == maxTimeouts {
 			if err := a.exec(ctx, "SET LOCAL lock_timeout = '"+hardlyAnyWait+"'"); err != nil {
 				return err

@@ -20,7 +20,7 @@ type cell struct {
 	role       string
 	withOption bool   // the grant option too; in a REVOKE, it alone
 	as         string // act as this role
-	borrow     string // borrow this role's privileges
+	borrow     lenders
 }
 
 // verb is GRANT or REVOKE.
@@ -41,7 +41,7 @@ type target struct {
 	roles      string
 	withOption bool
 	as         string
-	borrow     string
+	borrow     lenders
 }
 
 // acl is the ACL of an object, or of a column, as far as it is changed in one way.
@@ -50,7 +50,8 @@ type acl struct {
 	name       string // where it has no OID
 	column     string
 	withOption bool
-	as, borrow string
+	as         string
+	borrow     lenders
 }
 
 // entry is one privilege for one role.
@@ -145,11 +146,7 @@ func aclStep(v verb, t target, objects []catalog.Object) Step {
 			effects[i].Revoked = count
 		}
 	}
-	step := Step{SQL: head + strings.Join(quoted, ", ") + tail, As: t.as, Effects: effects}
-	if t.borrow != "" {
-		step.Borrow = []string{t.borrow}
-	}
-	return step
+	return Step{SQL: head + strings.Join(quoted, ", ") + tail, As: t.as, Borrow: t.borrow.list(), Effects: effects}
 }
 
 // aclChanges is what a statement does for each of its roles, in words.

@@ -12,7 +12,8 @@ type Step struct {
 	about   string // the intermediate role or keeper that it is a part of making
 	then    string // bookkeeping in sync_roles that goes with it
 	args    []any
-	sure    bool // the bookkeeping must find its row: otherwise the pass is begun anew
+	fix     string // what helps where PostgreSQL refuses it for want of a privilege
+	sure    bool   // the bookkeeping must find its row: otherwise the pass is begun anew
 }
 
 // Effect is what a step does for one role.
@@ -42,7 +43,7 @@ func (s Step) alone() []Step {
 	}
 	steps := make([]Step, len(s.Effects))
 	for i, effect := range s.Effects {
-		steps[i] = Step{SQL: effect.SQL, As: s.As, Borrow: s.Borrow, Effects: []Effect{effect}}
+		steps[i] = Step{SQL: effect.SQL, As: s.As, Borrow: s.Borrow, Effects: []Effect{effect}, fix: s.fix}
 	}
 	return steps
 }
