@@ -113,7 +113,7 @@ func runFiles(ctx context.Context, conn *pgx.Conn, config *pgx.ConnConfig) (err 
 		return err
 	}
 	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-		return fmt.Errorf("migrate schema %s of database %q: %w", Schema, config.Database, err)
+		return fmt.Errorf("migrate schema %s of database %q: %w", Schema, config.Database, failure(m, err))
 	}
 	return nil
 }
