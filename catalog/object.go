@@ -35,9 +35,10 @@ func (o Object) String() string {
 // SQL is the object's name in a statement. The names must come from the catalogs.
 func (o Object) SQL() string {
 	switch {
-	case o.Type == "large_object" || o.Type == "parameter":
-		// An OID, or a name such as foo.bar whose parts PostgreSQL accepts unquoted.
-		return o.Name
+	case o.Type == "large_object":
+		return o.Name // an OID
+	case o.Type == "parameter":
+		return pgx.Identifier(strings.Split(o.Name, ".")).Sanitize() // a part can be a keyword
 	case o.Signature != "":
 		// Types come from format_type, which quotes; the name is quoted here.
 		return pgx.Identifier{o.Schema, o.Name}.Sanitize() + withModes(strings.TrimPrefix(o.Signature, o.Name))

@@ -12,10 +12,11 @@ import (
 type Rights struct {
 	OID       OID
 	Name      string
-	Superuser bool // the other role is a superuser
-	Usage     bool // it inherits the other role's privileges, and so may grant on what that role owns
-	Set       bool // it may SET ROLE to it
-	Admin     bool // it may grant it, alter it and drop it
+	Lender    string // the role of which to become a member for its privileges: itself, but for pg_database_owner, whose one member is the database's owner
+	Superuser bool   // the lender is a superuser
+	Usage     bool   // it inherits the other role's privileges, and so may grant on what that role owns
+	Set       bool   // it may SET ROLE to it
+	Admin     bool   // it may grant it, alter it and drop it
 }
 
 //go:embed rights.sql

@@ -22,21 +22,22 @@ administered AS MATERIALIZED (
 SELECT
     r.oid,
     r.rolname,
-    r.rolsuper,
+    l.rolname,
+    l.rolsuper,
     pg_has_role(r.oid, 'USAGE'),
     pg_has_role(r.oid, CASE WHEN v.options THEN 'SET' ELSE 'MEMBER' END),
     CASE
         WHEN me.rolsuper THEN true
-        WHEN r.rolsuper THEN false
+        WHEN l.rolsuper THEN false
         WHEN NOT v.options AND me.rolcreaterole THEN true
         -- Itself, or as a member of a keeper.
         WHEN EXISTS (
             SELECT
             FROM pg_catalog.pg_auth_members AS a
-            WHERE a.roleid = r.oid AND a.admin_option
+            WHERE a.roleid = l.oid AND a.admin_option
                 AND (a.member = me.oid OR EXISTS (SELECT FROM pg_catalog.pg_auth_members AS k WHERE k.roleid = a.member AND k.member = me.oid))
         ) THEN true
-        ELSE r.oid IN (SELECT a.roleid FROM administered AS a)
+        ELSE l.oid IN (SELECT a.roleid FROM administered AS a)
     END
 FROM unnest($1::oid[]) AS n (oid)
 -- LATERAL with OFFSET 0 makes the planner look each role up by index.
@@ -46,5 +47,15 @@ CROSS JOIN LATERAL (
     WHERE r.oid = n.oid
     OFFSET 0
 ) AS r
+-- GRANT pg_database_owner is an error: its member is whoever owns the database.
+CROSS JOIN LATERAL (
+    SELECT l.oid, l.rolname, l.rolsuper
+    FROM pg_catalog.pg_roles AS l
+    WHERE l.oid = CASE
+        WHEN r.rolname = 'pg_database_owner' THEN (SELECT d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+        ELSE r.oid
+    END
+    OFFSET 0
+) AS l
 JOIN pg_catalog.pg_roles AS me ON me.rolname = current_user
 CROSS JOIN (SELECT current_setting('server_version_num')::integer >= 160000) AS v (options)

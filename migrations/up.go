@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/golang-migrate/migrate/v4"
-	"github.com/golang-migrate/migrate/v4/database"
 	migratepgx "github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
@@ -120,7 +119,7 @@ func runFiles(ctx context.Context, conn *pgx.Conn, config *pgx.ConnConfig) (err 
 		return err
 	}
 	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-		return fmt.Errorf("migrate schema %s of database %q: %w", Schema, config.Database, original(err))
+		return fmt.Errorf("migrate schema %s of database %q: %w", Schema, config.Database, failure(m, err))
 	}
 	return nil
 }
@@ -137,19 +136,6 @@ func cancelStatement(ctx context.Context, conn *pgx.Conn) {
 
 // cancelWait is how long it may take to tell the server.
 const cancelWait = 5 * time.Second
-
-// original is PostgreSQL's error, which golang-migrate's own hides from errors.As, and in a text that has all of the migration.
-func original(err error) error {
-	var value database.Error
-	var pointer *database.Error
-	switch {
-	case errors.As(err, &value) && value.OrigErr != nil:
-		return value.OrigErr
-	case errors.As(err, &pointer) && pointer.OrigErr != nil:
-		return pointer.OrigErr
-	}
-	return err
-}
 
 // recoverVersion clears golang-migrate's dirty flag after a migration that was killed. The flag says that SQL may be half
 // done; here it never is, and installation.schema_version tells what was committed.

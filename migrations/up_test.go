@@ -137,6 +137,21 @@ func TestUpInManyDatabasesOfAFreshCluster(t *testing.T) {
 	}
 }
 
+// A migration that fails says why, in PostgreSQL's words, and not in its own thousand lines; when the reason is gone, the next try goes on from there.
+func TestUpThatFails(t *testing.T) {
+	t.Parallel()
+	env := pgtest.New(t)
+	env.Exec(t, `create function public.refuse() returns event_trigger language plpgsql as $$ begin raise 'no views today'; end $$;
+		create event trigger refuse on ddl_command_start when tag in ('CREATE VIEW') execute function public.refuse()`)
+	_, err := migrations.Up(t.Context(), parse(t, env.URL(env.Daemon)))
+	wantError(t, err, env.Database, "migration 2", "no views today")
+	if sqlState(err) != "P0001" || strings.Contains(err.Error(), "CREATE VIEW") || len(err.Error()) > 300 {
+		t.Errorf("SQLSTATE %q, %d bytes: %v", sqlState(err), len(err.Error()), err)
+	}
+	env.Exec(t, "drop event trigger refuse")
+	up(t, env)
+}
+
 // startServer starts a cluster for this test alone.
 func startServer(tb testing.TB) *pgserver.Server {
 	tb.Helper()

@@ -38,15 +38,19 @@ type applier struct {
 type refusal struct {
 	reason string
 	kind   Outcome // Blocked, or Failed where it is tried again by itself
+	rights bool    // it was for want of a privilege
 }
+
+// refusedByServer is how the reason begins where PostgreSQL gave it.
+const refusedByServer = "PostgreSQL refused it: "
 
 // refusalOf says how an error is reported that a savepoint has undone: a lock is free again in a moment.
 func refusalOf(err error) refusal {
 	var why *pgconn.PgError
 	if errors.As(err, &why) && classOf(err) == locked {
-		return refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed}
+		return refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed, false}
 	}
-	return refusal{err.Error(), Blocked}
+	return refusal{err.Error(), Blocked, SQLState(err) == "42501"}
 }
 
 // Statements are sent together: a round trip costs more than a GRANT.
@@ -171,7 +175,7 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 		}
 	}
 	if r.kind == Blocked {
-		r.reason = fmt.Sprintf("PostgreSQL refused it: %s (SQLSTATE %s)", why.Message, why.Code)
+		r.reason = fmt.Sprintf(refusedByServer+"%s (SQLSTATE %s)", why.Message, why.Code)
 	}
 	for _, s := range steps {
 		a.refuse(s.key(), r)

@@ -21,6 +21,7 @@ type AuditRow struct {
 	Granted     int           `json:"granted"`
 	Revoked     int           `json:"revoked"`
 	Statements  []string      `json:"statements"`
+	Changes     []string      `json:"changes"` // what these did, in words; not in the table
 	Problems    []Problem     `json:"problems"`
 	SQLState    string        `json:"sqlstate,omitempty"`
 	Error       string        `json:"error,omitempty"`
@@ -38,7 +39,7 @@ func auditRows(w work, s *state, done []Step, requests []desired.Request, instan
 	row := func(unit string) *AuditRow {
 		if rows[unit] == nil {
 			attempt := s.roles[unit].FailedAttempts + 1
-			rows[unit] = &AuditRow{Role: unit, Cause: w.cause, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, Attempt: attempt, Duration: time.Since(started), Instance: instance, Pass: pass}
+			rows[unit] = &AuditRow{Role: unit, Cause: w.cause, Statements: []string{}, Changes: []string{}, Problems: []Problem{}, RequestedBy: []string{}, Attempt: attempt, Duration: time.Since(started), Instance: instance, Pass: pass}
 		}
 		return rows[unit]
 	}
@@ -47,6 +48,7 @@ func auditRows(w work, s *state, done []Step, requests []desired.Request, instan
 			r := row(effect.Unit)
 			r.Granted += effect.Granted
 			r.Revoked += effect.Revoked
+			r.Changes = append(r.Changes, effect.changes()...)
 			if effect.SQL != "" {
 				r.Statements = append(r.Statements, effect.SQL)
 			}

@@ -20,6 +20,9 @@ var (
 // readCircumstances reads what deciding about a drift takes.
 func (d *Drift) readCircumstances(ctx context.Context, tx pgx.Tx, policy Policy) error {
 	var err error
+	if err = d.readSchemas(ctx, tx); err != nil {
+		return err
+	}
 	if d.Rights, err = catalog.ReadRights(ctx, tx, d.concerned(policy)); err != nil {
 		return err
 	}
@@ -69,6 +72,9 @@ func (d *Drift) concerned(policy Policy) []catalog.OID {
 		if settings, _ := settingChanges(r); len(settings) > 0 || len(alterations(r, policy)) > 0 {
 			set[r.OID] = true
 		}
+	}
+	for _, s := range d.Schemas {
+		set[s.Owner] = true
 	}
 	delete(set, 0)
 	return keys(set)

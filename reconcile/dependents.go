@@ -52,7 +52,7 @@ func (c *decision) mayTakeAlong(s SurplusGrant, owner catalog.Rights) bool {
 			return false
 		case d.Desired && !ok:
 			c.cannotTake(s, fmt.Sprintf("role %s holds it by this role's grant option, a row asks for it, and the daemon cannot grant it as the owner, role %s", d.Role, owner.Name),
-				memberFix(owner.Name, false, c.drift.Server))
+				ownerFix(s.Privilege, s.object(), owner, c.drift.Server))
 			return false
 		}
 	}
@@ -60,11 +60,28 @@ func (c *decision) mayTakeAlong(s SurplusGrant, owner catalog.Rights) bool {
 }
 
 // asOwner says whose privileges it takes to grant as an object's owner.
-func (c *decision) asOwner(s SurplusGrant, owner catalog.Rights) (borrow string, ok bool) {
+func (c *decision) asOwner(s SurplusGrant, owner catalog.Rights) (borrow lenders, ok bool) {
 	if c.drift.Server.Superuser || owner.Usage && !s.NoUsage {
-		return "", true
+		return lenders{}, true
 	}
-	return owner.Name, canBorrow(owner)
+	if borrow, ok := c.withinSchema(s, owner); ok {
+		return borrow, true
+	}
+	return lenders{owner: owner.Lender}, canBorrow(owner)
+}
+
+// withinSchema says whose privileges it takes to act as an object's owner in a schema on which the daemon has no USAGE; ok is false where it has, or
+// cannot borrow them.
+func (c *decision) withinSchema(s SurplusGrant, owner catalog.Rights) (borrow lenders, ok bool) {
+	schema, lent := c.schemaLender(s.SchemaName)
+	switch {
+	case !s.NoUsage || !lent:
+		return lenders{}, false
+	case owner.Usage:
+		return lenders{schema: schema}, true
+	default:
+		return lenders{owner: owner.Lender, schema: schema}, canBorrow(owner)
+	}
 }
 
 // takeAlong revokes a privilege with all that its grantee has passed on. Dependents of which a row asks for it get it from the owner first.
@@ -89,7 +106,7 @@ func cascadeSteps(list []cascade) []Step {
 		step.Effects[0].SQL += " CASCADE"
 		for _, d := range c.dependents {
 			if !d.Desired {
-				step.Effects = append(step.Effects, Effect{Unit: d.Role, SQL: step.Effects[0].SQL, Revoked: 1})
+				step.Effects = append(step.Effects, Effect{Unit: d.Role, SQL: step.Effects[0].SQL, Revoked: 1, Changes: step.Effects[0].Changes})
 			}
 		}
 		steps = append(steps, step)

@@ -245,6 +245,7 @@ type Drift struct {
 	KnownKeepers map[int]string         // by slot
 	Namesakes    map[string]*namesake   // by derived name; nil: nobody has the name
 	Overloads    map[routine][]string   // signatures, where a row names a routine that there is not
+	Schemas      map[string]schemaFacts // those in which the daemon may lack USAGE
 	Server       catalog.Server
 
 	separate bool // one object for each statement, so that one that PostgreSQL refuses is about nothing else

@@ -44,6 +44,7 @@ type Engine struct {
 	lockMissed   bool       // the last pass did not get the lock, and the audit says so
 	tablesMissed bool       // the desired rows could not be read, and the audit says so
 	head         chain.Head // of the audit's chain, when this engine wrote last
+	refusals     refusals   // what PostgreSQL refused, and is not asked for again by each rescan
 
 	deadSince map[catalog.OID]time.Time // roles of databases that are no more
 

@@ -39,6 +39,19 @@ func ownerFix(privilege string, object catalog.Object, owner catalog.Rights, ser
 	case owner.Superuser:
 		return fmt.Sprintf("GRANT %s ON %s %s TO %s WITH GRANT OPTION", privilege, keywords.Grant, object.SQL(), catalog.Quote(server.Role))
 	default:
-		return memberFix(owner.Name, false, server)
+		return memberFix(owner.Lender, false, server)
 	}
+}
+
+// settingFix is what helps where PostgreSQL does not let the daemon give a role a setting. Before 15 only a superuser can.
+func settingFix(name, sql string, server catalog.Server) string {
+	if server.Version < 15 {
+		return sql
+	}
+	return fmt.Sprintf("GRANT SET ON PARAMETER %s TO %s", catalog.Object{Type: "parameter", Name: name}.SQL(), catalog.Quote(server.Role))
+}
+
+// usageFix is the statement that lets a role name what is in a schema.
+func usageFix(schema, role string) string {
+	return fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(schema), catalog.Quote(role))
 }

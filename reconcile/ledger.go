@@ -20,6 +20,7 @@ type ledger struct {
 
 	free   map[string]map[string]bool // what is taken away from each role
 	held   map[string]map[string]bool // and what is not
+	over   map[string]measure         // by how much, at most
 	counts map[string]int64           // how much of what is taken away counts
 	recent int64                      // how much was taken in the last moments, and by this pass
 	known  bool                       // recent was read
@@ -32,6 +33,7 @@ type ledger struct {
 type heldBefore struct {
 	digest  string
 	changes map[string]bool // nil: all there was
+	measure measure         // zero: not known
 }
 
 // approval is who let what be taken away.
@@ -40,7 +42,7 @@ type approval struct{ digest, by string }
 func newLedger() *ledger {
 	return &ledger{
 		read: map[string]bool{}, before: map[string]heldBefore{}, approved: map[string]approval{},
-		free: map[string]map[string]bool{}, held: map[string]map[string]bool{}, counts: map[string]int64{}, approvedBy: map[string]string{},
+		free: map[string]map[string]bool{}, held: map[string]map[string]bool{}, over: map[string]measure{}, counts: map[string]int64{}, approvedBy: map[string]string{},
 	}
 }
 
@@ -57,8 +59,9 @@ func digestOf(what []string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// sort decides about what was held before, and returns what is new. What is held stays so until it is approved or its rows are back.
-func (l *ledger) sort(taking map[string][]loss) (fresh map[string][]loss) {
+// sort decides about what was held before, and returns what is new. What is held stays so until it is approved, its rows are back, or the limit in
+// force is one that it does not exceed.
+func (l *ledger) sort(taking map[string][]loss, limit Limit) (fresh map[string][]loss) {
 	fresh = map[string][]loss{}
 	for role, list := range taking {
 		still := l.still(role, list)
@@ -72,14 +75,34 @@ func (l *ledger) sort(taking map[string][]loss) (fresh map[string][]loss) {
 		for _, t := range list {
 			switch {
 			case l.free[role][t.what] || l.held[role][t.what]:
-			case known[t.what]:
-				mark(l.held, role, t.what)
+			case known[t.what] && l.before[role].exceeds(limit):
+				l.hold(role, t.what, l.before[role].measure)
+			case known[t.what] && l.before[role].measure != measure{}:
+				l.release(role, t.what)
 			default:
 				fresh[role] = append(fresh[role], t)
 			}
 		}
 	}
 	return fresh
+}
+
+// exceeds reports whether what is held would be held under this limit, too.
+func (b heldBefore) exceeds(limit Limit) bool {
+	return limit.exceeded(b.measure.revokes, b.measure.held)
+}
+
+func (l *ledger) hold(role, what string, m measure) {
+	mark(l.held, role, what)
+	if m.revokes > l.over[role].revokes {
+		l.over[role] = m
+	}
+}
+
+func (l *ledger) release(role, what string) {
+	mark(l.free, role, what)
+	l.counts[role]++
+	l.recent++
 }
 
 // still lists what is to be taken away from a role and was held before.
@@ -142,7 +165,7 @@ func (e *Engine) hold(ctx context.Context, tx pgx.Tx, w work, s *state) error {
 	if err := l.readHeld(ctx, tx, keys(taking), e.policy.Limit.Window); err != nil {
 		return err
 	}
-	if fresh := l.sort(taking); len(fresh) > 0 {
+	if fresh := l.sort(taking, e.policy.Limit); len(fresh) > 0 {
 		over, err := e.overLimit(ctx, tx, w, s, taking, fresh)
 		if err != nil {
 			return err
@@ -162,16 +185,16 @@ func (e *Engine) hold(ctx context.Context, tx pgx.Tx, w work, s *state) error {
 }
 
 // enter writes down what becomes of new changes: what one of the deletions asked for that are over the limit is held.
-func (l *ledger) enter(fresh map[string][]loss, over map[int64]bool) {
+func (l *ledger) enter(fresh map[string][]loss, over map[int64]measure) {
 	for role, list := range fresh {
 		for _, t := range list {
-			if slices.ContainsFunc(t.by(), func(transaction int64) bool { return over[transaction] }) {
-				mark(l.held, role, t.what)
-				continue
+			by := slices.DeleteFunc(slices.Clone(t.by()), func(transaction int64) bool { return over[transaction] == measure{} })
+			for _, transaction := range by {
+				l.hold(role, t.what, over[transaction])
 			}
-			mark(l.free, role, t.what)
-			l.counts[role]++
-			l.recent++
+			if len(by) == 0 {
+				l.release(role, t.what)
+			}
 		}
 	}
 }
@@ -190,7 +213,7 @@ func countOf(taking map[string][]loss) map[int64]int64 {
 }
 
 // overLimit returns the deletions that exceed the limit. Each is measured whole, with what it takes from other roles and what of it is held already.
-func (e *Engine) overLimit(ctx context.Context, tx pgx.Tx, w work, s *state, taking, fresh map[string][]loss) (map[int64]bool, error) {
+func (e *Engine) overLimit(ctx context.Context, tx pgx.Tx, w work, s *state, taking, fresh map[string][]loss) (map[int64]measure, error) {
 	limit := e.policy.Limit
 	unapproved := map[string][]loss{}
 	for role, list := range taking {
@@ -316,10 +339,11 @@ func (l *ledger) readHeld(ctx context.Context, tx pgx.Tx, roles []string, window
 	}
 	var role, digest, by string
 	var changes []string
+	var m measure
 	batch := &pgx.Batch{}
-	batch.Queue("select role_name, digest, changes from sync_roles.held where role_name = any ($1)", roles).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&role, &digest, &changes}, func() error {
-			before := heldBefore{digest: digest}
+	batch.Queue("select role_name, digest, changes, at_once, in_all from sync_roles.held where role_name = any ($1)", roles).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&role, &digest, &changes, &m.revokes, &m.held}, func() error {
+			before := heldBefore{digest: digest, measure: m}
 			if changes != nil {
 				before.changes = asSet(changes)
 			}
@@ -371,9 +395,11 @@ func recordHeld(records *pgx.Batch, before []string, s *state) {
 	}
 	for _, role := range keys(s.held) {
 		records.Queue(`
-			insert into sync_roles.held (role_name, revokes, digest, changes) values ($1, $2, $3, $4)
-			on conflict (role_name) do update set revokes = excluded.revokes, digest = excluded.digest, changes = excluded.changes
-			where held.digest <> excluded.digest or held.changes is null`, role, len(s.held[role].what), s.held[role].digest, s.held[role].what)
+			insert into sync_roles.held (role_name, revokes, digest, changes, at_once, in_all) values ($1, $2, $3, $4, $5, $6)
+			on conflict (role_name) do update
+			set revokes = excluded.revokes, digest = excluded.digest, changes = excluded.changes, at_once = excluded.at_once, in_all = excluded.in_all
+			where held.digest <> excluded.digest or held.changes is null or (held.at_once, held.in_all) <> (excluded.at_once, excluded.in_all)`,
+			role, len(s.held[role].what), s.held[role].digest, s.held[role].what, s.ledger.over[role].revokes, s.ledger.over[role].held)
 	}
 }
 

@@ -20,6 +20,13 @@ func (l Limit) exceeded(revokes, held int64) bool {
 	return l.Revokes > 0 && revokes > int64(l.Revokes) && 100*revokes > int64(l.Percent)*held
 }
 
+// measure is what a deletion was held for. It is kept with what is held, because later it would come out less: what was taken in the moments before
+// counts too.
+type measure struct {
+	revokes int64 // so much it takes away at once
+	held    int64 // of so much that roles held through rows
+}
+
 // loss is one thing that a plan takes away, and the transactions that deleted the rows which asked for it; none where no row ever did.
 type loss struct {
 	what         string
@@ -48,13 +55,13 @@ type deletion struct {
 // over returns the transactions of which the limit holds what they take away, where so much was taken in the last moments already: those that exceed it
 // by themselves; and, where the others do so together, those of the writers who take the most. So a deletion in many transactions is one, and other
 // writers' go through beside it.
-func (l Limit) over(deletions []deletion, recent, held int64) map[int64]bool {
-	over := map[int64]bool{}
+func (l Limit) over(deletions []deletion, recent, held int64) map[int64]measure {
+	over := map[int64]measure{}
 	writers := map[string][]deletion{}
 	var sum int64
 	for _, d := range deletions {
 		if l.exceeded(d.revokes, held) {
-			over[d.transaction] = true
+			over[d.transaction] = measure{d.revokes, held}
 			continue
 		}
 		writers[d.writer] = append(writers[d.writer], d)
@@ -82,7 +89,7 @@ func (l Limit) over(deletions []deletion, recent, held int64) map[int64]bool {
 			continue
 		}
 		for _, d := range writers[g.writer] {
-			over[d.transaction] = true
+			over[d.transaction] = measure{recent + g.revokes, held}
 		}
 	}
 	return over

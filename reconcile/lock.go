@@ -74,7 +74,7 @@ func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience, reading time.Dur
 	switch SQLState(err) {
 	case "":
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("lock role _pgsr_lock: %w", err)
 		}
 		return string(results[len(results)-1].Rows[0][0]), nil
 	case "42501":
@@ -83,8 +83,10 @@ func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience, reading time.Dur
 		return "", fmt.Errorf("lock role _pgsr_lock (run pg-sync-roles migrate, which creates it): %w", err)
 	case "25006":
 		return "", fmt.Errorf("lock role _pgsr_lock (something makes this role's transactions read-only, see default_transaction_read_only): %w", err)
-	default:
+	case "55P03", "57014":
 		return "", fmt.Errorf("wait for the lock on role _pgsr_lock, which another pass holds: %w", err)
+	default:
+		return "", fmt.Errorf("lock role _pgsr_lock: %w", err)
 	}
 }
 

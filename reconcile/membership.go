@@ -107,7 +107,7 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 	case grantor.Set:
 		left.as = grantor.Name
 	case grantor.Admin && !grantor.Superuser:
-		left.as, left.borrow = grantor.Name, grantor.Name
+		left.as, left.borrow = grantor.Name, grantor.Lender
 	case c.isIntermediate(s.RoleOID) && admin:
 		c.touched[s.Unit] = true
 		c.rebuilding[s.RoleName] = rebuild{role: s.RoleName, unit: s.Unit, why: s.granted(grantor.Name)}

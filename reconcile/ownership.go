@@ -84,6 +84,7 @@ type needs struct {
 	CreateInSchema   bool // the new owner may create objects in the object's schema
 	SchemaOwner      catalog.OID
 	FollowsTable     bool // a sequence of a column
+	NoUsage          bool // neither we nor the present owner, as whom we act, can name what is in the schema
 	To               catalog.OID
 }
 
@@ -97,6 +98,7 @@ const needsSQL = `
 			select from pg_catalog.pg_depend as d
 			where d.classid = $3 and d.objid = $4 and d.deptype in ('a', 'i') and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjsubid > 0
 		),
+		coalesce(not has_schema_privilege(n.oid, 'USAGE') and not has_schema_privilege($5::oid, n.oid, 'USAGE'), false),
 		coalesce(r.oid, 0)
 	from (values (1)) as one
 	left join pg_catalog.pg_roles as r on r.rolname = $1
@@ -131,9 +133,10 @@ func (p *Plan) prepareOwnerships(ctx context.Context, tx pgx.Tx, server catalog.
 }
 
 func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.Server) ([]Step, *Problem, error) {
-	effect := Effect{Unit: o.unit, SQL: o.sql(), Granted: 1}
+	effect := Effect{Unit: o.unit, SQL: o.sql(), Granted: 1, Changes: []string{grant.sign + "OWNER of " + o.object.String()}}
 	if !o.given {
 		effect.Granted, effect.Revoked = 0, 1
+		effect.Changes = []string{fmt.Sprintf("%sOWNER of %s, which role %s owns now", revoke.sign, o.object, o.to)}
 	}
 	change := Step{SQL: o.sql(), Effects: []Effect{effect}}
 	if o.from.Name != "" && o.from.Name != o.unit {
@@ -141,8 +144,8 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 		change.then, change.args = queueSQL, []any{o.from.Name}
 	}
 	var n needs
-	if err := tx.QueryRow(ctx, needsSQL, o.to, o.object.Schema, o.object.Class, o.object.OID).
-		Scan(&n.CreateDB, &n.CreateInDatabase, &n.CreateInSchema, &n.SchemaOwner, &n.FollowsTable, &n.To); err != nil {
+	if err := tx.QueryRow(ctx, needsSQL, o.to, o.object.Schema, o.object.Class, o.object.OID, o.from.OID).
+		Scan(&n.CreateDB, &n.CreateInDatabase, &n.CreateInSchema, &n.SchemaOwner, &n.FollowsTable, &n.NoUsage, &n.To); err != nil {
 		return nil, nil, err
 	}
 	if n.FollowsTable {
@@ -167,9 +170,9 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 			return blocked(fmt.Sprintf("it belongs to role %s, a superuser", o.from.Name), o.sql())
 		}
 		if !canBorrow(rights[o.from.OID]) {
-			return blocked(fmt.Sprintf("it belongs to role %s, whose privileges the daemon does not have", o.from.Name), memberFix(o.from.Name, false, server))
+			return blocked(fmt.Sprintf("it belongs to role %s, whose privileges the daemon does not have", o.from.Name), memberFix(rights[o.from.OID].Lender, false, server))
 		}
-		change.Borrow = append(change.Borrow, o.from.Name)
+		change.Borrow = append(change.Borrow, rights[o.from.OID].Lender)
 	}
 	if n.To == 0 {
 		return blocked(fmt.Sprintf("role %s does not exist", o.to), "CREATE ROLE "+catalog.Quote(o.to))
@@ -187,6 +190,12 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 		return blocked("the daemon has no CREATE on the database, which changing the owner of a schema takes",
 			fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", catalog.Quote(server.Database), catalog.Quote(server.Role)))
 	}
+	if n.NoUsage {
+		if owner := rights[n.SchemaOwner]; !canBorrow(owner) {
+			return blocked(fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", o.object.Schema, o.object), usageFix(o.object.Schema, server.Role))
+		}
+		change.Borrow = append(change.Borrow, rights[n.SchemaOwner].Lender)
+	}
 	if o.object.Schema == "" || n.CreateInSchema {
 		return []Step{change}, nil, nil
 	}
@@ -197,7 +206,7 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 		if !canBorrow(owner) {
 			return blocked(fmt.Sprintf("role %s has no CREATE on schema %s, which owning something in it takes", o.to, o.object.Schema), lend.SQL)
 		}
-		lend.Borrow = []string{owner.Name}
+		lend.Borrow = []string{owner.Lender}
 	}
 	back := Step{SQL: fmt.Sprintf("REVOKE CREATE ON SCHEMA %s FROM %s", catalog.Quote(o.object.Schema), catalog.Quote(o.to))}
 	return []Step{lend, change, back}, nil, nil

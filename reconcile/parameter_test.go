@@ -37,3 +37,47 @@ func TestParameterWithoutPrivileges(t *testing.T) {
 	f.loses(t, alice, has("log_lock_waits"), id)
 	f.Exec(t, "revoke set on parameter log_lock_waits from "+f.Daemon+" cascade")
 }
+
+// A custom parameter is in no list before a privilege on it was granted: a row for it does not wait until somebody does.
+func TestCustomParameter(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if f.Version < 15 {
+		t.Skip("before 15 there are no privileges on parameters")
+	}
+	alice, bob := f.user(t, "alice"), f.user(t, "bob")
+	for _, parameter := range []string{f.Prefix + "app.user_id", f.Prefix + "app.user.id$1"} { // user is a keyword
+		f.afterwards(t, "revoke set on parameter "+quoted(parameter)+" from "+f.Daemon+" cascade")
+		has := fmt.Sprintf(raiseUnless, "has_parameter_privilege('"+parameter+"', 'SET')")
+		id := f.insert(t, alice, "SET", "parameter", "", parameter)
+		f.pending(t)
+		fix := f.last(t, alice).Problems[0].Fix
+		f.outcome(t, alice, reconcile.Blocked)
+		f.cannot(t, alice, has)
+		f.Exec(t, fix)
+		f.rescan(t)
+		f.can(t, alice, has)
+		f.cannot(t, bob, has)
+		f.quiet(t)
+		f.loses(t, alice, has, id)
+	}
+	f.Exec(t, "alter role "+f.Daemon+" superuser")
+	f.engine = f.engineWith(t, defaultPolicy)
+	parameter := f.Prefix + "app.tenant"
+	has := fmt.Sprintf(raiseUnless, "has_parameter_privilege('"+parameter+"', 'SET')")
+	id := f.insert(t, alice, "SET", "parameter", "", parameter)
+	f.pending(t)
+	f.can(t, alice, has)
+	f.quiet(t)
+	f.loses(t, alice, has, id)
+	// Others are no names to PostgreSQL: such a row waits.
+	for _, name := range []string{"no_such_parameter", "app..x", "1app.x", "app.x y", "app.x; drop table app.sales"} {
+		f.insert(t, bob, "SET", "parameter", "", name)
+		f.pending(t)
+		f.outcome(t, bob, reconcile.Waiting)
+	}
+}
+
+func quoted(parameter string) string {
+	return `"` + strings.ReplaceAll(parameter, ".", `"."`) + `"`
+}

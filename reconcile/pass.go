@@ -299,8 +299,7 @@ func (e *Engine) prepare(ctx context.Context, a *applier, w work, p *Plan) error
 // look reads a batch and decides about it. Roles that do not exist, or are not what they should be, come before all else: until
 // they are right, the plan has only them.
 func (e *Engine) look(ctx context.Context, tx pgx.Tx, units []string, w work, s *state) error {
-	slices.Sort(units)
-	units = slices.Compact(units)
+	units = slices.Compact(slices.Sorted(slices.Values(units))) // a copy: Compact clears what it leaves out
 	w.members = w.members || s.adopted
 	roles, scope, err := readScope(ctx, tx, units, w, e.policy)
 	if err != nil {

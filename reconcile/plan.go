@@ -307,24 +307,35 @@ func (c *decision) countEntry(m Missing) {
 	c.entries[key][m.Role] = true
 }
 
-// mayGrant says as whom a grant can be made, or reports what is missing for it.
-func (c *decision) mayGrant(m Missing) (borrow string, ok bool) {
+// mayGrant says whose privileges a grant takes besides the daemon's own, or reports what is missing for it.
+func (c *decision) mayGrant(m Missing) (borrow lenders, ok bool) {
 	if c.drift.Server.Superuser || m.MayGrant && !m.NoUsage {
-		return "", true
+		return lenders{}, true
 	}
 	owner := c.drift.Rights[m.Owner]
-	switch {
-	case canBorrow(owner) && !m.NoUsage:
-		return owner.Name, true
-	case m.NoUsage:
-		c.problems.add(m.Role, m.problem(Blocked, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", m.SchemaName, m.object()),
-			fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(m.SchemaName), catalog.Quote(c.drift.Server.Role))))
-	default:
-		c.problems.add(m.Role, m.problem(Blocked,
-			fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", m.object(), owner.Name),
-			ownerFix(m.Privilege, m.object(), owner, c.drift.Server)))
+	asOwner := m.MayGrant || owner.Usage
+	if !asOwner && canBorrow(owner) {
+		borrow.owner, asOwner = owner.Lender, true
 	}
-	return "", false
+	// Membership in the owner, borrowed or not, brings the owner's USAGE; a grant option on the object does not.
+	usage := !m.NoUsage && (borrow.owner != "" || m.SchemaName == "" || !owner.Superuser || c.drift.Schemas[m.SchemaName].Usage)
+	if !usage {
+		borrow.schema, usage = c.schemaLender(m.SchemaName)
+	}
+	if asOwner && usage {
+		return borrow, true
+	}
+	var reasons, fixes []string
+	if !usage {
+		reasons = append(reasons, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", m.SchemaName, m.object()))
+		fixes = append(fixes, usageFix(m.SchemaName, c.drift.Server.Role))
+	}
+	if !asOwner {
+		reasons = append(reasons, fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", m.object(), owner.Name))
+		fixes = append(fixes, ownerFix(m.Privilege, m.object(), owner, c.drift.Server))
+	}
+	c.problems.add(m.Role, m.problem(Blocked, strings.Join(reasons, "; "), strings.Join(fixes, "; ")))
+	return lenders{}, false
 }
 
 const keptMeanwhile = "it is kept until the role has it in the way that its row asks for now"
@@ -377,12 +388,18 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	owner, grantor := c.drift.Rights[s.Owner], c.drift.Rights[s.Grantor]
 	server := c.drift.Server
 	own := s.Grantor == s.Owner
+	schema, lent := c.schemaLender(s.SchemaName)
+	within, inSchema := c.withinSchema(s, owner)
 	switch {
 	case !c.mayTakeAlong(s, owner):
 		return
+	case inSchema && own && !s.Rival:
+		taken.borrow = within
+	case s.NoUsage && lent && !server.Superuser && s.Grantor == server.RoleOID:
+		taken.borrow.schema = schema
 	case s.NoUsage && !server.Superuser && !canBorrow(owner) && (!grantor.Set || s.GrantorNoUsage):
 		c.cannotTake(s, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.object()),
-			fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(s.SchemaName), catalog.Quote(server.Role)))
+			usageFix(s.SchemaName, server.Role))
 		return
 	case own && server.Superuser, own && owner.Usage && !s.Rival && !s.NoUsage:
 	case s.Grantor == server.RoleOID:
@@ -396,12 +413,12 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	case server.Superuser || grantor.Set:
 		taken.as = grantor.Name
 	case canBorrow(grantor):
-		taken.as, taken.borrow = grantor.Name, grantor.Name
+		taken.as, taken.borrow.owner = grantor.Name, grantor.Lender
 	case own && grantor.Superuser:
 		c.cannotTake(s, fmt.Sprintf("%s belongs to role %s, a superuser", s.object(), owner.Name), revokeFix("", s))
 		return
 	case own:
-		c.cannotTake(s, fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", s.object(), owner.Name), memberFix(owner.Name, s.Rival, server))
+		c.cannotTake(s, fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", s.object(), owner.Name), memberFix(owner.Lender, s.Rival, server))
 		return
 	default:
 		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), revokeFix(grantor.Name, s))
@@ -409,7 +426,7 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	}
 	if taken.as != "" && s.GrantorNoUsage {
 		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, only that role can revoke it, and it has no USAGE on schema %s, without which it cannot name %s", grantor.Name, s.SchemaName, s.object()),
-			fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(s.SchemaName), catalog.Quote(grantor.Name)))
+			usageFix(s.SchemaName, grantor.Name))
 		return
 	}
 	c.touched[s.Role] = true

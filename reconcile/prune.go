@@ -162,7 +162,7 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, w work, r rebuild) err
 			Reason: r.why + ", and the role cannot be made anew: " + problem.Reason, Fix: problem.Fix,
 		})
 	}
-	a.refuse(key, refusal{r.why, Blocked})
+	a.refuse(key, refusal{reason: r.why, kind: Blocked})
 	return a.exec(ctx, "ROLLBACK TO SAVEPOINT rebuild")
 }
 

@@ -141,6 +141,9 @@ func readDifferences(ctx context.Context, tx pgx.Tx, s scope) (*Drift, error) {
 		d.addMissing(list)
 	}
 	d.Grants = append(d.Grants, d.Foreign...)
+	if err := d.dropPassedBy(ctx, tx); err != nil {
+		return nil, err
+	}
 	if s.python {
 		return d, d.dropPythonMembers(ctx, tx)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -189,6 +190,7 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 		return 0, err
 	}
 	w.renamed = len(renamed) > 0
+	e.refusals.again = nil
 	stuck := false
 	for i, list := range []func(context.Context) ([]string, error){
 		// First, because what is found about one can concern the roles that use it.
@@ -317,7 +319,9 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 		}
 		rest := slices.DeleteFunc(slices.Clone(roles), func(role string) bool { return s.plan.Touched[role] })
 		last := s.drift != nil || len(rest) == 0 || len(rest) == len(roles)
-		s.noteDue(w, waits, last, &seen)
+		if err := e.noteDue(ctx, tx, s, w, waits, last, &seen); err != nil {
+			return seen, err
+		}
 		if last {
 			slices.Sort(seen.due)
 			seen.due = slices.Compact(seen.due)
@@ -329,6 +333,7 @@ func (e *Engine) glanceIn(ctx context.Context, tx pgx.Tx, roles []string, w work
 
 // glanceAt reads and decides about roles, and about those outside of the batch that the plan is about.
 func (e *Engine) glanceAt(ctx context.Context, tx pgx.Tx, roles []string, w work) (*state, error) {
+	w.tolerant = !w.dry // statements for one object each, as those are by which the audit knows what PostgreSQL refused
 	s := &state{remember: map[Remembered]bool{}, ledger: newLedger()}
 	if err := e.look(ctx, tx, slices.Clone(roles), w, s); err != nil {
 		return nil, err
@@ -347,7 +352,7 @@ func (e *Engine) glanceAt(ctx context.Context, tx pgx.Tx, roles []string, w work
 }
 
 // noteDue adds to what was seen; where that is not all, only of the roles that the plan is about. Roles in waits are tried another time.
-func (s *state) noteDue(w work, waits map[string]bool, all bool, seen *glance) {
+func (e *Engine) noteDue(ctx context.Context, tx pgx.Tx, s *state, w work, waits map[string]bool, all bool, seen *glance) error {
 	seen.undeclared += s.undeclared
 	for role, list := range s.problems {
 		sortProblems(list)
@@ -361,7 +366,15 @@ func (s *state) noteDue(w work, waits map[string]bool, all bool, seen *glance) {
 		}
 		list := s.problems[name]
 		seen.stuck = seen.stuck || slices.ContainsFunc(list, func(p Problem) bool { return p.Taking })
-		switch later := waits[name] || !w.dry && !w.insistent && s.knownInVain(name); {
+		later := waits[name]
+		if !later && !w.dry && !w.insistent && s.knownInVain(name) {
+			again, err := e.askAgain(ctx, tx)
+			if err != nil {
+				return err
+			}
+			later = !again
+		}
+		switch {
 		case later && s.plan.Touched[name]:
 			seen.stuck = true
 		case later:
@@ -375,6 +388,7 @@ func (s *state) noteDue(w work, waits map[string]bool, all bool, seen *glance) {
 			seen.due = append(seen.due, name)
 		}
 	}
+	return nil
 }
 
 // outside lists the roles outside of the batch that the plan is about: members of intermediate roles that should not be.
@@ -392,12 +406,12 @@ func (s *state) outside() []string {
 	return keys(set)
 }
 
-// knownInVain reports whether all there is to do for a role was done before and had no effect. It is tried again when somebody asks
-// for the role, not at every rescan.
+// knownInVain reports whether all there is to do for a role was sent before, and PostgreSQL refused it or it had no effect. It is sent again when
+// a row asks for the role, or the daemon has other rights, not at every rescan.
 func (s *state) knownInVain(role string) bool {
 	known := map[string]bool{}
 	for _, p := range s.roles[role].LastProblems {
-		if p.Reason == noEffect {
+		if p.Kind == Blocked && (p.Reason == noEffect || strings.HasPrefix(p.Reason, refusedByServer)) {
 			known[p.Object] = true
 		}
 	}

@@ -58,7 +58,7 @@ func (c *decision) settingSteps() []Step {
 			if change.values == nil {
 				effect.Granted, effect.Revoked = 0, 1
 			}
-			steps = append(steps, Step{SQL: sql, Effects: []Effect{effect}})
+			steps = append(steps, Step{SQL: sql, Effects: []Effect{effect}, fix: settingFix(change.name, sql, c.drift.Server)})
 		}
 	}
 	return steps

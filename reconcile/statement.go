@@ -20,17 +20,17 @@ type cell struct {
 	role       string
 	withOption bool   // the grant option too; in a REVOKE, it alone
 	as         string // act as this role
-	borrow     string // borrow this role's privileges
+	borrow     lenders
 }
 
 // verb is GRANT or REVOKE.
 type verb struct {
-	word, preposition string
+	word, preposition, sign string
 }
 
 var (
-	grant  = verb{"GRANT", "TO"}
-	revoke = verb{"REVOKE", "FROM"}
+	grant  = verb{"GRANT", "TO", "+ "}
+	revoke = verb{"REVOKE", "FROM", "- "}
 )
 
 // target is what the grants of one statement must have in common.
@@ -41,7 +41,7 @@ type target struct {
 	roles      string
 	withOption bool
 	as         string
-	borrow     string
+	borrow     lenders
 }
 
 // acl is the ACL of an object, or of a column, as far as it is changed in one way.
@@ -50,7 +50,8 @@ type acl struct {
 	name       string // where it has no OID
 	column     string
 	withOption bool
-	as, borrow string
+	as         string
+	borrow     lenders
 }
 
 // entry is one privilege for one role.
@@ -132,23 +133,41 @@ func aclStep(v verb, t target, objects []catalog.Object) Step {
 	}
 
 	count := len(objects) * (strings.Count(t.privileges, ", ") + 1)
+	changes := aclChanges(v, t, objects)
 	roles := strings.Split(t.roles, "\x00")
 	quoted := make([]string, len(roles))
 	effects := make([]Effect, len(roles))
 	for i, role := range roles {
 		quoted[i] = catalog.Grantee(role)
-		effects[i] = Effect{Unit: role, SQL: head + quoted[i] + tail}
+		effects[i] = Effect{Unit: role, SQL: head + quoted[i] + tail, Changes: changes}
 		if v == grant {
 			effects[i].Granted = count
 		} else {
 			effects[i].Revoked = count
 		}
 	}
-	step := Step{SQL: head + strings.Join(quoted, ", ") + tail, As: t.as, Effects: effects}
-	if t.borrow != "" {
-		step.Borrow = []string{t.borrow}
+	return Step{SQL: head + strings.Join(quoted, ", ") + tail, As: t.as, Borrow: t.borrow.list(), Effects: effects}
+}
+
+// aclChanges is what a statement does for each of its roles, in words.
+func aclChanges(v verb, t target, objects []catalog.Object) []string {
+	column, option := "", ""
+	if t.column != "" {
+		column = " (" + t.column + ")"
 	}
-	return step
+	switch {
+	case t.withOption && v == grant:
+		option = " with grant option"
+	case t.withOption:
+		option = " (the grant option)"
+	}
+	var list []string
+	for _, o := range objects {
+		for privilege := range strings.SplitSeq(t.privileges, ", ") {
+			list = append(list, v.sign+privilege+column+" on "+o.String()+option)
+		}
+	}
+	return list
 }
 
 // link is one membership to be given or taken.
@@ -160,6 +179,18 @@ type link struct {
 	tail   string // WITH …, GRANTED BY …
 	as     string
 	borrow string
+}
+
+// membershipChange is what it does to a membership, in words.
+func membershipChange(v verb, l link) []string {
+	what := v.sign + "MEMBER of role " + l.role
+	switch {
+	case l.unit != l.member:
+		what += " for role " + l.member
+	case l.option:
+		what += " (the ADMIN option)"
+	}
+	return []string{what}
 }
 
 // membershipSteps turns links into one statement for each granted role: since PostgreSQL 16 its cost is by granted role,
@@ -191,7 +222,7 @@ func membershipSteps(v verb, links []link) []Step {
 			quoted := make([]string, len(chunk))
 			for i, l := range chunk {
 				quoted[i] = catalog.Quote(l.member)
-				effect := Effect{Unit: l.unit, SQL: head + quoted[i] + t.tail, Granted: 1}
+				effect := Effect{Unit: l.unit, SQL: head + quoted[i] + t.tail, Granted: 1, Changes: membershipChange(v, l)}
 				if v == revoke {
 					effect.Granted, effect.Revoked = 0, 1
 				}

@@ -13,7 +13,8 @@ type Step struct {
 	about    string // the intermediate role or keeper that it is a part of making
 	then     string // bookkeeping in sync_roles that goes with it
 	args     []any
-	sure     bool // the bookkeeping must find its row: otherwise the pass is begun anew
+	sure     bool   // the bookkeeping must find its row: otherwise the pass is begun anew
+	fix      string // what helps where PostgreSQL refuses it for want of a privilege
 }
 
 // Effect is what a step does for one role.
@@ -22,6 +23,15 @@ type Effect struct {
 	SQL     string // the statement with this role alone, secrets redacted
 	Granted int
 	Revoked int
+	Changes []string // in words, such as "+ SELECT on table app.t"; effects of one step may share it; nil: SQL says it
+}
+
+// changes says what the effect was.
+func (e Effect) changes() []string {
+	if e.Changes == nil && e.SQL != "" {
+		return []string{e.SQL}
+	}
+	return e.Changes
 }
 
 // key tells steps apart: the same statement by another role is another.
@@ -34,7 +44,7 @@ func (s Step) alone() []Step {
 	}
 	steps := make([]Step, len(s.Effects))
 	for i, effect := range s.Effects {
-		steps[i] = Step{SQL: effect.SQL, As: s.As, Borrow: s.Borrow, Effects: []Effect{effect}}
+		steps[i] = Step{SQL: effect.SQL, As: s.As, Borrow: s.Borrow, Effects: []Effect{effect}, fix: s.fix}
 	}
 	return steps
 }

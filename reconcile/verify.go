@@ -46,8 +46,12 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 			if slices.Contains(changed, effect.Unit) && (effect.Revoked == 0 || len(a.untried([]Step{step})) > 0) {
 				continue
 			}
-			why := cmp.Or(a.refused[step.key()], refusal{noEffect, Blocked})
-			after.problems.add(effect.Unit, Problem{Kind: why.kind, Object: effect.SQL, Reason: why.reason, Taking: effect.Revoked > 0})
+			why := cmp.Or(a.refused[step.key()], refusal{reason: noEffect, kind: Blocked})
+			problem := Problem{Kind: why.kind, Object: effect.SQL, Reason: why.reason, Taking: effect.Revoked > 0}
+			if why.rights {
+				problem.Fix = step.fix
+			}
+			after.problems.add(effect.Unit, problem)
 		}
 	}
 	return after, nil

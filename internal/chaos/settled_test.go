@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // settle waits until the daemons have nothing more to do: the queue is empty, nothing is to be tried again or to expire, and looks
@@ -48,14 +50,17 @@ func (c *cluster) restless(ctx context.Context, conn *pgx.Conn) (string, error) 
 	if _, err := conn.Exec(ctx, "update sync_roles.retries set next_retry_at = now() where next_retry_at between now() + interval '10 s' and now() + interval '4 min'"); err != nil {
 		return "", err
 	}
-	if _, err := conn.Exec(ctx, "select sync_roles.wait_for_sync(timeout => '2 s')"); err != nil && ctx.Err() == nil {
+	_, err := conn.Exec(ctx, "select sync_roles.wait_for_sync(timeout => '2 s')")
+	var refused *pgconn.PgError
+	// Rows that are refused or blocked stay so.
+	if err != nil && ctx.Err() == nil && !(errors.As(err, &refused) && refused.Code == "55000") {
 		return err.Error(), nil
 	}
 	var since time.Time
 	var soon int
 	var restless *string
 	// What is blocked for want of rights is looked at every 5 minutes.
-	err := conn.QueryRow(ctx, `
+	err = conn.QueryRow(ctx, `
 		select clock_timestamp(),
 			(select count(*) from sync_roles.desired_grants where expires_at < now() + interval '5 min'),
 			(select string_agg(role_name || ' is ' || status, ', ') from sync_roles.role_status where status in ('pending', 'failed', 'held'))`).Scan(&since, &soon, &restless)

@@ -43,10 +43,11 @@ Exit codes: 0 all of it is in rows, 1 something is not, or an error.`,
 			if err := printUnsaid(cmd.ErrOrStderr(), "LEFT ALONE", a.Beyond); err != nil {
 				return err
 			}
-			if err := printUnsaid(cmd.ErrOrStderr(), "NOT ADOPTED", a.Refused); err != nil || len(a.Refused) == 0 {
+			left := len(a.Beyond) + len(a.Refused)
+			if err := printUnsaid(cmd.ErrOrStderr(), "NOT ADOPTED", a.Refused); err != nil || left == 0 {
 				return err
 			}
-			return fmt.Errorf("%s cannot be said in rows; the rest is adopted", counted(len(a.Refused), "holding"))
+			return fmt.Errorf("%s cannot be said in rows; the rest is adopted", counted(left, "holding"))
 		},
 	}
 	c.flags(cmd)

@@ -28,11 +28,19 @@ func TestAdopt(t *testing.T) {
 	env.Exec(t, "grant select on pg_authid to "+bob+`; create schema "s(x)"; create function "s(x)"."f(x)"() returns int language sql as 'select 1'; grant execute on function "s(x)"."f(x)"() to `+bob)
 	r := on(t, env, "adopt", bob)
 	r.want(t, 1, "Adopted 1 role with 0 rows", "rows cannot name it")
-	for _, word := range []string{"pg_authid", "NOT ADOPTED", "LEFT ALONE", "1 holding cannot be said in rows"} {
+	for _, word := range []string{"pg_authid", "NOT ADOPTED", "LEFT ALONE", "2 holdings cannot be said in rows"} {
 		if !strings.Contains(r.stderr, word) {
 			t.Errorf("stderr does not say %s:\n%s", word, r.stderr)
 		}
 	}
+	// Either alone is left out, too.
+	carol := env.Role("carol")
+	env.Exec(t, "create role "+carol+"; grant select on pg_authid to "+carol)
+	r = on(t, env, "adopt", carol)
+	r.want(t, 1, "Adopted 1 role", "1 holding cannot be said in rows")
+	env.Exec(t, "revoke select on pg_authid from "+carol)
+	on(t, env, "adopt", carol).want(t, 0, "Adopted 1 role", "")
+
 	exec(t, conn, "delete from sync_roles.desired_grants where role_name = $1 and object_type = 'table'", alice)
 	on(t, env, "sync").want(t, 0, alice, "")
 	if env.Can(t, alice, "select from app.t1") {

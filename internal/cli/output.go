@@ -40,15 +40,8 @@ func (o *output) flags(cmd *cobra.Command) {
 
 func (o *output) json() bool { return o.format == "json" }
 
-// rows prints audit rows.
-func (o *output) rows(w io.Writer, rows []reconcile.AuditRow) error {
-	if o.json() {
-		return writeJSON(w, append([]reconcile.AuditRow{}, rows...))
-	}
-	if len(rows) == 0 {
-		_, err := fmt.Fprintln(w, "Nothing to do.")
-		return err
-	}
+// printRows prints audit rows as a table.
+func printRows(w io.Writer, rows []reconcile.AuditRow) error {
 	t := newTable(w, "ROLE", "OUTCOME", "GRANTED", "REVOKED", "WHY")
 	for _, r := range rows {
 		why := r.Error

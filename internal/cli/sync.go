@@ -2,7 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +15,7 @@ func syncCommand() *cobra.Command {
 	var c connection
 	var o engineOptions
 	var out output
-	var prune, approve bool
+	var prune, approve, verbose bool
 	cmd := &cobra.Command{
 		Use:   "sync [ROLE…]",
 		Short: "One pass now, over these roles or all that are managed or pending",
@@ -41,14 +43,14 @@ func syncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := out.rows(cmd.OutOrStdout(), report.Rows); err != nil {
-				return err
-			}
 			statuses, err := engine.Statuses(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
 			statuses = slices.DeleteFunc(statuses, reconcile.Status.InOrder)
+			if err := printSync(cmd.OutOrStdout(), out, report.Rows, len(statuses) == 0, verbose); err != nil {
+				return err
+			}
 			if len(statuses) == 0 {
 				return nil
 			}
@@ -62,8 +64,55 @@ func syncCommand() *cobra.Command {
 	o.flags(cmd, "error")
 	out.flags(cmd)
 	cmd.Flags().BoolVar(&approve, "approve", false, "let what is held now (see status) be taken away, once")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "name all that changed, however much that is")
 	cmd.Flags().BoolVar(&prune, "prune", false, "also drop intermediate roles that hold nothing at the moment")
 	return cmd
+}
+
+// maxChanges is how much sync names unless it is told to name all.
+const maxChanges = 20
+
+// printSync prints what each role's pass did, and then what changed.
+func printSync(w io.Writer, out output, rows []reconcile.AuditRow, inOrder, verbose bool) error {
+	switch {
+	case out.json():
+		return writeJSON(w, append([]reconcile.AuditRow{}, rows...))
+	case len(rows) == 0 && inOrder:
+		_, err := fmt.Fprintln(w, "Nothing to do.")
+		return err
+	case len(rows) == 0:
+		_, err := fmt.Fprintln(w, "Nothing changed.")
+		return err
+	}
+	if err := printRows(w, rows); err != nil {
+		return err
+	}
+	return printChanges(w, rows, verbose)
+}
+
+// printChanges names privileges, memberships, ownerships, attributes and objects, by role.
+func printChanges(w io.Writer, rows []reconcile.AuditRow, all bool) error {
+	var b strings.Builder
+	shown, total := 0, 0
+	for _, r := range rows {
+		total += len(r.Changes)
+		changes := r.Changes
+		if !all {
+			changes = changes[:min(len(changes), maxChanges-shown)]
+		}
+		shown += len(changes)
+		if len(changes) > 0 {
+			fmt.Fprintf(&b, "\n%s\n", printable(r.Role))
+		}
+		for _, change := range changes {
+			fmt.Fprintf(&b, "  %s\n", printable(change))
+		}
+	}
+	if total > shown {
+		fmt.Fprintf(&b, "\nand %d more; --verbose names all\n", total-shown)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // open connects an engine as the options say, and where they say nothing as the daemon runs.

@@ -41,7 +41,8 @@ functions AS (
         -- What runs with its caller's rights gives nothing; what runs with the owner's is for those that writers need.
         p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND p.proname NOT IN ('adapt_to_server', 'apply_password', 'slow_pattern_problem')
             AND (NOT p.prosecdef OR p.proname IN (
-                'is_own_id', 'rows_written', 'patterns_written', 'direct_written', 'requests', 'requests_left', 'is_out_of_sync'
+                'is_own_id', 'rows_written', 'patterns_written', 'direct_written', 'requests', 'requests_left', 'is_out_of_sync',
+                'is_known_role', 'rows_out_of_sync'
             )) AS public
     FROM ours AS o
     JOIN pg_catalog.pg_proc AS p ON p.pronamespace = o.oid AND p.proowner = o.nspowner

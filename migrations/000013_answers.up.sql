@@ -1,0 +1,394 @@
+-- True answers: what wait_for_sync promises, and which rows look like a mistake.
+
+-- wait_for_sync. --------------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION sync_roles.is_known_role(role_name text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = is_known_role.role_name)
+        OR EXISTS (SELECT FROM sync_roles.desired_roles AS r WHERE r.role_name = is_known_role.role_name)
+        OR EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = is_known_role.role_name)
+        -- Its last row may have gone, and been dealt with before the question.
+        OR EXISTS (SELECT FROM sync_roles.audit AS a WHERE a.role_name = is_known_role.role_name);
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.is_known_role(text) IS 'Whether a role is managed, or was: for wait_for_sync.';
+
+-- A role can be out of sync for the sake of other rows, so each row is judged by grant_status; but only those of roles that are out of sync, as
+-- grant_status looks at every object of a row. The ids are all that it tells: whoever calls it finds the rows by them that it may see.
+CREATE FUNCTION sync_roles.rows_out_of_sync(grant_ids bigint[]) RETURNS TABLE (grant_id bigint, status text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    bad constant text[] := '{refused,blocked,held,failed}';
+    suspects bigint[];
+BEGIN
+    WITH asked AS MATERIALIZED (
+        SELECT g.id, g.role_name FROM sync_roles.desired_grants AS g WHERE g.id = ANY (grant_ids)
+        UNION ALL
+        SELECT g.id, g.role_name FROM sync_roles.desired_grants AS g WHERE grant_ids IS NULL AND g.created_by = session_user
+    )
+    SELECT array_agg(a.id) INTO suspects
+    FROM asked AS a
+    WHERE a.role_name IN (SELECT s.role_name FROM sync_roles.role_status AS s WHERE s.status = ANY (bad));
+
+    RETURN QUERY
+    SELECT g.id, g.status
+    FROM sync_roles.grant_status AS g
+    WHERE g.id = ANY (suspects) AND g.status = ANY (bad)
+    LIMIT 10; -- as many as a message can tell
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.rows_out_of_sync(bigint[]) IS 'Which of these rows of desired_grants (NULL: of those that the session''s user wrote) are refused, blocked, held or failed, ten at most: for wait_for_sync.';
+
+-- With the caller's rights: it tells the reasons that the caller may read. The functions that it calls tell none.
+CREATE FUNCTION sync_roles.sync_problem(role_name text, OUT message text, OUT hint text, OUT is_retried boolean)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted constant text := sync_problem.role_name;
+    sees_all constant boolean := has_table_privilege('sync_roles.role_status', 'SELECT') AND has_table_privilege('sync_roles.grant_status', 'SELECT')
+        AND has_table_privilege('sync_roles.desired_roles', 'SELECT');
+    asked bigint[];
+    bad record;
+BEGIN
+    hint := CASE WHEN sees_all THEN 'See sync_roles.role_status and sync_roles.grant_status.' ELSE 'See sync_roles.my_problems.' END;
+
+    IF wanted IS NOT NULL THEN
+        SELECT * INTO bad FROM sync_roles.is_out_of_sync(wanted);
+        IF NOT bad.out_of_sync THEN
+            RETURN;
+        END IF;
+        is_retried := bad.is_retried;
+        IF sees_all THEN
+            SELECT format('role %L is %s: %s', wanted, s.status, coalesce(s.error,
+                (SELECT string_agg(p ->> 'reason', '; ') FROM jsonb_array_elements(s.problems) AS p), 'no reason recorded'))
+            INTO message
+            FROM sync_roles.role_status AS s
+            WHERE s.role_name = wanted AND s.status IN ('refused', 'blocked', 'held', 'failed');
+            RETURN;
+        ELSIF has_table_privilege('sync_roles.desired_grants', 'SELECT') THEN
+            SELECT array_agg(g.id) INTO asked FROM sync_roles.desired_grants AS g WHERE g.role_name = wanted;
+        END IF;
+        -- Without a row of the role in sight, the answer is about the role.
+        IF asked IS NOT NULL AND NOT EXISTS (SELECT FROM sync_roles.rows_out_of_sync(asked)) THEN
+            RETURN;
+        END IF;
+        SELECT format('role %L is %s: %s', wanted, min(p.kind), string_agg(DISTINCT p.reason, '; ')) INTO message
+        FROM sync_roles.my_problems AS p
+        WHERE p.role_name = wanted AND p.kind <> 'waiting'
+        HAVING count(*) > 0;
+        IF message IS NULL THEN
+            message := format('role %L is not in sync, for reasons that are not for role %I to see', wanted, current_user);
+            hint := 'Ask the owner of schema sync_roles.';
+        END IF;
+        RETURN;
+    END IF;
+
+    IF sees_all THEN
+        SELECT string_agg(b.told, '; ' ORDER BY b.told), bool_and(b.status = 'failed') INTO message, is_retried
+        FROM (
+            SELECT g.status, format('%s on %s %s for role %L is %s: %s', g.privilege, g.object_type, concat_ws('.', g.schema_name, g.object_name),
+                g.role_name, g.status, coalesce(g.reason, 'no reason recorded')) AS told
+            FROM sync_roles.rows_out_of_sync(NULL) AS b
+            JOIN sync_roles.grant_status AS g ON g.id = b.grant_id
+            UNION ALL
+            -- What is wrong with the role itself.
+            SELECT s.status, format('role %L is %s: %s', s.role_name, s.status, coalesce(s.error, p.reason))
+            FROM sync_roles.desired_roles AS r
+            JOIN sync_roles.role_status AS s ON s.role_name = r.role_name AND s.status IN ('refused', 'blocked', 'held', 'failed')
+            LEFT JOIN LATERAL (
+                SELECT string_agg(p ->> 'reason', '; ') AS reason
+                FROM jsonb_array_elements(s.problems) AS p
+                WHERE p -> 'grant_id' IS NULL
+            ) AS p ON true
+            WHERE r.created_by = session_user AND coalesce(s.error, p.reason) IS NOT NULL
+        ) AS b;
+        RETURN;
+    END IF;
+    SELECT string_agg(b.told, '; ' ORDER BY b.told), bool_and(b.status = 'failed') INTO message, is_retried
+    FROM (
+        SELECT b.status, coalesce(
+            (
+                SELECT format('desired grant %s for role %L is %s: %s', b.grant_id, min(p.role_name), b.status, string_agg(p.reason, '; '))
+                FROM sync_roles.my_problems AS p
+                WHERE p.grant_id = b.grant_id
+                HAVING count(*) > 0
+            ),
+            format('desired grant %s is %s, for reasons that are not for role %I to see', b.grant_id, b.status, current_user)) AS told
+        FROM sync_roles.rows_out_of_sync(NULL) AS b
+    ) AS b;
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.sync_problem(text) IS 'What keeps a role (NULL: the rows that the session''s user wrote) from being in sync, as far as the caller may see it, and whether it is tried again by itself: for wait_for_sync.';
+
+CREATE OR REPLACE FUNCTION sync_roles.wait_for_sync(role_name text DEFAULT NULL, timeout interval DEFAULT '30 s') RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted constant text := wait_for_sync.role_name;
+    deadline constant timestamptz := clock_timestamp() + wait_for_sync.timeout;
+    waited_for bigint[];
+    problem record;
+    pause double precision := 0.002;
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
+            MESSAGE = 'wait_for_sync cannot know on a standby what the primary has still to do',
+            HINT = 'Connect to the primary.';
+    ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
+            MESSAGE = format('wait_for_sync cannot see what others commit in a %s transaction', current_setting('transaction_isolation')),
+            HINT = 'Call it in a READ COMMITTED transaction.';
+    END IF;
+    waited_for := sync_roles.requests(wanted);
+    IF wanted IS NOT NULL AND NOT sync_roles.is_known_role(wanted) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('role %L is not managed: no row of desired_grants or desired_roles names it', wanted),
+            HINT = 'Names are compared as they are spelled, capitals and all.';
+    END IF;
+
+    LOOP
+        IF sync_roles.requests_left(waited_for) = 0 THEN
+            SELECT * INTO problem FROM sync_roles.sync_problem(wanted);
+            IF problem.message IS NULL THEN
+                RETURN;
+            -- What failed is tried again: that is worth waiting for.
+            ELSIF NOT problem.is_retried OR clock_timestamp() >= deadline THEN
+                RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = problem.message, HINT = problem.hint;
+            END IF;
+        ELSIF clock_timestamp() >= deadline THEN
+            RAISE EXCEPTION USING ERRCODE = 'query_canceled',
+                MESSAGE = format('not in sync within %s: %s requests are still in the queue', wait_for_sync.timeout,
+                    sync_roles.requests_left(waited_for)),
+                HINT = 'Is pg-sync-roles running?';
+        END IF;
+        PERFORM pg_sleep(least(pause, greatest(extract(epoch FROM deadline - clock_timestamp())::double precision, 0)));
+        pause := least(pause * 1.5, 0.1);
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.wait_for_sync(text, interval) IS 'Returns when all that was committed before has been dealt with. An error if that takes too long, if there is no such role, on a standby, or if the role did not come in sync; without a role, if a row did not that the session''s user wrote, however long ago.';
+
+-- Custom parameters. ----------------------------------------------------------------------------------------------------------------------
+
+-- PostgreSQL grants SET on any name of two parts, and lists it from then on. Before, it is there for whoever names it.
+CREATE INDEX desired_grants_parameter ON sync_roles.desired_grants (object_name) WHERE object_type = 'parameter';
+
+CREATE OR REPLACE FUNCTION sync_roles.adapt_to_server() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    version constant integer := current_setting('server_version_num')::integer / 10000;
+BEGIN
+    -- Since 16 each membership has its own options; before, a member inherits from all of its roles or from none.
+    IF version >= 16 THEN
+        CREATE OR REPLACE VIEW sync_roles.memberships AS
+        SELECT m.roleid AS role_oid, m.member AS member_oid, m.grantor AS grantor_oid,
+            m.admin_option, m.inherit_option, m.set_option
+        FROM pg_catalog.pg_auth_members AS m;
+    ELSE
+        CREATE OR REPLACE VIEW sync_roles.memberships AS
+        SELECT m.roleid AS role_oid, m.member AS member_oid, m.grantor AS grantor_oid,
+            m.admin_option, u.rolinherit AS inherit_option, true AS set_option
+        FROM pg_catalog.pg_auth_members AS m
+        JOIN pg_catalog.pg_roles AS u ON u.oid = m.member;
+    END IF;
+    COMMENT ON VIEW sync_roles.memberships IS 'pg_auth_members with the options that each membership has on this server. A row can be left of a role that was dropped at the same time: join pg_roles on both ends.';
+    COMMENT ON COLUMN sync_roles.memberships.role_oid IS 'The granted role.';
+    COMMENT ON COLUMN sync_roles.memberships.member_oid IS 'The member.';
+    COMMENT ON COLUMN sync_roles.memberships.grantor_oid IS 'Who granted it.';
+    COMMENT ON COLUMN sync_roles.memberships.admin_option IS 'The member may grant the role to others.';
+    COMMENT ON COLUMN sync_roles.memberships.inherit_option IS 'The member has the role''s privileges without SET ROLE.';
+    COMMENT ON COLUMN sync_roles.memberships.set_option IS 'The member may SET ROLE to the role.';
+
+    IF version >= 15 THEN
+        CREATE OR REPLACE VIEW sync_roles.parameters AS
+        SELECT coalesce(p.oid, 0::oid) AS oid, coalesce(p.parname, lower(s.name))::name AS name, coalesce(p.paracl, acldefault('p', 10)) AS acl
+        FROM pg_catalog.pg_settings AS s
+        FULL JOIN pg_catalog.pg_parameter_acl AS p ON p.parname = lower(s.name)
+        UNION ALL
+        SELECT DISTINCT 0::oid, g.object_name::name, acldefault('p', 10)
+        FROM sync_roles.desired_grants AS g
+        WHERE g.object_type = 'parameter' AND g.name_match = 'exact'
+            AND g.object_name ~ '^[a-z_][a-z0-9_$]*([.][a-z_][a-z0-9_$]*)+$' AND octet_length(g.object_name) <= 63
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_parameter_acl AS p WHERE p.parname = g.object_name)
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings AS s WHERE lower(s.name) = g.object_name);
+    ELSE
+        CREATE OR REPLACE VIEW sync_roles.parameters AS
+        SELECT NULL::oid AS oid, NULL::name AS name, NULL::aclitem[] AS acl
+        WHERE false;
+    END IF;
+    COMMENT ON VIEW sync_roles.parameters IS 'Configuration parameters (PostgreSQL 15 and later): those that this role may see, all on which privileges were granted, and custom ones that rows name.';
+    COMMENT ON COLUMN sync_roles.parameters.oid IS 'pg_parameter_acl.oid; 0 while no privilege was ever granted on it, and so it is not listed there';
+    COMMENT ON COLUMN sync_roles.parameters.name IS 'The parameter.';
+    COMMENT ON COLUMN sync_roles.parameters.acl IS 'pg_parameter_acl.paracl';
+
+    UPDATE sync_roles.installation SET server_version = version;
+END
+$$;
+
+SELECT sync_roles.adapt_to_server();
+
+-- What comes with something else. ---------------------------------------------------------------------------------------------------------
+
+-- The constructors of a range type belong to the bootstrap superuser, and what an extension brings to whoever installed it. A pattern over their schema
+-- would be blocked by them for ever, and where PUBLIC has the privilege, for nothing. Whoever means them names them.
+CREATE FUNCTION sync_roles.patterns_pass_by(class_oid oid, object_oid oid, acl aclitem[], privilege text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN EXISTS (
+        SELECT
+        FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = class_oid AND d.objid = object_oid AND d.objsubid = 0
+            AND (d.deptype = 'e' OR d.deptype = 'i' AND d.refclassid = 'pg_catalog.pg_type'::regclass)
+    )
+    AND (
+        privilege = 'OWNER'
+        OR EXISTS (SELECT FROM pg_catalog.aclexplode(acl) AS a WHERE a.grantee = 0 AND a.privilege_type = privilege)
+    );
+
+COMMENT ON FUNCTION sync_roles.patterns_pass_by(oid, oid, aclitem[], text) IS 'Whether an object comes with a type or an extension, and the privilege on it is everybody''s, or OWNER: patterns do not mean it, only its exact name does.';
+
+CREATE OR REPLACE VIEW sync_roles.grant_status AS
+-- Apart, and read only where there are any: what may cost much for each row makes PostgreSQL compile the query first, for seconds.
+WITH python AS MATERIALIZED (
+    SELECT m.member_oid, i.class_oid, i.object_oid, i.privilege, min(l.rolname)::text AS role_name
+    FROM sync_roles.python_intermediate_roles AS i
+    JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.inherit_option
+    JOIN pg_catalog.pg_roles AS l ON l.oid = i.role_oid
+    GROUP BY 1, 2, 3, 4
+)
+SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name,
+    CASE
+        WHEN EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = g.role_name OR p.role_name IS NULL) OR a.outcome IS NULL
+            THEN 'pending'
+        WHEN problem.kind IN ('refused', 'blocked') THEN problem.kind
+        WHEN through.problems IS NOT NULL THEN 'blocked'
+        WHEN found.matches > 0 AND found.missing = 0 THEN 'applied'
+        WHEN a.outcome IN ('failed', 'held') OR a.outcome = 'blocked' AND found.matches > 0 THEN a.outcome
+        WHEN found.matches = 0 OR problem.kind = 'waiting' THEN 'waiting'
+        ELSE 'pending'
+    END AS status,
+    CASE
+        WHEN found.matches = 0 OR found.missing > 0 THEN NULL
+        WHEN through.role_name IS NOT NULL OR found.python_role IS NOT NULL THEN 'intermediate'
+        ELSE 'direct'
+    END AS encoding,
+    CASE WHEN found.matches > 0 AND found.missing = 0 THEN coalesce(through.role_name, found.python_role) END AS via,
+    found.matches,
+    CASE
+        WHEN problem.reason IS NOT NULL THEN problem.reason
+        WHEN through.problems IS NOT NULL THEN (
+            SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(through.problems) AS p
+        )
+        WHEN a.outcome = 'failed' AND found.missing > 0 THEN a.error
+        -- What PostgreSQL refused is known by its statement.
+        WHEN a.outcome = 'blocked' AND found.missing > 0 THEN (
+            SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(a.problems) AS p WHERE p -> 'grant_id' IS NULL
+        )
+        WHEN found.matches = 0 THEN 'nothing that exists answers to this name'
+        WHEN found.missing > 0 THEN 'not yet granted'
+        WHEN g.schema_name IS NOT NULL AND g.privilege <> 'OWNER' AND r.oid IS NOT NULL AND n.oid IS NOT NULL
+            AND NOT has_schema_privilege(r.oid, n.oid, 'USAGE')
+            THEN format('granted, but of no use yet: %s has no USAGE on schema %s', g.role_name, g.schema_name)
+    END AS reason
+FROM sync_roles.desired_grants AS g
+LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = g.schema_name
+LEFT JOIN sync_roles.costly_patterns AS k
+    ON g.name_match <> 'exact' AND k.object_name = g.object_name AND k.object_type = g.object_type
+    AND k.schema_name = coalesce(g.schema_name, '') AND k.name_match = g.name_match
+LEFT JOIN LATERAL (
+    SELECT i.role_name, i.problems
+    FROM sync_roles.intermediate_roles AS i
+    JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.member_oid = r.oid AND m.inherit_option
+    WHERE i.object_type = g.object_type AND i.object_name = g.object_name AND i.privilege = g.privilege
+        AND coalesce(i.schema_name, '') = coalesce(g.schema_name, '') AND i.name_match = g.name_match
+        AND coalesce(i.column_name, '') = coalesce(g.column_name, '')
+        AND g.direct IS NOT TRUE AND NOT g.grantable
+    LIMIT 1
+) AS through ON true
+LEFT JOIN LATERAL (
+    SELECT a.outcome, a.problems, a.error
+    FROM sync_roles.audit AS a
+    WHERE a.role_name = g.role_name
+    ORDER BY a.id DESC
+    LIMIT 1
+) AS a ON true
+LEFT JOIN LATERAL (
+    -- A problem without a privilege is about the role as a whole.
+    SELECT p.kind, string_agg(DISTINCT p.reason, '; ') AS reason
+    FROM jsonb_to_recordset(a.problems) AS p (grant_id bigint, kind text, reason text, object text, privilege text)
+    WHERE p.grant_id = g.id
+        OR p.grant_id IS NULL AND p.privilege IS NULL AND p.object = 'role ' || g.role_name AND p.kind IN ('refused', 'blocked')
+    GROUP BY p.kind
+    ORDER BY array_position('{blocked,refused,waiting}', p.kind)
+    LIMIT 1
+) AS problem ON true
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT o.object_oid) AS matches,
+        count(*) FILTER (WHERE NOT h.direct AND through.role_name IS NULL AND h.python_role IS NULL) AS missing,
+        min(h.python_role) FILTER (WHERE NOT h.direct) AS python_role
+    FROM (
+        SELECT o.*
+        FROM sync_roles.objects AS o
+        WHERE g.name_match = 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
+            AND o.object_name = CASE WHEN g.object_type = 'routine' THEN split_part(g.object_name, '(', 1) ELSE g.object_name END
+            AND (g.object_type <> 'routine' OR g.object_name IN (o.object_name, o.signature))
+        UNION ALL
+        SELECT o.*
+        FROM sync_roles.objects AS o
+        WHERE g.name_match <> 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
+            -- A CASE, so that a pattern that costs too much is not compared first.
+            AND CASE WHEN k.object_name IS NULL THEN sync_roles.name_matches(o.object_name, g.object_name, g.name_match) END
+    ) AS o
+    LEFT JOIN pg_catalog.pg_attribute AS c
+        ON g.column_name IS NOT NULL AND c.attrelid = o.object_oid AND c.attname = g.column_name AND NOT c.attisdropped
+    LEFT JOIN LATERAL unnest(sync_roles.privileges_of(g.object_type)) AS p (privilege) ON g.privilege IN (p.privilege, 'ALL')
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE g.privilege
+                WHEN 'OWNER' THEN o.owner = r.oid
+                WHEN 'MEMBER' THEN EXISTS (
+                    SELECT FROM sync_roles.memberships AS m WHERE m.role_oid = o.object_oid AND m.member_oid = r.oid AND m.set_option
+                )
+                ELSE g.direct IS NOT FALSE AND EXISTS (
+                    SELECT
+                    FROM aclexplode(CASE WHEN g.column_name IS NULL THEN o.acl ELSE sync_roles.unpacked(c.attacl) END) AS a
+                    WHERE a.grantee = CASE WHEN g.role_name = 'public' THEN 0 ELSE r.oid END AND a.privilege_type = p.privilege
+                        AND (a.is_grantable OR NOT g.grantable)
+                )
+            END
+            OR g.name_match <> 'exact' AND sync_roles.patterns_pass_by(o.class_oid, o.object_oid, o.acl, coalesce(p.privilege, g.privilege)) AS direct,
+            CASE WHEN (SELECT EXISTS (
+                SELECT FROM pg_catalog.pg_roles AS l WHERE starts_with(l.rolname, '_pgsr_local_') OR starts_with(l.rolname, '_pgsr_global_')
+            )) THEN (
+                SELECT y.role_name
+                FROM python AS y
+                WHERE g.direct IS NOT TRUE AND y.member_oid = r.oid
+                    AND y.class_oid = o.class_oid AND y.object_oid = o.object_oid AND y.privilege = p.privilege
+            ) END AS python_role
+    ) AS h
+    WHERE g.column_name IS NULL OR c.attnum IS NOT NULL
+) AS found;
+
+-- What is held. ---------------------------------------------------------------------------------------------------------------------------
+
+ALTER TABLE sync_roles.held
+    ADD COLUMN at_once bigint NOT NULL DEFAULT 0,
+    ADD COLUMN in_all bigint NOT NULL DEFAULT 0;
+
+COMMENT ON COLUMN sync_roles.held.at_once IS 'How much the deletion takes away from all roles, as it was measured against --max-revokes: with what was taken in the moments before. 0: held before this was kept.';
+COMMENT ON COLUMN sync_roles.held.in_all IS 'How much all managed roles held through rows then, for --max-revokes-percent.';
+
+UPDATE sync_roles.installation SET schema_version = 13;

@@ -1,0 +1,40 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// askAgainAfter is when PostgreSQL is asked again for what it refused, although nothing is known to have changed: the reason may be one that
+// daemon_rights.sql does not see.
+const askAgainAfter = time.Hour
+
+var daemonRightsSQL = query("daemon_rights")
+
+// refusals is the memory that keeps rescans from sending again what PostgreSQL refused: each time would fill its log with the same errors.
+type refusals struct {
+	rights string    // of the daemon when PostgreSQL was last asked for everything
+	asked  time.Time // when that was
+	again  *bool     // what this rescan found out; nil: it has not looked
+}
+
+// askAgain reports whether a rescan should send what PostgreSQL refused before: the daemon has other rights, or it is long ago. A rescan finds
+// that out once, and only where something was refused.
+func (e *Engine) askAgain(ctx context.Context, tx pgx.Tx) (bool, error) {
+	if e.refusals.again != nil {
+		return *e.refusals.again, nil
+	}
+	var rights string
+	if err := tx.QueryRow(ctx, daemonRightsSQL).Scan(&rights); err != nil {
+		return false, fmt.Errorf("read the rights of role %q: %w", e.server.Role, err)
+	}
+	again := rights != e.refusals.rights || time.Since(e.refusals.asked) > askAgainAfter
+	if again {
+		e.refusals.rights, e.refusals.asked = rights, time.Now()
+	}
+	e.refusals.again = &again
+	return again, nil
+}
