@@ -47,8 +47,10 @@ func TestTurns(t *testing.T) {
 func TestTurnsOfServers(t *testing.T) {
 	t.Parallel()
 	openers := []*opener{
-		{place: place{Host: "a", Port: 5432, Database: "x"}}, {place: place{Host: "a", Port: 5432, Database: "y"}},
-		{place: place{Host: "a", Port: 5433, Database: "x"}}, {place: place{Host: "b", Port: 5432, Database: "x"}},
+		{place: place{Host: "a", Port: 5432, Database: "x"}},
+		{place: place{Host: "a", Port: 5432, Database: "y"}},
+		{place: place{Host: "a", Port: 5433, Database: "x"}},
+		{place: place{Host: "b", Port: 5432, Database: "x"}},
 	}
 	newFleet(openers)
 	for i, o := range openers {
