@@ -71,7 +71,7 @@ func (l *lane) prime() {
 		"delete from sync_roles.desired_grants",
 	} {
 		l.exec("", sql)
-		l.run(append([]string{"sync", "--prune", "-d", l.env.URL(l.env.Daemon)}, l.policy()...)...)
+		l.run(append([]string{"sync", "--prune", "-d", l.env.URL(l.env.Daemon)}, l.options()...)...)
 	}
 	l.exec("superuser", "drop role {ann}")
 }
@@ -94,7 +94,7 @@ func (l *lane) exhaust(k kind) {
 	for _, list := range boundaries {
 		for _, key := range list {
 			if !tried[key] && k.lose != during {
-				l.t.Logf("%s never happened at: %s", k.name, key)
+				l.t.Errorf("%s never happened at: %s", k.name, key)
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func startDaemons(l *lane, two bool) *daemons {
 	d := &daemons{}
 	start := func() (*daemon, *proxy) {
 		p := newProxy(l.t, l.env.URL(l.env.Daemon))
-		args := append([]string{"run", "--no-migrate", "--rescan-interval", "1h", "--log-format", "json", "-d", p.url(l.env.URL(l.env.Daemon))}, l.policy()...)
+		args := append([]string{"run", "--no-migrate", "--rescan-interval", "1h", "--log-format", "json", "-d", p.url(l.env.URL(l.env.Daemon))}, l.options()...)
 		return startDaemon(l.t, l.program, args...), p
 	}
 	d.first, d.faulty = start()

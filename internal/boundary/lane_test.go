@@ -39,9 +39,9 @@ type driver interface {
 	play(l *lane, s step, strike *strike, change func()) (trail []string)
 }
 
-// policy are the options of every pass. A step takes away 7 privileges at most, or is held.
-func (l *lane) policy() []string {
-	return []string{"--fallback-owner", l.env.Owner, "--prune-after", "0s", "--max-revokes", "7", "--max-revokes-percent", "0", "--max-revokes-window", "0s"}
+// options are those of every pass. A step takes away 7 privileges at most, or is held. Lanes share a server, and so wait for each other's passes.
+func (l *lane) options() []string {
+	return []string{"--lock-timeout", "1m", "--fallback-owner", l.env.Owner, "--prune-after", "0s", "--max-revokes", "7", "--max-revokes-percent", "0", "--max-revokes-window", "0s"}
 }
 
 func newLane(t *testing.T, program string, start func(*lane) driver) *lane {
@@ -104,7 +104,7 @@ func (l *lane) repeat() {
 	l.t.Helper()
 	const last = "select coalesce(max(id), 0) from sync_roles.audit"
 	before := pgtest.One[int64](l.t, l.super, last)
-	l.run(append([]string{"sync", "-d", l.env.URL(l.env.Daemon)}, l.policy()...)...)
+	l.run(append([]string{"sync", "-d", l.env.URL(l.env.Daemon)}, l.options()...)...)
 	if after := pgtest.One[int64](l.t, l.super, last); after != before {
 		l.t.Errorf("one more pass wrote %d rows to the audit", after-before)
 	}
@@ -187,7 +187,7 @@ func (l *lane) recover(s step) {
 	defer func() { l.audits[s.name] = saved }()
 	delete(l.audits, s.name)
 	for range 3 {
-		if _, _, err := execute(l.ctx, l.program, append([]string{"sync", "--prune", "-d", l.env.URL(l.env.Daemon)}, l.policy()...)...); err != nil {
+		if _, _, err := execute(l.ctx, l.program, append([]string{"sync", "--prune", "-d", l.env.URL(l.env.Daemon)}, l.options()...)...); err != nil {
 			l.t.Fatal(err)
 		}
 		if _, err := l.super.Exec(l.ctx, "update sync_roles.retries set next_retry_at = now()"); err != nil {

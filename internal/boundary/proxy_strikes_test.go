@@ -61,8 +61,8 @@ func TestStrikes(t *testing.T) {
 			s := strikeAt(test.kind, func(key string) bool { return bare(key) == test.at })
 			p.arm("", s)
 			err = test.play(t, conn)
-			if !s.hit {
-				t.Fatalf("the strike never came: %q", p.disarm())
+			if trail := p.disarm(); !s.hit {
+				t.Fatalf("the strike never came: %q", trail)
 			}
 			<-s.happened
 			state := ""

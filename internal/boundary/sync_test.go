@@ -32,7 +32,7 @@ func (d *syncer) play(l *lane, s step, k *strike, change func()) []string {
 
 func (d *syncer) sync(l *lane, s step, url string) (code int, said string) {
 	l.t.Helper()
-	args := append([]string{"sync", "-d", url}, l.policy()...)
+	args := append([]string{"sync", "-d", url}, l.options()...)
 	if s.prune {
 		args = append(args, "--prune")
 	}
