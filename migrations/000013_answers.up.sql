@@ -1,4 +1,4 @@
--- True answers: what wait_for_sync promises, and which rows look like a mistake.
+-- True answers: what wait_for_sync promises, what rows mean and what they look like.
 
 -- wait_for_sync. --------------------------------------------------------------------------------------------------------------------------
 
@@ -240,22 +240,181 @@ $$;
 
 SELECT sync_roles.adapt_to_server();
 
+-- What is most likely a mistake. ----------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION sync_roles.did_you_mean(column_name text, value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    given constant text := replace(btrim(lower(value)), '_', ' ');
+    singular constant text := regexp_replace(given, 's$', '');
+    words constant jsonb := CASE column_name
+        WHEN 'privilege' THEN jsonb_build_object('read', 'SELECT', 'temp', 'TEMPORARY', 'all privileges', 'ALL', 'membership', 'MEMBER', 'ownership', 'OWNER',
+            'exec', 'EXECUTE', 'alter', 'OWNER', 'drop', 'OWNER')
+        WHEN 'object_type' THEN jsonb_build_object('view', 'table', 'materialized view', 'table', 'matview', 'table', 'foreign table', 'table',
+            'partitioned table', 'table', 'relation', 'table', 'column', 'table', 'function', 'routine', 'procedure', 'routine', 'aggregate', 'routine',
+            'user', 'role', 'group', 'role', 'domain', 'type', 'enum', 'type', 'fdw', 'foreign_data_wrapper', 'server', 'foreign_server',
+            'setting', 'parameter', 'guc', 'parameter', 'lo', 'large_object')
+        ELSE jsonb_build_object('=', 'exact', 'equal', 'exact', 'ilike', 'like', 'glob', 'like', 'regexp', 'regex', '~', 'regex')
+    END;
+    known constant text[] := CASE column_name
+        WHEN 'privilege' THEN '{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER,MAINTAIN,USAGE,CREATE,CONNECT,TEMPORARY,EXECUTE,SET,ALTER SYSTEM,MEMBER,OWNER,ALL}'
+        WHEN 'object_type' THEN '{role,database,schema,table,sequence,routine,type,language,foreign_data_wrapper,foreign_server,tablespace,parameter,large_object}'
+        ELSE '{exact,like,regex}'
+    END;
+    meant text := coalesce(words ->> given, words ->> singular);
+BEGIN
+    IF meant IS NULL THEN
+        SELECT k INTO meant FROM unnest(known) AS k WHERE replace(lower(k), '_', ' ') IN (given, singular) LIMIT 1;
+    END IF;
+    -- Another column's value can be what is wrong: then this is spelled right.
+    RETURN CASE WHEN meant IS NULL OR meant = value THEN '' ELSE format('; did you mean %L?', meant) END;
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.did_you_mean(text, text) IS 'What a value of privilege, object_type or name_match that is none was probably meant to be, as the end of a message; empty: no idea.';
+
+CREATE OR REPLACE FUNCTION sync_roles.grant_problem(
+    role_name text, privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text,
+    direct boolean, grantable boolean, create_if_not_exists boolean
+) RETURNS text
+LANGUAGE plpgsql STABLE -- not sql: its plan is kept
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN CASE
+        WHEN role_name = 'none' OR starts_with(role_name, 'pg_') OR starts_with(role_name, '_pgsr_') THEN
+            format('role_name %s is reserved: any role but "none", "pg_…" and "_pgsr_…" is allowed', quote_literal(role_name))
+        WHEN sync_roles.name_problem('role_name', role_name) IS NOT NULL THEN
+            sync_roles.name_problem('role_name', role_name)
+        WHEN sync_roles.privileges_of(object_type) IS NULL THEN
+            format('object_type %s is unknown: allowed are role, database, schema, table, sequence, routine, type, language, foreign_data_wrapper, foreign_server, tablespace, parameter, large_object', quote_literal(object_type))
+                || sync_roles.did_you_mean('object_type', object_type)
+        WHEN sync_roles.privileges_of(object_type) = '{}' THEN
+            format('privilege %s does not exist for object_type %s on this server, which is too old for it', quote_literal(privilege), quote_literal(object_type))
+        WHEN privilege <> ALL (sync_roles.privileges_of(object_type))
+            AND NOT (privilege = 'ALL' AND object_type <> 'role')
+            AND NOT (privilege = 'OWNER' AND object_type NOT IN ('role', 'parameter')) THEN
+            format('privilege %s does not exist for object_type %s on this server: allowed are %s', quote_literal(privilege), quote_literal(object_type),
+                array_to_string(
+                    sync_roles.privileges_of(object_type)
+                    || CASE WHEN object_type = 'role' THEN '{}' WHEN object_type = 'parameter' THEN '{ALL}' ELSE '{ALL,OWNER}' END::text[], ', '))
+                || sync_roles.did_you_mean('privilege', privilege)
+        WHEN object_type IN ('table', 'sequence', 'routine', 'type') AND schema_name IS NULL THEN
+            format('schema_name is NULL: object_type %s needs the name of a schema', quote_literal(object_type))
+        WHEN object_type NOT IN ('table', 'sequence', 'routine', 'type') AND schema_name IS NOT NULL THEN
+            format('schema_name %s is not allowed for object_type %s: it must be NULL', quote_literal(schema_name), quote_literal(object_type))
+        WHEN sync_roles.name_problem('schema_name', schema_name) IS NOT NULL THEN
+            sync_roles.name_problem('schema_name', schema_name)
+        WHEN schema_name IN ('sync_roles', 'pg_catalog', 'information_schema') OR starts_with(schema_name, 'pg_') THEN
+            format('schema_name %s is protected: nothing in sync_roles, information_schema and pg_… can be granted through rows', quote_literal(schema_name))
+        WHEN name_match NOT IN ('exact', 'like', 'regex') THEN
+            format('name_match %s is unknown: allowed are exact, like, regex', quote_literal(name_match)) || sync_roles.did_you_mean('name_match', name_match)
+        WHEN name_match = 'exact' AND object_type = 'schema'
+            AND (object_name IN ('sync_roles', 'information_schema') OR starts_with(object_name, 'pg_')) THEN
+            format('object_name %s is protected: sync_roles, information_schema and pg_… cannot be granted through rows', quote_literal(object_name))
+        WHEN name_match = 'exact' AND object_type = 'role' AND starts_with(object_name, '_pgsr_') THEN
+            format('object_name %s is reserved: membership in roles named "_pgsr_…" is not for rows to ask', quote_literal(object_name))
+        WHEN name_match = 'exact' AND object_type = 'role' AND object_name IN ('public', 'none') THEN
+            format('object_name %s is not a role: PUBLIC has no members, and "none" is reserved', quote_literal(object_name))
+        WHEN name_match = 'exact' AND object_type = 'role' AND object_name = role_name THEN
+            format('object_name %s is the role itself: a role cannot be a member of itself', quote_literal(object_name))
+        WHEN name_match = 'exact' AND object_type = 'large_object'
+            AND CASE WHEN object_name ~ '^[1-9][0-9]{0,9}$' THEN object_name::bigint > 4294967295 ELSE true END THEN
+            format('object_name %s is not the OID of a large object: a number from 1 to 4294967295 is allowed', quote_literal(object_name))
+        WHEN name_match = 'exact' AND object_type = 'parameter' AND object_name <> lower(object_name) THEN
+            format('object_name %s has upper case: PostgreSQL lists parameters in lower case, here %s', quote_literal(object_name), quote_literal(lower(object_name)))
+        WHEN name_match = 'exact' AND object_type = 'routine' AND sync_roles.name_problem('object_name', split_part(object_name, '(', 1)) IS NOT NULL THEN
+            sync_roles.name_problem('object_name', split_part(object_name, '(', 1))
+        WHEN name_match = 'exact' AND object_type = 'routine' AND object_name LIKE '%(%' AND sync_roles.signature_problem(object_name) IS NOT NULL THEN
+            sync_roles.signature_problem(object_name)
+        WHEN name_match = 'exact' AND object_type = 'language'
+            AND EXISTS (SELECT FROM pg_language AS l WHERE l.lanname = object_name AND NOT l.lanpltrusted) THEN
+            format('object_name %s is an untrusted language: PostgreSQL lets superusers alone use it', quote_literal(object_name))
+        WHEN name_match = 'exact' AND object_type <> 'routine' AND sync_roles.name_problem('object_name', object_name) IS NOT NULL THEN
+            sync_roles.name_problem('object_name', object_name)
+        WHEN column_name IS NOT NULL AND (object_type <> 'table' OR privilege NOT IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')) THEN
+            format('column_name %s is not allowed for %s of object_type %s: columns have SELECT, INSERT, UPDATE and REFERENCES of a table', quote_literal(column_name), privilege, quote_literal(object_type))
+        WHEN sync_roles.name_problem('column_name', column_name) IS NOT NULL THEN
+            sync_roles.name_problem('column_name', column_name)
+        WHEN create_if_not_exists AND NOT (privilege = 'OWNER' AND object_type = 'schema' AND name_match = 'exact') THEN
+            'create_if_not_exists true is allowed only for OWNER of a schema with name_match exact'
+        WHEN grantable AND privilege = 'OWNER' THEN
+            'grantable true is not allowed for OWNER: an owner always holds the grant option'
+        WHEN grantable AND direct = false AND object_type <> 'role' THEN
+            'grantable true is not allowed with direct false: a grant option belongs to the grantee, not to an intermediate role'
+        WHEN direct IS NOT NULL AND privilege IN ('MEMBER', 'OWNER') AND NOT direct THEN
+            format('direct false is not allowed for %s: it must be NULL or true', privilege)
+        WHEN role_name = 'public' AND (privilege IN ('MEMBER', 'OWNER') OR grantable OR direct = false) THEN
+            format('role_name ''public'' is PUBLIC, which cannot have %s', CASE WHEN privilege IN ('MEMBER', 'OWNER') THEN privilege WHEN grantable THEN 'grantable true' ELSE 'direct false' END)
+    END;
+END
+$$;
+
+
+CREATE OR REPLACE FUNCTION sync_roles.is_pattern(pattern text, name_match text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    problem constant text := CASE WHEN name_match IN ('like', 'regex') THEN sync_roles.pattern_problem(pattern, name_match)
+        ELSE format('name_match %s is unknown: allowed are exact, like, regex', quote_literal(name_match)) || sync_roles.did_you_mean('name_match', name_match) END;
+BEGIN
+    IF problem IS NULL THEN
+        RETURN true;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = problem, SCHEMA = 'sync_roles', TABLE = 'desired_grants', COLUMN = split_part(problem, ' ', 1);
+END
+$$;
+
+
+CREATE FUNCTION sync_roles.looks_like(role_name text, object_type text, object_name text, name_match text, is_found boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.concat_ws('; ',
+    CASE
+        WHEN role_name <> 'public' AND lower(btrim(role_name)) = 'public' THEN
+            pg_catalog.format('role_name %L is a role of that name: PUBLIC is ''public'', in lower case', role_name)
+        WHEN role_name <> btrim(role_name) THEN
+            pg_catalog.format('role_name %L begins or ends with a space, which is part of the name', role_name)
+    END,
+    CASE
+        WHEN is_found THEN NULL
+        WHEN object_name <> btrim(object_name) THEN
+            pg_catalog.format('object_name %L begins or ends with a space, which is part of the name', object_name)
+        WHEN name_match = 'exact' AND object_name ~ '[%*]' THEN
+            pg_catalog.format('object_name %L looks like a pattern, and name_match is exact: for a pattern it is like or regex', object_name)
+        WHEN name_match = 'exact' AND object_name ~ '^".*"$' THEN
+            pg_catalog.format('object_name %L has quotes, which are part of the name', object_name)
+        WHEN name_match = 'exact' AND object_type IN ('table', 'sequence', 'routine', 'type') AND object_name ~ '^[^(]+[.]' THEN
+            pg_catalog.format('object_name %L has a dot, and is the name alone: the schema is in schema_name', object_name)
+    END
+);
+
+COMMENT ON FUNCTION sync_roles.looks_like(text, text, text, text, boolean) IS 'What a row of desired_grants that is allowed looks like, where it probably means something else; empty: nothing strange.';
+
 -- What comes with something else. ---------------------------------------------------------------------------------------------------------
 
 -- The constructors of a range type belong to the bootstrap superuser, and what an extension brings to whoever installed it. A pattern over their schema
 -- would be blocked by them for ever, and where PUBLIC has the privilege, for nothing. Whoever means them names them.
+-- Not sql, which would be inlined: with more to estimate, PostgreSQL compiles queries on grant_status first, for seconds.
 CREATE FUNCTION sync_roles.patterns_pass_by(class_oid oid, object_oid oid, acl aclitem[], privilege text) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN EXISTS (
-        SELECT
-        FROM pg_catalog.pg_depend AS d
-        WHERE d.classid = class_oid AND d.objid = object_oid AND d.objsubid = 0
-            AND (d.deptype = 'e' OR d.deptype = 'i' AND d.refclassid = 'pg_catalog.pg_type'::regclass)
-    )
-    AND (
-        privilege = 'OWNER'
-        OR EXISTS (SELECT FROM pg_catalog.aclexplode(acl) AS a WHERE a.grantee = 0 AND a.privilege_type = privilege)
-    );
+LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (
+            SELECT
+            FROM pg_catalog.pg_depend AS d
+            WHERE d.classid = class_oid AND d.objid = object_oid AND d.objsubid = 0
+                AND (d.deptype = 'e' OR d.deptype = 'i' AND d.refclassid = 'pg_catalog.pg_type'::regclass)
+        )
+        AND (
+            privilege = 'OWNER'
+            OR EXISTS (SELECT FROM aclexplode(acl) AS a WHERE a.grantee = 0 AND a.privilege_type = privilege)
+        );
+END
+$$;
 
 COMMENT ON FUNCTION sync_roles.patterns_pass_by(oid, oid, aclitem[], text) IS 'Whether an object comes with a type or an extension, and the privilege on it is everybody''s, or OWNER: patterns do not mean it, only its exact name does.';
 
@@ -286,7 +445,7 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
     END AS encoding,
     CASE WHEN found.matches > 0 AND found.missing = 0 THEN coalesce(through.role_name, found.python_role) END AS via,
     found.matches,
-    CASE
+    nullif(concat_ws('; ', CASE
         WHEN problem.reason IS NOT NULL THEN problem.reason
         WHEN through.problems IS NOT NULL THEN (
             SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(through.problems) AS p
@@ -301,7 +460,7 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
         WHEN g.schema_name IS NOT NULL AND g.privilege <> 'OWNER' AND r.oid IS NOT NULL AND n.oid IS NOT NULL
             AND NOT has_schema_privilege(r.oid, n.oid, 'USAGE')
             THEN format('granted, but of no use yet: %s has no USAGE on schema %s', g.role_name, g.schema_name)
-    END AS reason
+    END, nullif(sync_roles.looks_like(g.role_name, g.object_type, g.object_name, g.name_match, found.matches > 0), '')), '') AS reason
 FROM sync_roles.desired_grants AS g
 LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = g.schema_name

@@ -150,7 +150,7 @@ func TestWaitForSyncOnAStandby(t *testing.T) {
 	if err := os.WriteFile(signal, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(signal, 0o666); err != nil { //nolint:gosec // an empty file, in a folder that is nobody else's
+	if err := os.Chmod(signal, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if err := server.Restart(t.Context(), false); err != nil {

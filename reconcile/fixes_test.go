@@ -27,10 +27,13 @@ func (f *fixture) administered(t *testing.T, name string) string {
 func TestBorrowFromTheOwnerOfTheSchema(t *testing.T) {
 	t.Parallel()
 	for name, tableOwner := range map[string]func(t *testing.T, f *fixture) string{
-		"of which it is a member":   func(t *testing.T, f *fixture) string { return f.Owner },
-		"over which it has ADMIN":   func(t *testing.T, f *fixture) string { return f.administered(t, "tables") },
-		"which owns the schema too": func(t *testing.T, f *fixture) string { return f.Role("schemas") },
-		"which is the daemon":       func(t *testing.T, f *fixture) string { return f.Daemon },
+		"of which it is a member": func(_ *testing.T, f *fixture) string { return f.Owner },
+		"over which it has ADMIN": func(t *testing.T, f *fixture) string {
+			t.Helper()
+			return f.administered(t, "tables")
+		},
+		"which owns the schema too": func(_ *testing.T, f *fixture) string { return f.Role("schemas") },
+		"which is the daemon":       func(_ *testing.T, f *fixture) string { return f.Daemon },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,53 +88,67 @@ func TestFixesHelp(t *testing.T) {
 	}
 	table := row{privilege: "SELECT", objectType: "table", schema: "inner_", name: "t"}
 	for name, s := range map[string]situation{
-		"another's table": {setUp: func(t *testing.T, f *fixture, alice string) {
+		"another's table": {setUp: func(t *testing.T, f *fixture, _ string) {
+			t.Helper()
 			f.owned(t, f.Owner, stranger(t, f))
 			f.Exec(t, "grant usage on schema inner_ to public")
 		}, row: table, try: "select from inner_.t"},
 		"another's table in another's schema": {setUp: func(t *testing.T, f *fixture, alice string) {
+			t.Helper()
 			f.owned(t, f.role(t, "other", "superuser"), stranger(t, f))
 			f.Exec(t, "grant usage on schema inner_ to "+alice)
 		}, row: table, try: "select from inner_.t"},
-		"a superuser's table": {setUp: func(t *testing.T, f *fixture, alice string) {
+		"a superuser's table": {setUp: func(t *testing.T, f *fixture, _ string) {
+			t.Helper()
 			f.owned(t, f.Owner, "postgres")
 			f.Exec(t, "grant usage on schema inner_ to public")
 		}, row: table, try: "select from inner_.t"},
 		"a superuser's table in a superuser's schema": {setUp: func(t *testing.T, f *fixture, alice string) {
+			t.Helper()
 			f.owned(t, "postgres", "postgres")
 			f.Exec(t, "grant usage on schema inner_ to "+alice)
 		}, row: table, try: "select from inner_.t"},
 		"its own table in a superuser's schema": {setUp: func(t *testing.T, f *fixture, alice string) {
+			t.Helper()
 			f.owned(t, "postgres", f.Daemon)
 			f.Exec(t, "grant usage on schema inner_ to "+alice)
 		}, row: table, try: "select from inner_.t"},
 		"a table to own in a superuser's schema": {setUp: func(t *testing.T, f *fixture, alice string) {
+			t.Helper()
 			f.owned(t, "postgres", f.Daemon)
 			f.Exec(t, "grant usage, create on schema inner_ to "+alice)
 		}, row: row{privilege: "OWNER", objectType: "table", schema: "inner_", name: "t"}, try: "drop table inner_.t"},
-		"public in another's database": {setUp: func(t *testing.T, f *fixture, alice string) {
+		"public in another's database": {setUp: func(t *testing.T, f *fixture, _ string) {
+			t.Helper()
 			f.Exec(t, fmt.Sprintf("alter database %s owner to %s", f.Database, stranger(t, f)))
 		}, row: row{privilege: "CREATE", objectType: "schema", name: "public"}, try: "create table public.mine ()"},
-		"public in a superuser's database": {setUp: func(t *testing.T, f *fixture, alice string) {
+		"public in a superuser's database": {setUp: func(t *testing.T, f *fixture, _ string) {
+			t.Helper()
 			f.Exec(t, fmt.Sprintf("alter database %s owner to postgres; revoke create on schema public from public", f.Database))
 		}, row: row{privilege: "CREATE", objectType: "schema", name: "public"}, try: "create table public.mine ()"},
 		"a setting": {setUp: func(t *testing.T, f *fixture, alice string) {
+			t.Helper()
 			f.write(t, `insert into sync_roles.desired_roles (role_name, settings) values ($1, '{"log_statement": "all"}')`, alice)
 		}, try: fmt.Sprintf(raiseUnless, "current_setting('log_statement') = 'all'")},
 		"a setting that is nobody's": {since: 15, setUp: func(t *testing.T, f *fixture, alice string) {
+			t.Helper()
 			f.write(t, `insert into sync_roles.desired_roles (role_name, settings) values ($1, '{"app.user": "x"}')`, alice)
 			f.afterwards(t, "revoke set on parameter \"app\".\"user\" from "+f.Daemon)
 		}, try: fmt.Sprintf(raiseUnless, "coalesce(current_setting('app.user', true), '') = 'x'")},
-		"a membership": {setUp: func(t *testing.T, f *fixture, alice string) {
+		"a membership": {setUp: func(t *testing.T, f *fixture, _ string) {
+			t.Helper()
 			f.Exec(t, "grant select on app.costs to "+stranger(t, f))
 		}, row: row{privilege: "MEMBER", objectType: "role", name: "stranger"}, try: "select from app.costs"},
-		"a large object": {setUp: func(t *testing.T, f *fixture, alice string) {
+		"a large object": {setUp: func(t *testing.T, f *fixture, _ string) {
+			t.Helper()
 			f.Exec(t, "select lo_create(4242)")
 		}, row: row{privilege: "SELECT", objectType: "large_object", name: "4242"}, try: "select lo_get(4242)"},
 		"a type": {setUp: func(t *testing.T, f *fixture, alice string) {
+			t.Helper()
 			f.Exec(t, "create type app.mood as enum ('sad'); revoke usage on type app.mood from public; grant create on schema app to "+alice)
 		}, row: row{privilege: "USAGE", objectType: "type", schema: "app", name: "mood"}, try: "create table app.moody (m app.mood)"},
-		"a routine": {setUp: func(t *testing.T, f *fixture, alice string) {
+		"a routine": {setUp: func(t *testing.T, f *fixture, _ string) {
+			t.Helper()
 			f.Exec(t, "create function app.one() returns int language sql as 'select 1'; revoke execute on function app.one() from public")
 		}, row: row{privilege: "EXECUTE", objectType: "routine", schema: "app", name: "one"}, try: "select app.one()"},
 	} {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package chaos
 
 import (
@@ -53,7 +55,7 @@ func (c *cluster) restless(ctx context.Context, conn *pgx.Conn) (string, error) 
 	_, err := conn.Exec(ctx, "select sync_roles.wait_for_sync(timeout => '2 s')")
 	var refused *pgconn.PgError
 	// Rows that are refused or blocked stay so.
-	if err != nil && ctx.Err() == nil && !(errors.As(err, &refused) && refused.Code == "55000") {
+	if err != nil && ctx.Err() == nil && (!errors.As(err, &refused) || refused.Code != "55000") {
 		return err.Error(), nil
 	}
 	var since time.Time

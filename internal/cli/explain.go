@@ -26,7 +26,7 @@ memberships (with INHERIT and SET told apart), ownership, predefined roles, supe
 beside each of these the row of desired_grants that asks for it. With an object, also rows that are not fulfilled, and why not.
 
 OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said: sales.orders, schema:sales, role:analysts,
-'routine:sales.total(integer, text)', '"Sales"."Orders"'. The role's name is taken as it is; "public" is PUBLIC.`,
+'routine:sales.total(integer, text)', '"Sales"."Orders"'. The role's name is taken as it is, or quoted as it is printed; "public" is PUBLIC.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -40,7 +40,7 @@ OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said:
 			}
 			var x *explain.Explanation
 			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
-				if x, err = explain.Role(ctx, tx, args[0], which); err != nil {
+				if x, err = explain.Role(ctx, tx, roleArgument(args[0]), which); err != nil {
 					return err
 				}
 				return noteHidden(ctx, cmd.ErrOrStderr(), tx)

@@ -33,5 +33,8 @@ func TestExplainQuotesRoles(t *testing.T) {
 	says(on(t, env, "who", "SELECT", "app.t1"), "─ PUBLIC: every role\n", "─ "+q(alice)+"\n", "─ "+q(team)+", which cannot log in\n", "─ "+escaped+", which cannot log in\n",
 		"granted to "+escaped+" by "+q(alice)+"\n")
 	says(on(t, env, "explain", odd, "role:"+q(team)), escaped+", which cannot log in\n", "─ role "+q(team)+"\n")
+	for _, name := range []string{alice, team, odd} {
+		says(on(t, env, "explain", q(name)), strings.ReplaceAll(q(name), "\n", `\n`))
+	}
 	says(on(t, env, "explain", alice), "member of "+q(team)+" (INHERIT, SET)\n")
 }

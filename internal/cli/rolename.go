@@ -19,6 +19,14 @@ func roleText(name string) string {
 	}
 }
 
+// roleArgument is a role's name as roleText prints it, or as it is.
+func roleArgument(text string) string {
+	if name, n := firstIdentifier(text); n == len(text) && strings.HasPrefix(text, `"`) {
+		return name
+	}
+	return text
+}
+
 var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 
 // keywords cannot be names without quotes, on one server at least from 14 to 18.

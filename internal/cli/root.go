@@ -58,8 +58,9 @@ func isUnknownCommand(err error) bool {
 
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "pg-sync-roles",
-		Short: "Keeps PostgreSQL roles' privileges equal to rows in a table",
+		Use:     "pg-sync-roles",
+		Version: versionLine(),
+		Short:   "Keeps PostgreSQL roles' privileges equal to rows in a table",
 		Long: `pg-sync-roles keeps PostgreSQL roles' privileges equal to rows in a table.
 
 The database is named by --database-url, by a file (--database-url-file), else by libpq's environment (PGHOST, PGDATABASE, PGSERVICE, …).
@@ -73,6 +74,7 @@ Every option can also be given by environment: --lock-timeout is PG_SYNC_ROLES_L
 			return fromEnvironment(cmd.Flags(), os.LookupEnv)
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -16,10 +16,15 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "pg-sync-roles %s (schema %d, %s)\n", version(), migrations.Latest(), runtime.Version())
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine is what the command prints, and --version.
+func versionLine() string {
+	return fmt.Sprintf("pg-sync-roles %s (schema %d, %s)", version(), migrations.Latest(), runtime.Version())
 }
 
 // version is what the build knows of itself.
