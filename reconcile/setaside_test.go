@@ -13,28 +13,31 @@ func TestRefusedFoundations(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		refuse, allow string // by the superuser; {d}: the daemon
-		ask           func(f *fixture, t *testing.T, alice string)
+		ask           func(t *testing.T, f *fixture, alice string)
 		made          string // true when it is as asked
 	}{
 		"a schema": {
 			`create function public.refuse() returns event_trigger language plpgsql as $$ begin raise insufficient_privilege; end $$;
 			create event trigger {d}_hook on ddl_command_start when tag in ('CREATE SCHEMA') execute function public.refuse()`,
 			"drop event trigger {d}_hook",
-			func(f *fixture, t *testing.T, alice string) {
+			func(t *testing.T, f *fixture, alice string) {
+				t.Helper()
 				f.add(t, row{role: alice, privilege: "OWNER", objectType: "schema", name: "mart", create: true})
 			},
 			"exists (select from pg_namespace where nspname = 'mart' and nspowner::regrole::text = $1)",
 		},
 		"a setting": {
 			"revoke set on parameter log_statement from {d}", "grant set on parameter log_statement to {d}",
-			func(f *fixture, t *testing.T, alice string) {
+			func(t *testing.T, f *fixture, alice string) {
+				t.Helper()
 				f.write(t, `insert into sync_roles.desired_roles (role_name, settings) values ($1, '{"log_statement": "all"}')`, alice)
 			},
 			"exists (select from pg_db_role_setting where setrole = $1::regrole and setconfig::text like '%log_statement%')",
 		},
 		"an attribute": {
 			"alter role {d} nocreatedb", "alter role {d} createdb",
-			func(f *fixture, t *testing.T, alice string) {
+			func(t *testing.T, f *fixture, alice string) {
+				t.Helper()
 				f.write(t, "insert into sync_roles.desired_roles (role_name, createdb) values ($1, true)", alice)
 			},
 			"(select rolcreatedb from pg_roles where rolname = $1)",
@@ -49,7 +52,7 @@ func TestRefusedFoundations(t *testing.T) {
 			words := strings.NewReplacer("{d}", f.Daemon)
 			f.Exec(t, words.Replace(c.refuse))
 			alice, bob := f.user(t, "alice"), f.user(t, "bob")
-			c.ask(f, t, alice)
+			c.ask(t, f, alice)
 			f.insert(t, alice, "SELECT", "table", "app", "sales")
 			f.insert(t, bob, "SELECT", "table", "app", "sales")
 			f.pending(t)
