@@ -250,11 +250,11 @@ func steps(ctx context.Context, list ...func(context.Context) error) error {
 	return errors.Join(passing...)
 }
 
-// afterDDL looks at everything. Where DDL never stops, half of the time is left for the rest: hints that come meanwhile wait as long as the look
+// afterDDL looks at everything, after the queue: a row is for few roles, and done at once. Where DDL never stops, half of the time is left for the rest: hints that come meanwhile wait as long as the look
 // took.
 func (c Config) afterDDL(ctx context.Context, r Reconciler, ddl chan struct{}) error {
 	started := time.Now()
-	if err := r.Rescan(ctx, DDL); err != nil {
+	if err := steps(ctx, r.Pending, func(ctx context.Context) error { return r.Rescan(ctx, DDL) }); err != nil {
 		return err
 	}
 	select {

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,6 +80,48 @@ func TestNotificationsAreFolded(t *testing.T) {
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want the context's error", err)
 		}
+	})
+}
+
+// A recorder keeps the order of what it is called for.
+type recorder struct {
+	counter
+	calls []string
+}
+
+func (r *recorder) Pending(context.Context) error {
+	r.calls = append(r.calls, "queue")
+	return nil
+}
+
+func (r *recorder) Rescan(context.Context, Occasion) error {
+	r.calls = append(r.calls, "rescan")
+	return nil
+}
+
+// A row that was written with DDL does not wait for the look at everything that the DDL calls for.
+func TestQueueComesBeforeTheLookForDDL(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		wake := newHints()
+		r := &recorder{}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = Config{RescanInterval: time.Hour}.serve(ctx, r, wake)
+		}()
+		synctest.Wait()
+		r.calls = nil
+		if err := (&waker{wake: wake}).HandleNotification(ctx, &pgconn.Notification{Payload: ddlPayload}, nil); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if want := []string{"queue", "rescan"}; !slices.Equal(r.calls, want) {
+			t.Errorf("called for %v, want %v", r.calls, want)
+		}
+		cancel()
+		<-done
 	})
 }
 
