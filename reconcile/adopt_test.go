@@ -31,6 +31,9 @@ func TestAdoptAMess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
+			policy := defaultPolicy
+			policy.AllowMembershipIn = []string{"pg_monitor"} // otherwise an exclusive role loses it
+			f.engine = f.engineWith(t, policy)
 			roles := f.Mess(t, 200)
 			before := f.Effective(t, f.super, roles)
 			a := f.adopt(t, patterns, append(roles, "public")...)

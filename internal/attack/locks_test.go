@@ -45,12 +45,11 @@ func TestRowLockDelaysNobody(t *testing.T) {
 			t.Parallel()
 			f := installed(t)
 			fired, friend, other := f.user(t, "fired"), f.user(t, "friend"), f.user(t, "other")
-			f.run(t, f.etl, fmt.Sprintf(`insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, note, expires_at) values
-				('%s', 'SELECT', 'table', 'sales', 'orders', 'mine', now() + interval '3 s')`, fired))
-			f.run(t, f.Daemon, fmt.Sprintf(`insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, expires_at) values
-				('%s', 'SELECT', 'table', 'sales', 'orders', now() + interval '3 s')`, other))
+			f.run(t, f.etl, insert(fired, "orders", "note", "'mine'"))
+			f.run(t, f.Daemon, insert(other, "orders"))
 			stop := f.start(t)
 			f.until(t, "select has_table_privilege($1, 'sales.orders', 'SELECT') and has_table_privilege($2, 'sales.orders', 'SELECT')", fired, other)
+			f.run(t, f.Daemon, "update sync_roles.desired_grants set expires_at = now() + interval '3 s'")
 			tx := f.login(t, f.etl)
 			if _, err := tx.PgConn().Exec(t.Context(), "begin; "+lock).ReadAll(); err != nil {
 				t.Fatal(err)
@@ -94,12 +93,12 @@ func TestTableLock(t *testing.T) {
 			t.Parallel()
 			f := installed(t)
 			fired, friend, late := f.user(t, "fired"), f.user(t, "friend"), f.user(t, "late")
-			f.run(t, f.Daemon, fmt.Sprintf(`insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, expires_at) values
-				('%s', 'SELECT', 'table', 'sales', 'orders', now() + interval '3 s')`, fired))
+			f.run(t, f.Daemon, insert(fired, "orders"))
 			f.ask(t, late, "orders")
 			f.start(t, "--lock-timeout", "2s")
 			f.until(t, "select has_table_privilege($1, 'sales.orders', 'SELECT')", fired)
 			f.until(t, "select has_table_privilege($1, 'sales.orders', 'SELECT')", late)
+			f.run(t, f.Daemon, "update sync_roles.desired_grants set expires_at = now() + interval '3 s' where role_name = '"+fired+"'")
 			// In the queue when the table is locked, and of a role that the daemon has not looked at.
 			tx := f.begin(t, f.etl, "lock table sync_roles.desired_grants in "+mode+" mode")
 			pid := tx.Conn().PgConn().PID()

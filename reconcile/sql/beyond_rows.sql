@@ -37,7 +37,7 @@ FROM pg_catalog.pg_db_role_setting AS s
 JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole
 WHERE r.rolname = ANY ($1) AND s.setdatabase = 0
 UNION ALL
-SELECT u.rolname::text, 'MEMBER of role ' || r.rolname, 'it reaches what rows do not give (sync_roles.privileged_roles), and stays without a row, unless pg-sync-roles runs with --allow-membership-in'
+SELECT u.rolname::text, 'MEMBER of role ' || r.rolname, 'it reaches what rows do not give (sync_roles.privileged_roles): it stays without a row until the role is exclusive, unless pg-sync-roles runs with --allow-membership-in'
 FROM sync_roles.memberships AS m
 JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
 JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
