@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,7 @@ type Membership struct {
 	Inherit bool // it has that role's privileges at once
 	Set     bool // it may SET ROLE to it
 	Admin   bool // it may give that role to others
+	Own     bool // it is not a member, and its ADMIN option lets it make itself one
 }
 
 // Graph is memberships by member.
@@ -93,6 +95,31 @@ func (g Graph) chains(from catalog.OID) map[catalog.OID][]chain {
 	return found
 }
 
+// grantable lists the memberships that a role can give itself by an ADMIN option, its own or that of a role that it reaches (select_best_admin in
+// acl.c): those in roles that it does not reach otherwise. Before PostgreSQL 16, whoever has the ADMIN option is a member. Superuser roles are granted by
+// superusers only.
+func (g Graph) grantable(subject Role, known map[catalog.OID][]chain) []Membership {
+	var list []Membership
+	listed := map[catalog.OID]bool{}
+	for _, oid := range slices.Sorted(maps.Keys(known)) {
+		for _, m := range g[oid] {
+			if m.Admin && !m.Role.Superuser && known[m.Role.OID] == nil && !listed[m.Role.OID] {
+				listed[m.Role.OID] = true
+				list = append(list, Membership{Member: subject, Role: m.Role, Inherit: true, Set: true, Own: true})
+			}
+		}
+	}
+	return list
+}
+
+// own is the membership that the role must give itself first, if any.
+func (c chain) own() *Membership {
+	if len(c) > 0 && c[0].Own {
+		return &c[0]
+	}
+	return nil
+}
+
 // setRole is the role that one must SET ROLE to, to have what the chain leads to; nil if it is inherited all the way.
 func (c chain) setRole() *Role {
 	for i := len(c) - 1; i >= 0; i-- {
@@ -109,6 +136,12 @@ func (c chain) canSet() bool {
 }
 
 func compareReached(a, b reached) int {
+	if a.chain.own() == nil != (b.chain.own() == nil) {
+		if a.chain.own() == nil {
+			return -1
+		}
+		return 1
+	}
 	if c := cmp.Compare(len(a.chain), len(b.chain)); c != 0 {
 		return c
 	}

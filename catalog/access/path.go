@@ -25,11 +25,12 @@ type Path struct {
 	Holder  string
 	How     How
 	SetRole string // the role that one must SET ROLE to; empty: the privilege is there at once
+	Join    string // the role that one must make oneself a member of first, by an ADMIN option; empty: none
 	Entry   Entry  // for granted, public and owner
 }
 
-// Effective reports whether the privilege is there without SET ROLE.
-func (p Path) Effective() bool { return p.SetRole == "" }
+// Effective reports whether the privilege is there without SET ROLE, and without a GRANT.
+func (p Path) Effective() bool { return p.SetRole == "" && p.Join == "" }
 
 // Subject is a role whose access is asked for, with all that it reaches by membership.
 type Subject struct {
@@ -43,9 +44,22 @@ type reached struct {
 	chain chain
 }
 
+// path is a way to what the role at the end has.
+func (r reached) path(how How) Path {
+	p := Path{Chain: r.chain, Holder: r.role.Name, How: how}
+	if set := r.chain.setRole(); set != nil {
+		p.SetRole = set.Name
+	}
+	if own := r.chain.own(); own != nil {
+		p.Join = own.Role.Name
+	}
+	return p
+}
+
 // superuser is the way to be a superuser, where the role at the end is one. That is never inherited: one must SET ROLE to it.
 func (r reached) superuser() (Path, bool) {
-	p := Path{Chain: r.chain, Holder: r.role.Name, How: Superuser}
+	p := r.path(Superuser)
+	p.SetRole = ""
 	if len(r.chain) > 0 {
 		p.SetRole = r.role.Name
 	}
@@ -55,7 +69,8 @@ func (r reached) superuser() (Path, bool) {
 // Subject finds all that a role reaches.
 func (g Graph) Subject(role Role) *Subject {
 	s := &Subject{Role: role}
-	for oid, chains := range g.chains(role.OID) {
+	reach := g.chains(role.OID)
+	for oid, chains := range reach {
 		for _, c := range chains {
 			r := reached{role, c}
 			if oid != role.OID {
@@ -64,11 +79,30 @@ func (g Graph) Subject(role Role) *Subject {
 			s.reach = append(s.reach, r)
 		}
 	}
+	if !role.Superuser {
+		s.reach = append(s.reach, g.joinable(role, reach)...)
+	}
 	slices.SortFunc(s.reach, compareReached)
 	return s
 }
 
-// Reach lists the roles that the subject is, or is a member of.
+// joinable are the ways to roles that the role does not reach as it is, over a membership that it can give itself.
+func (g Graph) joinable(role Role, known map[catalog.OID][]chain) (list []reached) {
+	for _, own := range g.grantable(role, known) {
+		for oid, chains := range g.chains(own.Role.OID) {
+			if known[oid] != nil {
+				continue
+			}
+			for _, c := range chains {
+				c = append(chain{own}, c...)
+				list = append(list, reached{c[len(c)-1].Role, c})
+			}
+		}
+	}
+	return list
+}
+
+// Reach lists the roles that the subject is, is a member of, or can make itself a member of.
 func (s *Subject) Reach() []Role {
 	var roles []Role
 	for _, r := range s.reach {
@@ -95,10 +129,7 @@ func (s *Subject) Superusers() []Path {
 func (s *Subject) Paths(o *Object, privilege, column string) []Path {
 	var paths []Path
 	for _, r := range s.reach {
-		p := Path{Chain: r.chain, Holder: r.role.Name}
-		if set := r.chain.setRole(); set != nil {
-			p.SetRole = set.Name
-		}
+		p := r.path("")
 		super, isSuper := r.superuser()
 		isSuper = isSuper && column == ""
 		if isSuper && super.SetRole == p.SetRole { // no ACL is asked
@@ -160,11 +191,7 @@ func (s *Subject) PathsTo(role Role) []Path {
 	}
 	for _, r := range s.reach {
 		if r.role.OID == role.OID {
-			p := Path{Chain: r.chain, Holder: r.role.Name, How: Member}
-			if set := r.chain.setRole(); set != nil {
-				p.SetRole = set.Name
-			}
-			paths = append(paths, p)
+			paths = append(paths, r.path(Member))
 		}
 	}
 	return paths
@@ -182,5 +209,5 @@ func (s *Subject) PathsToOwner(o *Object) []Path {
 	return paths
 }
 
-// CanSet reports whether each membership of the path allows SET ROLE.
-func (p Path) CanSet() bool { return chain(p.Chain).canSet() }
+// CanSet reports whether each membership of the path is there and allows SET ROLE.
+func (p Path) CanSet() bool { return p.Join == "" && chain(p.Chain).canSet() }

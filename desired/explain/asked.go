@@ -70,6 +70,9 @@ func (w *wishes) about(roles []string, o catalog.Object) (list []asked) {
 func (p Privilege) fulfils(a asked) bool {
 	is := func(r Row) bool { return r.ID == a.ID }
 	return slices.ContainsFunc(p.Ways, func(w Way) bool {
+		if w.Join != "" {
+			return false
+		}
 		if slices.ContainsFunc(w.Rows, is) && (!a.Grantable || w.Grantable || w.How == access.Owner) {
 			return true
 		}

@@ -55,6 +55,7 @@ type Way struct {
 	Holder      string       `json:"holder"`
 	How         access.How   `json:"how"`
 	SetRole     string       `json:"set_role,omitempty"` // the role that one must SET ROLE to
+	Join        string       `json:"join,omitempty"`     // the role that it must make itself a member of first, which its ADMIN option allows
 	Grantor     string       `json:"grantor,omitempty"`
 	Grantable   bool         `json:"grantable,omitempty"`
 	Rows        []Row        `json:"rows"`       // that ask for what the holder has
@@ -288,6 +289,9 @@ func (e *explainer) privilege(o *access.Object, privilege, column string) Privil
 		}
 	}
 	for _, path := range paths {
+		if n := len(p.Ways); path.Join != "" && n > 0 && p.Ways[n-1].Join != "" {
+			continue // one such way says it: whoever creates roles has thousands
+		}
 		p.Ways = append(p.Ways, e.way(path, privilege, o.Object))
 	}
 	return p
@@ -295,7 +299,7 @@ func (e *explainer) privilege(o *access.Object, privilege, column string) Privil
 
 func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
 	w := Way{
-		Memberships: []Membership{}, Holder: p.Holder, How: p.How, SetRole: p.SetRole, Grantor: p.Entry.GrantorName, Grantable: p.Entry.Grantable,
+		Memberships: []Membership{}, Holder: p.Holder, How: p.How, SetRole: p.SetRole, Join: p.Join, Grantor: p.Entry.GrantorName, Grantable: p.Entry.Grantable,
 		Rows: append([]Row{}, e.wishes.forHolder(p, o)...), InTheWay: []string{},
 	}
 	for _, m := range p.Chain {
@@ -305,6 +309,9 @@ func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
 }
 
 func (e *explainer) hop(m access.Membership, privilege string, o catalog.Object) Membership {
+	if m.Own {
+		return Membership{Role: m.Role.Name, Inherit: m.Inherit, Set: m.Set, Rows: []Row{}}
+	}
 	return Membership{Role: m.Role.Name, Superuser: m.Role.Superuser, Inherit: m.Inherit, Set: m.Set, Admin: m.Admin, Rows: append([]Row{}, e.wishes.forMembership(m, privilege, o)...)}
 }
 

@@ -18,6 +18,7 @@ func (e *explainer) membership(ctx context.Context, x *Explanation, group string
 	}
 	o := Object{Type: catalog.Role, Name: group, InTheWay: []string{}, Notes: []string{}}
 	inherit, set := Privilege{Privilege: "INHERIT", Ways: []Way{}}, Privilege{Privilege: "SET", Ways: []Way{}}
+	var byItself []Way
 	for _, p := range e.subject.PathsTo(other) {
 		w := e.way(p, "MEMBER", catalog.Object{Type: catalog.Role, Name: group})
 		if p.Effective() {
@@ -27,10 +28,15 @@ func (e *explainer) membership(ctx context.Context, x *Explanation, group string
 			w.SetRole = ""
 			set.Ways = append(set.Ways, w)
 		}
+		if p.Join != "" {
+			w.SetRole = ""
+			byItself = append(byItself, w)
+		}
 	}
 	inherit.Has, set.Has = len(inherit.Ways) > 0, len(set.Ways) > 0
 	// Rows say MEMBER, which is there when SET is.
 	member := Privilege{Privilege: "MEMBER", Ways: set.Ways}
+	inherit.Ways, set.Ways = append(inherit.Ways, byItself...), append(set.Ways, byItself...)
 	list, err := e.addAsked(ctx, &access.Object{Object: catalog.Object{Type: catalog.Role, Name: group}}, []Privilege{member})
 	if err != nil {
 		return err

@@ -98,6 +98,10 @@ func holders(ctx context.Context, q catalog.Querier, privilege string, o *access
 		w.Roles[i].Login, w.Roles[i].InTheWay = closed[h.Role].Login, closed.ofRole(h.Role, o.Type, database)
 		closed.mark(h.Ways, h.Role, o.Schema)
 	}
+	// As a role that cannot log in only its members can use its ADMIN option, and they are listed themselves.
+	w.Roles = slices.DeleteFunc(w.Roles, func(h Holder) bool {
+		return !h.Login && !slices.ContainsFunc(h.Ways, func(w Way) bool { return w.Join == "" })
+	})
 	return w, nil
 }
 

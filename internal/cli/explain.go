@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -194,8 +195,10 @@ func (n *node) privilege(p explain.Privilege, role string, asked bool) {
 	case p.Has && !asked:
 	case p.Has:
 		text += ": yes"
-	case len(p.Ways) > 0:
+	case slices.ContainsFunc(p.Ways, func(w explain.Way) bool { return w.Join == "" }):
 		text += ": only after SET ROLE"
+	case len(p.Ways) > 0:
+		text += ": only after a GRANT that it can make itself"
 	default:
 		text += ": no"
 	}
@@ -259,6 +262,9 @@ func wayText(w explain.Way) string {
 	text := strings.Join(parts, " → ")
 	if w.SetRole != "" {
 		text = "after SET ROLE " + roleText(w.SetRole) + ": " + text
+	}
+	if w.Join != "" {
+		text = "after making itself a member of " + roleText(w.Join) + " by its ADMIN option: " + text
 	}
 	for _, why := range w.InTheWay {
 		text += "; in the way: " + why
