@@ -179,6 +179,9 @@ func (e *Engine) check(ctx context.Context) error {
 	if e.relations, err = readRelations(ctx, e.conn, s.Role); err != nil {
 		return err
 	}
+	if err := e.warnOfLostAdmin(ctx); err != nil {
+		return err
+	}
 	return e.findLocker(ctx)
 }
 
