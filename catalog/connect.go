@@ -70,6 +70,9 @@ func Connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	if err == nil {
 		err = noticeDeath(ctx, conn)
 	}
+	if err == nil {
+		err = SpeakUTF8(ctx, conn)
+	}
 	if err != nil {
 		_ = Close(ctx, conn)
 		return nil, err

@@ -1,8 +1,8 @@
--- What the connected role may do with these roles. pg_has_role(…, 'MEMBER') is no answer to any of it: ADMIN alone makes it true.
+-- What the connected role may do with these roles. pg_has_role(..., 'MEMBER') is no answer to any of it: ADMIN alone makes it true.
 -- Before 16, CREATEROLE means ADMIN on everything but superusers.
 -- $1 oid[]: roles
 WITH RECURSIVE
--- pg_has_role(…, 'MEMBER WITH ADMIN OPTION') for all at once: for each role, it would go through all memberships again. It is read only where
+-- pg_has_role(..., 'MEMBER WITH ADMIN OPTION') for all at once: for each role, it would go through all memberships again. It is read only where
 -- nothing nearer says so: whoever creates roles has ADMIN on thousands.
 mine AS (
     SELECT r.oid

@@ -74,7 +74,7 @@ COMMENT ON COLUMN sync_roles.desired_roles.bypassrls IS 'BYPASSRLS or NOBYPASSRL
 COMMENT ON COLUMN sync_roles.desired_roles.connection_limit IS 'CONNECTION LIMIT; -1: none. NULL: left as it is.';
 COMMENT ON COLUMN sync_roles.desired_roles.password_verifier IS 'A SCRAM-SHA-256 verifier, never a password; empty: the role has no password. NULL: left as it is. Treat it as a secret.';
 COMMENT ON COLUMN sync_roles.desired_roles.valid_until IS 'VALID UNTIL; infinity: the password never expires. NULL: left as it is.';
-COMMENT ON COLUMN sync_roles.desired_roles.settings IS 'ALTER ROLE … IN DATABASE … SET, for this database: an object of setting names and values, which may be lists; what is not in it is reset. NULL: left as they are.';
+COMMENT ON COLUMN sync_roles.desired_roles.settings IS 'ALTER ROLE ... IN DATABASE ... SET, for this database: an object of setting names and values, which may be lists; what is not in it is reset. NULL: left as they are.';
 COMMENT ON COLUMN sync_roles.desired_roles.revoke_other IS 'Kinds of which the role keeps nothing but what desired_grants says: role_memberships, table_selects, schema_usage, databases, schemas, tables, sequences, routines, types, languages, foreign_data_wrappers, foreign_servers, tablespaces, parameters, large_objects, ownerships, or all.';
 COMMENT ON COLUMN sync_roles.desired_roles.preserve_existing_grants_in_schemas IS 'Schemas in which revoke_other leaves alone what the role holds on, or owns of, the objects inside.';
 COMMENT ON COLUMN sync_roles.desired_roles.note IS 'Why: a ticket, a reason.';

@@ -30,7 +30,7 @@ BEGIN
         END IF;
         RETURN NULL;
     ELSIF starts_with(pattern, '***') OR pattern ~ '^\(\?[a-z]+\)' THEN
-        RETURN format('object_name %s begins with embedded options: "***" and "(?…)" are not allowed in a regex', quote_literal(pattern));
+        RETURN format('object_name %s begins with embedded options: "***" and "(?...)" are not allowed in a regex', quote_literal(pattern));
     END IF;
     -- Both alone and as it is used: ")(" is only wrong alone.
     PERFORM '' ~ pattern, '' ~ ('^(?:' || pattern || ')$');
@@ -56,7 +56,7 @@ DECLARE
     type regtype;
 BEGIN
     IF NOT object_name LIKE '%)' THEN
-        RETURN format('object_name %s has no closing parenthesis: allowed are name(type, …) and a bare name for all overloads', quote_literal(object_name));
+        RETURN format('object_name %s has no closing parenthesis: allowed are name(type, ...) and a bare name for all overloads', quote_literal(object_name));
     END IF;
     -- By commas outside of quotes and parentheses.
     FOR given IN SELECT btrim(m[1]) FROM regexp_matches(list || ',', '((?:"(?:[^"]|"")*"|\([^()]*\)|[^",()])*),', 'g') AS m LOOP
@@ -94,7 +94,7 @@ AS $$
 BEGIN
     RETURN CASE
         WHEN role_name = 'none' OR starts_with(role_name, 'pg_') OR starts_with(role_name, '_pgsr_') THEN
-            format('role_name %s is reserved: any role but "none", "pg_…" and "_pgsr_…" is allowed', quote_literal(role_name))
+            format('role_name %s is reserved: any role but "none", "pg_..." and "_pgsr_..." is allowed', quote_literal(role_name))
         WHEN sync_roles.name_problem('role_name', role_name) IS NOT NULL THEN
             sync_roles.name_problem('role_name', role_name)
         WHEN sync_roles.privileges_of(object_type) IS NULL THEN
@@ -115,14 +115,14 @@ BEGIN
         WHEN sync_roles.name_problem('schema_name', schema_name) IS NOT NULL THEN
             sync_roles.name_problem('schema_name', schema_name)
         WHEN schema_name IN ('sync_roles', 'pg_catalog', 'information_schema') OR starts_with(schema_name, 'pg_') THEN
-            format('schema_name %s is protected: nothing in sync_roles, information_schema and pg_… can be granted through rows', quote_literal(schema_name))
+            format('schema_name %s is protected: nothing in sync_roles, information_schema and pg_... can be granted through rows', quote_literal(schema_name))
         WHEN name_match NOT IN ('exact', 'like', 'regex') THEN
             format('name_match %s is unknown: allowed are exact, like, regex', quote_literal(name_match))
         WHEN name_match = 'exact' AND object_type = 'schema'
             AND (object_name IN ('sync_roles', 'information_schema') OR starts_with(object_name, 'pg_')) THEN
-            format('object_name %s is protected: sync_roles, information_schema and pg_… cannot be granted through rows', quote_literal(object_name))
+            format('object_name %s is protected: sync_roles, information_schema and pg_... cannot be granted through rows', quote_literal(object_name))
         WHEN name_match = 'exact' AND object_type = 'role' AND starts_with(object_name, '_pgsr_') THEN
-            format('object_name %s is reserved: membership in roles named "_pgsr_…" is not for rows to ask', quote_literal(object_name))
+            format('object_name %s is reserved: membership in roles named "_pgsr_..." is not for rows to ask', quote_literal(object_name))
         WHEN name_match = 'exact' AND object_type = 'role' AND object_name IN ('public', 'none') THEN
             format('object_name %s is not a role: PUBLIC has no members, and "none" is reserved', quote_literal(object_name))
         WHEN name_match = 'exact' AND object_type = 'role' AND object_name = role_name THEN
@@ -185,7 +185,7 @@ LANGUAGE sql STABLE
 AS $$
     SELECT CASE
         WHEN role_name = 'none' OR starts_with(role_name, 'pg_') OR starts_with(role_name, '_pgsr_') THEN
-            format('role_name %s is reserved: any role but "none", "pg_…" and "_pgsr_…" is allowed', quote_literal(role_name))
+            format('role_name %s is reserved: any role but "none", "pg_..." and "_pgsr_..." is allowed', quote_literal(role_name))
         WHEN sync_roles.name_problem('role_name', role_name) IS NOT NULL THEN
             sync_roles.name_problem('role_name', role_name)
         WHEN connection_limit < -1 THEN
@@ -594,7 +594,7 @@ AS $$
             AND (w.grantee_like IS NULL OR $2 LIKE w.grantee_like)
             AND (w.object_type IS NULL OR $4 = w.object_type)
             AND (w.privileges IS NULL OR $3 = ANY (w.privileges))
-            -- NULL LIKE … is not true: a row without a schema does not match a scope with one.
+            -- NULL LIKE ... is not true: a row without a schema does not match a scope with one.
             AND (w.schema_like IS NULL OR $5 LIKE w.schema_like)
             AND (w.object_like IS NULL OR $7 = 'exact' AND $6 LIKE w.object_like)
             AND (w.grantable OR NOT $8)

@@ -519,7 +519,7 @@ BEGIN
         END IF;
         RETURN NULL;
     ELSIF starts_with(pattern, '***') OR pattern ~ '^[(][?][a-z]+[)]' THEN
-        RETURN format('object_name %L begins with embedded options: "***" and "(?…)" are not allowed in a regex', pattern);
+        RETURN format('object_name %L begins with embedded options: "***" and "(?...)" are not allowed in a regex', pattern);
     END IF;
     -- Both alone and as it is used: ")(" is only wrong alone.
     PERFORM '' ~ pattern, '' ~ ('^(?:' || pattern || ')$');
@@ -646,7 +646,7 @@ DECLARE
     type regtype;
 BEGIN
     IF NOT object_name LIKE '%)' THEN
-        RETURN format('object_name %L has no closing parenthesis: allowed are name(type, …) and a bare name for all overloads',
+        RETURN format('object_name %L has no closing parenthesis: allowed are name(type, ...) and a bare name for all overloads',
             object_name);
     END IF;
     -- By commas outside of quotes and parentheses.
@@ -680,7 +680,7 @@ CREATE OR REPLACE FUNCTION sync_roles.role_problem(
 LANGUAGE sql STABLE
 RETURN CASE
     WHEN role_name = 'none' OR starts_with(role_name, 'pg_') OR starts_with(role_name, '_pgsr_') THEN
-        format('role_name %L is reserved: any role but "none", "pg_…" and "_pgsr_…" is allowed', role_name)
+        format('role_name %L is reserved: any role but "none", "pg_..." and "_pgsr_..." is allowed', role_name)
     WHEN sync_roles.name_problem('role_name', role_name) IS NOT NULL THEN
         sync_roles.name_problem('role_name', role_name)
     WHEN connection_limit < -1 THEN

@@ -285,7 +285,7 @@ AS $$
 BEGIN
     RETURN CASE
         WHEN role_name = 'none' OR starts_with(role_name, 'pg_') OR starts_with(role_name, '_pgsr_') THEN
-            format('role_name %s is reserved: any role but "none", "pg_…" and "_pgsr_…" is allowed', quote_literal(role_name))
+            format('role_name %s is reserved: any role but "none", "pg_..." and "_pgsr_..." is allowed', quote_literal(role_name))
         WHEN sync_roles.name_problem('role_name', role_name) IS NOT NULL THEN
             sync_roles.name_problem('role_name', role_name)
         WHEN sync_roles.privileges_of(object_type) IS NULL THEN
@@ -308,14 +308,14 @@ BEGIN
         WHEN sync_roles.name_problem('schema_name', schema_name) IS NOT NULL THEN
             sync_roles.name_problem('schema_name', schema_name)
         WHEN schema_name IN ('sync_roles', 'pg_catalog', 'information_schema') OR starts_with(schema_name, 'pg_') THEN
-            format('schema_name %s is protected: nothing in sync_roles, information_schema and pg_… can be granted through rows', quote_literal(schema_name))
+            format('schema_name %s is protected: nothing in sync_roles, information_schema and pg_... can be granted through rows', quote_literal(schema_name))
         WHEN name_match NOT IN ('exact', 'like', 'regex') THEN
             format('name_match %s is unknown: allowed are exact, like, regex', quote_literal(name_match)) || sync_roles.did_you_mean('name_match', name_match)
         WHEN name_match = 'exact' AND object_type = 'schema'
             AND (object_name IN ('sync_roles', 'information_schema') OR starts_with(object_name, 'pg_')) THEN
-            format('object_name %s is protected: sync_roles, information_schema and pg_… cannot be granted through rows', quote_literal(object_name))
+            format('object_name %s is protected: sync_roles, information_schema and pg_... cannot be granted through rows', quote_literal(object_name))
         WHEN name_match = 'exact' AND object_type = 'role' AND starts_with(object_name, '_pgsr_') THEN
-            format('object_name %s is reserved: membership in roles named "_pgsr_…" is not for rows to ask', quote_literal(object_name))
+            format('object_name %s is reserved: membership in roles named "_pgsr_..." is not for rows to ask', quote_literal(object_name))
         WHEN name_match = 'exact' AND object_type = 'role' AND object_name IN ('public', 'none') THEN
             format('object_name %s is not a role: PUBLIC has no members, and "none" is reserved', quote_literal(object_name))
         WHEN name_match = 'exact' AND object_type = 'role' AND object_name = role_name THEN

@@ -119,7 +119,7 @@ func protection(r Role, server catalog.Server, policy Policy) string {
 	case r.Name == "none" || r.Name == "" || len(r.Name) > maxNameBytes:
 		return "there can be no role of this name"
 	case strings.HasPrefix(r.Name, "_pgsr_") && !r.Intermediate:
-		return "roles named _pgsr_… are never managed through rows"
+		return "roles named _pgsr_... are never managed through rows"
 	case r.Provider:
 		return "roles of this name belong to the managed service (RDS, Cloud SQL, Azure, Supabase and others), and are never managed"
 	case policy.protects(r.Name):

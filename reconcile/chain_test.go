@@ -488,10 +488,11 @@ func TestChainWaitsNoLongerThanForALock(t *testing.T) {
 // In whatever encoding a database is, the hashes are of what is stored.
 func TestChainInOtherEncodings(t *testing.T) {
 	t.Parallel()
-	const table = "verk\u00e4ufe \"\\"
-	for _, encoding := range []string{"LATIN1", "SQL_ASCII"} {
+	tables := map[string]string{"LATIN1": "verk\u00e4ufe \"\\", "EUC_JP": "\u58f2\u4e0a \"\\", "SQL_ASCII": "verk\u00e4ufe \"\\"}
+	for _, encoding := range []string{"LATIN1", "EUC_JP", "SQL_ASCII"} {
 		t.Run(encoding, func(t *testing.T) {
 			t.Parallel()
+			table := tables[encoding]
 			f := &fixture{Env: pgtest.New(t)}
 			env := *f.Env
 			env.Database = f.Role(strings.ToLower(encoding))

@@ -78,10 +78,6 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	if err != nil {
 		return nil, err
 	}
-	if err := speakUTF8(ctx, conn); err != nil {
-		_ = catalog.Close(ctx, conn)
-		return nil, err
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
@@ -92,22 +88,6 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 		return nil, err
 	}
 	return e, nil
-}
-
-// speakUTF8 makes the texts that are sent and received what Go's strings are, and the audit's hashes are over. Without it they are in the
-// database's encoding, or one that was set for the role. In a database without an encoding, texts stay as they are.
-func speakUTF8(ctx context.Context, conn *pgx.Conn) error {
-	switch conn.PgConn().ParameterStatus("server_encoding") {
-	case "SQL_ASCII", "MULE_INTERNAL":
-		return nil
-	}
-	if conn.PgConn().ParameterStatus("client_encoding") == "UTF8" {
-		return nil
-	}
-	if _, err := conn.Exec(ctx, "set client_encoding = 'UTF8'"); err != nil {
-		return fmt.Errorf("have texts in UTF-8: %w", err)
-	}
-	return nil
 }
 
 func milliseconds(d time.Duration) string {

@@ -10,7 +10,7 @@ import (
 // forbiddenName says why membership in a role of this name is never for rows to ask, whether the role exists or not.
 func forbiddenName(name string) string {
 	if strings.HasPrefix(name, "_pgsr_") {
-		return "membership in roles named _pgsr_… is not for rows to ask"
+		return "membership in roles named _pgsr_... is not for rows to ask"
 	}
 	if strings.HasPrefix(name, "pg_") {
 		return fmt.Sprintf("there is no predefined role %s on this server", name)

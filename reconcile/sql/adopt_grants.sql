@@ -1,5 +1,5 @@
 -- Inserts rows of desired_grants, and says of each what its id is, or why it cannot be one. A row with neither was there before.
--- $1 … $8: arrays of role_name, privilege, object_type, schema_name, object_name, name_match, column_name, grantable
+-- $1 ... $8: arrays of role_name, privilege, object_type, schema_name, object_name, name_match, column_name, grantable
 WITH asked AS MATERIALIZED (
     SELECT a.position, a.role_name, a.privilege, a.object_type, nullif(a.schema_name, '') AS schema_name, a.object_name, a.name_match,
         nullif(a.column_name, '') AS column_name, a.grantable,

@@ -1,5 +1,5 @@
 -- The roles that have the name of an intermediate role to be made, and why they cannot be one that was made here.
--- $1 text[], … $7 text[]: name, privilege, object_type, schema_name, object_name, name_match, column_name of each
+-- $1 text[], ... $7 text[]: name, privilege, object_type, schema_name, object_name, name_match, column_name of each
 -- $8 oid[]: unregistered keepers that were made here
 SELECT r.rolname, r.oid,
     coalesce(
