@@ -20,18 +20,20 @@ import (
 type applier struct {
 	tx         pgx.Tx
 	server     catalog.Server
-	borrowed   map[string]loan    // by role
-	done       []Step             // what ran, for the audit
-	statements []string           // all that was sent, in order, secrets redacted
-	spans      []span             // where among these each step is
-	patient    bool               // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
-	tolerant   bool               // and go on with the next when PostgreSQL refuses one
-	lenient    bool               // the same, for steps on which only their own row depends
-	refused    map[string]refusal // statements that PostgreSQL refused
-	timeouts   int                // how often a lock was not to be had in time
-	reading    time.Duration      // how long a statement may take that reads
-	applying   time.Duration      // and one that applies something
-	obstacles  problems           // what keeps intermediate roles from being rebuilt
+	borrowed   map[string]loan      // by role
+	shared     map[catalog.OID]bool // objects that are locked against being renamed and dropped
+	done       []Step               // what ran, for the audit
+	statements []string             // all that was sent, in order, secrets redacted
+	spans      []span               // where among these each step is
+	patient    bool                 // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
+	tolerant   bool                 // and go on with the next when PostgreSQL refuses one
+	lenient    bool                 // the same, for steps on which only their own row depends
+	refused    map[string]refusal   // statements that PostgreSQL refused
+	patience   time.Duration        // for a lock that another session holds
+	timeouts   int                  // how often a lock was not to be had in time
+	reading    time.Duration        // how long a statement may take that reads
+	applying   time.Duration        // and one that applies something
+	obstacles  problems             // what keeps intermediate roles from being rebuilt
 }
 
 // refusal is why a statement has not run.
@@ -47,7 +49,12 @@ const refusedByServer = "PostgreSQL refused it: "
 // refusalOf says how an error is reported that a savepoint has undone: a lock is free again in a moment.
 func refusalOf(err error) refusal {
 	var why *pgconn.PgError
-	if errors.As(err, &why) && classOf(err) == locked {
+	switch {
+	case errors.Is(err, errObjectRenamed):
+		return refusal{errObjectRenamed.Error(), Failed, false}
+	case errors.As(err, &why) && classOf(err) == again:
+		return refusal{fmt.Sprintf("another session was in the way: %s (SQLSTATE %s)", why.Message, why.Code), Failed, false}
+	case errors.As(err, &why) && classOf(err) == locked:
 		return refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed, false}
 	}
 	return refusal{err.Error(), Blocked, SQLState(err) == "42501"}
@@ -70,6 +77,9 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 				return err
 			}
 		}
+	}
+	if err := a.share(ctx, steps); err != nil {
+		return err
 	}
 	var message []string
 	size := 0
@@ -140,7 +150,7 @@ func bundle(steps []Step) []Step {
 // The locks that others hold cost so much time at most in a pass: so many waits, and then hardly any.
 const (
 	maxTimeouts   = 4
-	hardlyAnyWait = "10ms"
+	hardlyAnyWait = 10 * time.Millisecond
 )
 
 // try runs steps that nothing else depends on. When PostgreSQL refuses one, none of them has run, and that is remembered. A statement
@@ -153,23 +163,24 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 		return err
 	}
 	cautious := *a
-	cautious.tolerant, cautious.lenient, cautious.borrowed = false, false, maps.Clone(a.borrowed)
+	cautious.tolerant, cautious.lenient, cautious.borrowed, cautious.shared = false, false, maps.Clone(a.borrowed), maps.Clone(a.shared)
 	err := cautious.run(ctx, steps)
 	if err == nil {
-		a.done, a.statements, a.spans, a.borrowed = cautious.done, cautious.statements, cautious.spans, cautious.borrowed
+		a.done, a.statements, a.spans, a.borrowed, a.shared = cautious.done, cautious.statements, cautious.spans, cautious.borrowed, cautious.shared
 		return a.exec(ctx, "RELEASE SAVEPOINT try")
 	}
 	var why *pgconn.PgError
-	if endsTransaction(err) || !errors.As(err, &why) || classOf(err) == disconnected {
+	if endsTransaction(err) || !errors.As(err, &why) && !errors.Is(err, errObjectRenamed) || classOf(err) == disconnected {
 		return err
 	}
 	if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT try"); err != nil {
 		return err
 	}
 	r := refusalOf(err)
-	if r.kind == Failed {
+	if classOf(err) == locked {
 		if a.timeouts++; a.timeouts == maxTimeouts {
-			if err := a.exec(ctx, "SET LOCAL lock_timeout = '"+hardlyAnyWait+"'"); err != nil {
+			a.patience = hardlyAnyWait
+			if err := a.exec(ctx, "SET LOCAL lock_timeout = "+milliseconds(a.patience)); err != nil {
 				return err
 			}
 		}

@@ -42,11 +42,11 @@ var classes = map[string]class{
 }
 
 // PostgreSQL has no code of its own for these: somebody else committed a change to the same catalog row.
-var concurrently = regexp.MustCompile(`^tuple concurrently (updated|deleted)$|^cache lookup failed for |^could not find tuple for `)
+var concurrently = regexp.MustCompile(`^tuple concurrently (updated|deleted)$|^cache lookup failed for |^could not find tuple for |^could not open relation with OID `)
 
 // classOf says what an error calls for.
 func classOf(err error) class {
-	if isConcurrentUpdate(err) || errors.Is(err, errRenamedMeanwhile) || errors.Is(err, errChangedMeanwhile) {
+	if isConcurrentUpdate(err) || errors.Is(err, errRenamedMeanwhile) || errors.Is(err, errChangedMeanwhile) || errors.Is(err, errObjectRenamed) {
 		return again
 	}
 	if errors.Is(err, errElsewhere) || errors.As(err, new(replacedError)) || readsInPart(err) {

@@ -30,7 +30,7 @@ type work struct {
 	insistent  bool     // somebody asks for these roles: try again what had no effect
 	undeclared int64    // how much of which no row ever spoke is to be taken away in all that this pass is a part of
 
-	patience time.Duration // for a lock on an object; 0: hardly any
+	patience time.Duration // for a lock on an object; 0: shortWait
 	patient  bool          // somebody was in the way before
 	tolerant bool          // a grant that PostgreSQL refuses must not keep the rest from being done
 
@@ -69,7 +69,8 @@ const maxRounds = 6
 func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	started := time.Now()
 	p := &Pass{roles: w.roles}
-	tx, err := e.beginLocked(ctx, cmp.Or(w.patience, min(shortWait, e.lockTimeout)), e.readingTime(w))
+	w.patience = cmp.Or(w.patience, min(shortWait, e.lockTimeout))
+	tx, err := e.beginLocked(ctx, w.patience, e.readingTime(w))
 	if err != nil {
 		return p, err
 	}
@@ -159,7 +160,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 		return elsewhereError(e.server.Database) // restored while the engine was connected
 	}
 	w.renamed = w.renamed || len(before.held) > 0 // what is held may be so because objects lost their names
-	a := &applier{tx: tx, server: e.server, patient: w.patient, lenient: w.tolerant, refused: map[string]refusal{}, reading: e.readingTime(w), applying: e.statementTimeout}
+	a := &applier{tx: tx, server: e.server, patience: w.patience, patient: w.patient, lenient: w.tolerant, refused: map[string]refusal{}, reading: e.readingTime(w), applying: e.statementTimeout}
 	result, err := e.converge(ctx, a, w, append(slices.Clone(p.roles), before.involved...))
 	p.undeclared = result.undeclared
 	if err != nil {

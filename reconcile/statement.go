@@ -146,7 +146,7 @@ func aclStep(v verb, t target, objects []catalog.Object) Step {
 			effects[i].Revoked = count
 		}
 	}
-	return Step{SQL: head + strings.Join(quoted, ", ") + tail, As: t.as, Borrow: t.borrow.list(), Effects: effects}
+	return Step{SQL: head + strings.Join(quoted, ", ") + tail, As: t.as, Borrow: t.borrow.list(), Effects: effects, objects: objects}
 }
 
 // aclChanges is what a statement does for each of its roles, in words.

@@ -1,17 +1,20 @@
 package reconcile
 
+import "github.com/pg-sync-roles/pg-sync-roles/catalog"
+
 // Step is one statement of a plan.
 type Step struct {
 	SQL      string   // as sent
 	As       string   // the role to act as; empty: the connected one
 	Borrow   []string // roles of which the connected one must be a member for the moment
 	Effects  []Effect
-	bundle   int    // steps with the same number, but 0, stand or fall together, and only their own row depends on them
-	optional bool   // only its own role, or row, depends on it
-	unit     string // the name by which the registry has the role from then on
-	creates  string // the role that it creates
-	about    string // the intermediate role or keeper that it is a part of making
-	then     string // bookkeeping in sync_roles that goes with it
+	objects  []catalog.Object // of which it writes the ACL
+	bundle   int              // steps with the same number, but 0, stand or fall together, and only their own row depends on them
+	optional bool             // only its own role, or row, depends on it
+	unit     string           // the name by which the registry has the role from then on
+	creates  string           // the role that it creates
+	about    string           // the intermediate role or keeper that it is a part of making
+	then     string           // bookkeeping in sync_roles that goes with it
 	args     []any
 	sure     bool   // the bookkeeping must find its row: otherwise the pass is begun anew
 	fix      string // what helps where PostgreSQL refuses it for want of a privilege
@@ -44,7 +47,7 @@ func (s Step) alone() []Step {
 	}
 	steps := make([]Step, len(s.Effects))
 	for i, effect := range s.Effects {
-		steps[i] = Step{SQL: effect.SQL, As: s.As, Borrow: s.Borrow, Effects: []Effect{effect}, fix: s.fix}
+		steps[i] = Step{SQL: effect.SQL, As: s.As, Borrow: s.Borrow, Effects: []Effect{effect}, objects: s.objects, fix: s.fix}
 	}
 	return steps
 }

@@ -1,0 +1,118 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+// Before PostgreSQL 18, GRANT and REVOKE take no lock on their object. A session that renames or drops it at the same time gets "tuple concurrently
+// updated", as do dbt and all tools that build a new table beside the old one. So a pass first shares what it writes to: it holds ACCESS SHARE until it
+// commits, and the others' statements wait for that moment instead of failing.
+
+// maxShared is how many relations, and how many other objects, a pass shares at most at a time. The server's table of locks has a fixed size
+// (max_locks_per_transaction), and when it is full all sessions get errors.
+const maxShared = 1000
+
+var (
+	shareRelationsSQL = query("share_relations")
+	shareObjectsSQL   = query("share_objects")
+)
+
+// errObjectRenamed is for a pass to begin anew.
+var errObjectRenamed = errors.New("an object was renamed or dropped after it was looked up, and something else may bear its name")
+
+// sharing are the arguments of one of the two queries.
+type sharing struct {
+	classes, oids  []catalog.OID
+	schemas, names []string
+}
+
+func (s *sharing) add(o catalog.Object) {
+	s.classes, s.oids = append(s.classes, o.Class), append(s.oids, o.OID)
+	s.schemas, s.names = append(s.schemas, o.Schema), append(s.names, o.Name)
+}
+
+// share locks the objects of which the steps write the ACL, and makes sure that they still bear their names.
+func (a *applier) share(ctx context.Context, steps []Step) error {
+	if a.server.Version >= 18 {
+		return nil // GRANT and REVOKE lock their objects
+	}
+	var relations, others sharing
+	for _, s := range steps {
+		if a.mayFail(s) {
+			continue // it shares for itself
+		}
+		for _, o := range s.objects {
+			if a.shared[o.OID] {
+				continue
+			}
+			if a.shared == nil {
+				a.shared = map[catalog.OID]bool{}
+			}
+			a.shared[o.OID] = true
+			switch o.Type {
+			case catalog.Table, "sequence":
+				relations.add(o)
+			case catalog.Routine, catalog.Schema, "type", "language", "foreign_data_wrapper", "foreign_server":
+				others.add(o)
+			}
+		}
+	}
+	var renamed int
+	err := a.briefly(ctx, func() error {
+		renamed = 0
+		count := func(row pgx.Row) error {
+			var n int
+			err := row.Scan(&n)
+			renamed += n
+			return err
+		}
+		batch := &pgx.Batch{}
+		if len(relations.oids) > 0 {
+			batch.Queue(shareRelationsSQL, relations.oids, relations.schemas, relations.names, maxShared).QueryRow(count)
+		}
+		if n := min(len(others.oids), maxShared); n > 0 {
+			batch.Queue(shareObjectsSQL, others.classes[:n], others.oids[:n], others.schemas[:n], others.names[:n]).QueryRow(count)
+		}
+		if batch.Len() == 0 {
+			return nil
+		}
+		return a.tx.SendBatch(ctx, batch).Close()
+	})
+	if err != nil {
+		return fmt.Errorf("lock objects against being renamed or dropped: %w", err)
+	}
+	if renamed > 0 {
+		return errObjectRenamed
+	}
+	return nil
+}
+
+// briefly takes locks, and waits for none of them long while it holds the others: a session that holds the one and waits for another would be told of a
+// deadlock (deadlock_timeout). Rather it lets all of them go and takes them again, as long as the pass has patience.
+func (a *applier) briefly(ctx context.Context, lock func() error) error {
+	if a.patience <= shortWait {
+		return lock()
+	}
+	for end := time.Now().Add(a.patience); ; {
+		if err := a.exec(ctx, "SAVEPOINT share; SET LOCAL lock_timeout = "+milliseconds(shortWait)); err != nil {
+			return err
+		}
+		err := lock()
+		if err == nil {
+			return a.exec(ctx, "RELEASE SAVEPOINT share; SET LOCAL lock_timeout = "+milliseconds(a.patience))
+		}
+		if classOf(err) != locked || time.Now().After(end) {
+			return err
+		}
+		if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT share; RELEASE SAVEPOINT share"); err != nil {
+			return err
+		}
+	}
+}
