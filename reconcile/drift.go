@@ -248,6 +248,8 @@ type Drift struct {
 	Schemas      map[string]schemaFacts // those in which the daemon may lack USAGE
 	Server       catalog.Server
 
+	unsettled map[catalog.OID]bool // schemas and types to be left alone for the moment
+
 	separate bool // one object for each statement, so that one that PostgreSQL refuses is about nothing else
 	python   bool // there are intermediate roles that the Python library made
 }

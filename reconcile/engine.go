@@ -47,6 +47,9 @@ type Engine struct {
 	refusals     refusals   // what PostgreSQL refused, and is not asked for again by each rescan
 
 	deadSince map[catalog.OID]time.Time // roles of databases that are no more
+	marks     []transactionMark         // see readUnsettled; in order
+
+	renamedSince map[renamedObject]time.Time // what all roles were looked at for, and is not forgotten yet
 
 	// OnPass is called during Sync with how many roles were looked at, of how many. It may be nil.
 	OnPass func(done, total int)

@@ -70,6 +70,10 @@ func (c *decision) surplusOwnership(s SurplusOwnership) {
 	if to == s.Role {
 		return
 	}
+	if c.drift.unsettled[s.OID] {
+		c.problems.add(s.Role, Problem{Kind: Failed, Taking: true, Privilege: "OWNER", Object: s.object().String(), Reason: unsettledReason})
+		return
+	}
 	c.touched[s.Role] = true
 	c.ownerships = append(c.ownerships, ownershipChange{object: s.object(), from: c.drift.Rights[s.Owner], to: to, unit: s.Role})
 	if !s.Expired && !s.Moved {

@@ -231,8 +231,11 @@ type state struct {
 	unmatched  []unmatched       // rows of which the pattern is not compared with names
 }
 
-// keeps reports whether a role has what it should not have.
+// keeps reports whether a role has what it should not have, or what was renamed must be remembered for another reason.
 func (s *state) keeps() bool {
+	if s.drift != nil && len(s.drift.unsettled) > 0 {
+		return true
+	}
 	for _, list := range s.problems {
 		if slices.ContainsFunc(list, func(p Problem) bool { return p.Taking }) {
 			return true
@@ -347,6 +350,11 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, w work, s *state) error 
 	s.drift.Roles, s.drift.Server, s.drift.separate = s.roles, e.server, w.tolerant
 	if err := s.drift.readCircumstances(ctx, tx, e.policy); err != nil {
 		return err
+	}
+	if w.cause != Manual { // somebody asks, and does not wait
+		if err := e.readUnsettled(ctx, tx, s.drift); err != nil {
+			return err
+		}
 	}
 	// What is asked about the names of a plan can be answered by another: a name is taken, and so is its keeper's.
 	for range 3 {

@@ -167,6 +167,8 @@ func (c *decision) missing(m Missing) {
 		c.problems.add(m.Role, m.problem(Refused, m.Refused, ""))
 	case !m.exists():
 		c.absent(m)
+	case c.drift.unsettled[m.OID]:
+		c.problems.add(m.Role, m.problem(Failed, unsettledReason, ""))
 	case m.ColumnMissing:
 		c.problems.add(m.Role, m.problem(Waiting, fmt.Sprintf("%s has no column %q yet", m.object(), m.ColumnName), ""))
 	case m.AskedPrivilege == "MEMBER":
@@ -377,6 +379,10 @@ func (c *decision) lacksGrant(s SurplusGrant) bool {
 // surplusGrant decides who can take a privilege away: only its grantor can.
 func (c *decision) surplusGrant(s SurplusGrant) {
 	if c.protected[s.Role] {
+		return
+	}
+	if c.drift.unsettled[s.OID] {
+		c.problems.add(s.Role, Problem{Kind: Failed, Taking: true, Privilege: s.Privilege, Object: s.object().String(), Reason: unsettledReason})
 		return
 	}
 	if s.StillAsked && c.lacksGrant(s) {

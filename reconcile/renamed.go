@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -25,17 +26,28 @@ func (e *Engine) renamed(ctx context.Context) ([]renamedObject, error) {
 	return list, nil
 }
 
-// forgetRenamed forgets what was renamed before all roles were looked at.
-func (e *Engine) forgetRenamed(ctx context.Context, list []renamedObject) error {
-	if len(list) == 0 {
-		return nil
-	}
+// forgetRenamed forgets what was renamed before all roles were looked at. A daemon does so a moment later, by which it knows schemas and types that are
+// being swapped: see readUnsettled.
+func (e *Engine) forgetRenamed(ctx context.Context, list []renamedObject, cause Cause) error {
+	since := map[renamedObject]time.Time{}
 	batch := &pgx.Batch{}
 	for _, r := range list {
+		first, seen := e.renamedSince[r]
+		if !seen {
+			first = time.Now()
+		}
+		if cause != Manual && time.Since(first) < 2*settling {
+			since[r] = first
+			continue
+		}
 		batch.Queue(`
 			delete from sync_roles.resolved_objects
 			where class_oid = $1 and object_oid = $2 and column_number = $3 and schema_name = $4 and object_name = $5 and signature = $6 and column_name = $7`,
 			r.Class, r.OID, r.ColumnNumber, r.Schema, r.Name, r.Signature, r.Column)
+	}
+	e.renamedSince = since
+	if batch.Len() == 0 {
+		return nil
 	}
 	if err := e.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("forget renamed objects: %w", err)

@@ -257,7 +257,7 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 	if stuck || report.keeps {
 		return drifted, nil
 	}
-	return drifted, e.forgetRenamed(ctx, renamed)
+	return drifted, e.forgetRenamed(ctx, renamed, w.cause)
 }
 
 func (e *Engine) intermediates(ctx context.Context) ([]string, error) {
@@ -354,6 +354,7 @@ func (e *Engine) glanceAt(ctx context.Context, tx pgx.Tx, roles []string, w work
 // noteDue adds to what was seen; where that is not all, only of the roles that the plan is about. Roles in waits are tried another time.
 func (e *Engine) noteDue(ctx context.Context, tx pgx.Tx, s *state, w work, waits map[string]bool, all bool, seen *glance) error {
 	seen.undeclared += s.undeclared
+	seen.stuck = seen.stuck || s.drift != nil && len(s.drift.unsettled) > 0
 	for role, list := range s.problems {
 		sortProblems(list)
 		for _, p := range list {

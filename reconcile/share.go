@@ -40,9 +40,6 @@ func (s *sharing) add(o catalog.Object) {
 
 // share locks the objects of which the steps write the ACL, and makes sure that they still bear their names.
 func (a *applier) share(ctx context.Context, steps []Step) error {
-	if a.server.Version >= 18 {
-		return nil // GRANT and REVOKE lock their objects
-	}
 	var relations, others sharing
 	for _, s := range steps {
 		if a.mayFail(s) {
@@ -56,10 +53,17 @@ func (a *applier) share(ctx context.Context, steps []Step) error {
 				a.shared = map[catalog.OID]bool{}
 			}
 			a.shared[o.OID] = true
+			locks := a.server.Version >= 18 // GRANT and REVOKE do
 			switch o.Type {
 			case catalog.Table, "sequence":
-				relations.add(o)
-			case catalog.Routine, catalog.Schema, "type", "language", "foreign_data_wrapper", "foreign_server":
+				if !locks {
+					relations.add(o)
+				}
+			case catalog.Routine, "language", "foreign_data_wrapper", "foreign_server":
+				if !locks {
+					others.add(o)
+				}
+			case catalog.Schema, "type": // the lock does not keep them from being renamed
 				others.add(o)
 			}
 		}

@@ -1,0 +1,25 @@
+-- Schemas and types that are gone; or that bear a name that was another's, or have lost a name that rows use, and of which the catalog row is younger than a
+-- transaction.
+-- $1 oid[], $2 oid[]: catalog, object; $3 bigint: the first transaction ID that is young; 0: all are
+-- The second result is what the next transaction's ID would be.
+WITH candidates AS (
+    SELECT n.tableoid AS class_oid, n.oid AS object_oid, '' AS schema_name, n.nspname::text AS object_name, n.xmin AS writer
+    FROM pg_catalog.pg_namespace AS n
+    WHERE n.oid = ANY ($2::oid[])
+    UNION ALL
+    SELECT t.tableoid, t.oid, n.nspname, t.typname, t.xmin
+    FROM pg_catalog.pg_type AS t
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+    WHERE t.oid = ANY ($2::oid[])
+),
+latest AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS transaction_id)
+SELECT coalesce(array_agg(o.object_oid), '{}') AS oids, (SELECT l.transaction_id FROM latest AS l)
+FROM unnest($1::oid[], $2::oid[]) AS o (class_oid, object_oid)
+LEFT JOIN candidates AS c ON c.class_oid = o.class_oid AND c.object_oid = o.object_oid
+WHERE c.object_oid IS NULL
+    OR age(c.writer) <= (SELECT l.transaction_id FROM latest AS l) - $3
+    AND EXISTS (
+        SELECT FROM sync_roles.resolved_objects AS r
+        WHERE r.class_oid = c.class_oid AND r.column_number = 0
+            AND (r.object_oid = c.object_oid) <> (r.schema_name = c.schema_name AND r.object_name = c.object_name)
+    );
