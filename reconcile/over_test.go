@@ -15,15 +15,15 @@ func TestOverLimit(t *testing.T) {
 		deletions []deletion
 		recent    int64
 		held      int64
-		want      map[int64]bool
+		want      map[int64]measure
 	}{
-		{"small", []deletion{{1, "etl", 5}, {2, "dba", 5}}, 0, 100, map[int64]bool{}},
-		{"one is too large", []deletion{{1, "etl", 11}, {2, "dba", 5}, {3, "etl", 5}}, 0, 20, map[int64]bool{1: true}},
-		{"one writer's together", []deletion{{1, "etl", 6}, {2, "dba", 5}, {3, "etl", 6}}, 0, 20, map[int64]bool{1: true, 3: true}},
-		{"with what went before", []deletion{{1, "etl", 6}, {2, "dba", 1}}, 5, 20, map[int64]bool{1: true}},
-		{"nothing is left of the limit", []deletion{{1, "etl", 1}, {2, "dba", 1}}, 10, 20, map[int64]bool{1: true, 2: true}},
-		{"a small share", []deletion{{1, "etl", 11}}, 10, 1000, map[int64]bool{}},
-		{"two writers, the first that fits", []deletion{{1, "etl", 6}, {2, "dba", 7}}, 0, 20, map[int64]bool{2: true}},
+		{"small", []deletion{{1, "etl", 5}, {2, "dba", 5}}, 0, 100, map[int64]measure{}},
+		{"one is too large", []deletion{{1, "etl", 11}, {2, "dba", 5}, {3, "etl", 5}}, 0, 20, map[int64]measure{1: {11, 20}}},
+		{"one writer's together", []deletion{{1, "etl", 6}, {2, "dba", 5}, {3, "etl", 6}}, 0, 20, map[int64]measure{1: {17, 20}, 3: {17, 20}}},
+		{"with what went before", []deletion{{1, "etl", 6}, {2, "dba", 1}}, 5, 20, map[int64]measure{1: {12, 20}}},
+		{"nothing is left of the limit", []deletion{{1, "etl", 1}, {2, "dba", 1}}, 10, 20, map[int64]measure{1: {11, 20}, 2: {11, 20}}},
+		{"a small share", []deletion{{1, "etl", 11}}, 10, 1000, map[int64]measure{}},
+		{"two writers, the first that fits", []deletion{{1, "etl", 6}, {2, "dba", 7}}, 0, 20, map[int64]measure{2: {13, 20}}},
 	} {
 		got := Limit{Revokes: 10, Percent: 25}.over(c.deletions, c.recent, c.held)
 		if fmt.Sprint(got) != fmt.Sprint(c.want) {

@@ -1,5 +1,5 @@
--- What decides whether PostgreSQL lets the daemon do something, as one text: its attributes and memberships, what it may do in the database, its
--- schemas and with parameters, and the event triggers that look at statements.
+-- What decides whether PostgreSQL lets the daemon do something, as one text: its attributes and memberships, who may do what in the database and its
+-- schemas, with wrappers, servers and parameters, and the event triggers that look at statements. A new owner needs rights of its own.
 SELECT md5(string_agg(f.fact, ' ' ORDER BY f.fact COLLATE "C"))
 FROM (
     SELECT format('attributes %s %s %s %s %s %s', r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolbypassrls) AS fact
@@ -12,9 +12,17 @@ FROM (
     JOIN pg_catalog.pg_roles AS r ON r.oid = m.member_oid
     WHERE r.rolname = current_user AND (m.inherit_option OR m.set_option)
     UNION ALL
-    SELECT format('database %s', has_database_privilege(current_database(), 'CREATE'))
+    SELECT format('database %s', d.datacl)
+    FROM pg_catalog.pg_database AS d
+    WHERE d.datname = current_database()
     UNION ALL
-    SELECT format('schema %s %s %s', n.oid, has_schema_privilege(n.oid, 'USAGE'), has_schema_privilege(n.oid, 'CREATE'))
+    SELECT format('wrapper %s %s %s', w.oid, w.fdwowner, w.fdwacl)
+    FROM pg_catalog.pg_foreign_data_wrapper AS w
+    UNION ALL
+    SELECT format('server %s %s %s', s.oid, s.srvowner, s.srvacl)
+    FROM pg_catalog.pg_foreign_server AS s
+    UNION ALL
+    SELECT format('schema %s %s %s', n.oid, n.nspowner, n.nspacl)
     FROM pg_catalog.pg_namespace AS n
     WHERE NOT starts_with(n.nspname, 'pg_')
     UNION ALL
