@@ -1,24 +1,6 @@
 -- What the connected role may do with these roles. pg_has_role(..., 'MEMBER') is no answer to any of it: ADMIN alone makes it true.
 -- Before 16, CREATEROLE means ADMIN on everything but superusers.
 -- $1 oid[]: roles
-WITH RECURSIVE
--- pg_has_role(..., 'MEMBER WITH ADMIN OPTION') for all at once: for each role, it would go through all memberships again. It is read only where
--- nothing nearer says so: whoever creates roles has ADMIN on thousands.
-mine AS (
-    SELECT r.oid
-    FROM pg_catalog.pg_roles AS r
-    WHERE r.rolname = current_user
-    UNION
-    SELECT m.roleid
-    FROM mine
-    JOIN pg_catalog.pg_auth_members AS m ON m.member = mine.oid
-),
-administered AS MATERIALIZED (
-    SELECT DISTINCT m.roleid
-    FROM mine
-    JOIN pg_catalog.pg_auth_members AS m ON m.member = mine.oid
-    WHERE m.admin_option
-)
 SELECT
     r.oid,
     r.rolname,
@@ -30,14 +12,19 @@ SELECT
         WHEN me.rolsuper THEN true
         WHEN l.rolsuper THEN false
         WHEN NOT v.options AND me.rolcreaterole THEN true
-        -- Itself, or as a member of a keeper.
+        -- pg_has_role(..., 'MEMBER WITH ADMIN OPTION') would go through all memberships of whoever creates roles, for each of these anew. So first comes what is
+        -- near: its own ADMIN option, and that of a keeper. 'MEMBER' goes through them once (roles_is_member_of in acl.c).
         WHEN EXISTS (
             SELECT
             FROM pg_catalog.pg_auth_members AS a
             WHERE a.roleid = l.oid AND a.admin_option
                 AND (a.member = me.oid OR EXISTS (SELECT FROM pg_catalog.pg_auth_members AS k WHERE k.roleid = a.member AND k.member = me.oid))
         ) THEN true
-        ELSE l.oid IN (SELECT a.roleid FROM administered AS a)
+        ELSE EXISTS (
+            SELECT
+            FROM pg_catalog.pg_auth_members AS a
+            WHERE a.roleid = l.oid AND a.admin_option AND pg_has_role(a.member, 'MEMBER')
+        )
     END
 FROM unnest($1::oid[]) AS n (oid)
 -- LATERAL with OFFSET 0 makes the planner look each role up by index.

@@ -247,6 +247,7 @@ type Drift struct {
 	Overloads    map[routine][]string   // signatures, where a row names a routine that there is not
 	Schemas      map[string]schemaFacts // those in which the daemon may lack USAGE
 	Server       catalog.Server
+	Locker       string // the keeper of the lock, where there is one
 
 	unsettled map[catalog.OID]bool // schemas and types to be left alone for the moment
 

@@ -126,19 +126,23 @@ func (c *decision) found(m Missing) {
 	name := c.free(derived, "an intermediate role ("+s.String()+")")
 	args := []any{name, s.Privilege, string(s.ObjectType), s.SchemaName, s.ObjectName, s.NameMatch, s.ColumnName}
 	comment := Step{about: name, SQL: commentOn(name, c.drift.Server, s.String())}
-	create := "CREATE ROLE " + catalog.Quote(name) + " NOLOGIN"
+	create, keeper := "CREATE ROLE "+catalog.Quote(name)+" NOLOGIN", ""
 	if usesKeepers(c.drift.Server) {
-		create += " ADMIN " + catalog.Quote(c.foundKeeper(derived))
+		keeper = c.foundKeeper(derived)
+		create += " ADMIN " + catalog.Quote(keeper)
 	}
 	c.foundingIntermed = append(c.foundingIntermed, name)
 	if c.adoptable(derived) {
 		c.adopting = true
 		comment.Effects = []Effect{{Unit: name, SQL: comment.SQL}}
 		comment.then, comment.args, comment.sure = adoptIntermediateSQL, args, true
+		c.foundingRoles["3 "+name] = comment
 	} else {
 		c.foundingRoles["2 "+name] = Step{creates: name, about: name, SQL: create, Effects: []Effect{{Unit: name, SQL: create}}, then: registerIntermediateSQL, args: args}
+		for i, step := range byLocker(c.drift.Locker, keeper, name, comment) {
+			c.foundingRoles[fmt.Sprintf("3 %s %d", name, i)] = step
+		}
 	}
-	c.foundingRoles["3 "+name] = comment
 }
 
 // commentOn is the statement that says of an intermediate role what it holds. The registry counts; by the comment, which takes ADMIN to write, such a

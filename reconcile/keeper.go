@@ -45,6 +45,21 @@ func (c *decision) foundKeeper(intermediate string) string {
 	return name
 }
 
+// byLocker has a statement run as the keeper of the lock, which takes CREATEROLE and ADMIN on an intermediate role: before it, PostgreSQL looks through all
+// that the acting role has ADMIN on, and through their memberships (is_admin_of_role in acl.c), which for the daemon is every role that it created. The keeper
+// of the lock has ADMIN on the one more only for the moment, so that the lock is had in the same time however many roles there are.
+func byLocker(locker, keeper, role string, step Step) []Step {
+	if locker == "" || keeper == "" {
+		return []Step{step}
+	}
+	step.As = locker
+	return []Step{
+		{about: step.about, As: keeper, SQL: fmt.Sprintf("GRANT %s TO %s WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", catalog.Quote(role), catalog.Quote(locker))},
+		step,
+		{about: step.about, As: keeper, SQL: fmt.Sprintf("REVOKE %s FROM %s", catalog.Quote(role), catalog.Quote(locker))},
+	}
+}
+
 const registerKeeperSQL = `
 	insert into sync_roles.keepers (role_oid, role_name, slot)
 	select r.oid, r.rolname, $2

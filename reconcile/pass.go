@@ -347,7 +347,7 @@ func (e *Engine) lookFurther(ctx context.Context, tx pgx.Tx, founded []string, w
 
 // decide makes the plan for what was read.
 func (e *Engine) decide(ctx context.Context, tx pgx.Tx, w work, s *state) error {
-	s.drift.Roles, s.drift.Server, s.drift.separate = s.roles, e.server, w.tolerant
+	s.drift.Roles, s.drift.Server, s.drift.Locker, s.drift.separate = s.roles, e.server, e.locker, w.tolerant
 	if err := s.drift.readCircumstances(ctx, tx, e.policy); err != nil {
 		return err
 	}

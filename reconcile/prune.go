@@ -120,8 +120,19 @@ func (e *Engine) dropRole(ctx context.Context, a *applier, name, unit string) ([
 			steps[i].Effects[j].Unit = unit
 		}
 	}
+	var oid catalog.OID
+	if err := a.tx.QueryRow(ctx, "select coalesce(to_regrole(quote_ident($1)), 0)::oid", name).Scan(&oid); err != nil {
+		return nil, fmt.Errorf("look for role %q: %w", name, err)
+	}
+	keeper, err := readKeepers(ctx, a.tx, []catalog.OID{oid})
+	if err != nil {
+		return nil, err
+	}
 	drop := "DROP ROLE " + catalog.Quote(name)
-	steps = append(steps, Step{SQL: drop, Effects: []Effect{{Unit: unit, SQL: drop}}, then: "delete from sync_roles.intermediate_roles where role_name = $1", args: []any{name}})
+	dropping := byLocker(e.locker, keeper[oid], name, Step{
+		SQL: drop, Effects: []Effect{{Unit: unit, SQL: drop}}, then: "delete from sync_roles.intermediate_roles where role_name = $1", args: []any{name},
+	})
+	steps = append(steps, dropping[:min(len(dropping), 2)]...) // its memberships go with it
 	if err := a.run(ctx, steps); err != nil {
 		return nil, fmt.Errorf("drop intermediate role %q: %w", name, err)
 	}
