@@ -89,20 +89,23 @@ surplus AS MATERIALIZED (
     FROM joined AS j
     JOIN sync_roles.intermediate_roles AS i ON i.role_oid = j.role_oid
     WHERE NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = j.member_oid)
-        AND NOT EXISTS (
-            SELECT
+        -- As a scalar: as a join, the planner takes few members for granted, and reads all rows of each.
+        AND (
+            SELECT true
             FROM sync_roles.grants_in_force AS g
             WHERE g.role_name = j.member_name AND g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
                 AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
                 AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
                 AND g.direct IS NOT TRUE AND NOT g.grantable
-        )
+            LIMIT 1
+        ) IS NULL
     UNION
     -- Members of a keeper, through which they could make themselves members of intermediate roles.
     SELECT j.role_oid, j.member_oid, j.grantor_oid, k.role_name, false
     FROM joined AS j
     JOIN sync_roles.keepers AS k ON k.role_oid = j.role_oid
-    WHERE NOT sync_roles.commands(j.member_oid)
+    -- In this order: the function is slow, and keepers have few members.
+    WHERE CASE WHEN k.role_oid IS NOT NULL THEN NOT sync_roles.commands(j.member_oid) END
     UNION
     -- What a MEMBER row gave that is gone.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, w.grantable AND h.admin_option
