@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,10 +13,14 @@ import (
 type renamedObject struct {
 	Class, OID                      uint32
 	ColumnNumber                    int16
+	Type                            string
 	Schema, Name, Signature, Column string
 }
 
-var renamedSQL = query("renamed")
+var (
+	renamedSQL   = query("renamed")
+	concernedSQL = query("concerned")
+)
 
 // renamed lists the remembered objects that no longer bear the name under which they are remembered, or are gone.
 func (e *Engine) renamed(ctx context.Context) ([]renamedObject, error) {
@@ -51,6 +56,48 @@ func (e *Engine) forgetRenamed(ctx context.Context, list []renamedObject, cause 
 	}
 	if err := e.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("forget renamed objects: %w", err)
+	}
+	return nil
+}
+
+// lookAtRenamed looks at the roles with rows for names that objects have lost, and at nothing else of them: what a tool has swapped in is granted before
+// everybody else is looked at.
+func (e *Engine) lookAtRenamed(ctx context.Context, cause Cause, report *Report) error {
+	list, err := e.renamed(ctx)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	var types, schemas, objects, signatures []string
+	for _, r := range list {
+		types, schemas = append(types, r.Type), append(schemas, r.Schema)
+		objects, signatures = append(objects, r.Name), append(signatures, r.Signature)
+	}
+	type concerned struct{ Role, Name string }
+	rows, err := collect[concerned](ctx, e.conn, concernedSQL, types, schemas, objects, signatures)
+	if err != nil {
+		return fmt.Errorf("look for the rows of renamed objects: %w", err)
+	}
+	roles, names := map[string]bool{}, map[string]bool{}
+	for _, r := range rows {
+		roles[r.Role], names[r.Name] = true, true
+	}
+	w := work{cause: cause, renamed: true, names: few(keys(names))}
+	if w.names == nil {
+		return nil // so many that the look at everybody is as good
+	}
+	for chunk := range slices.Chunk(keys(roles), batchSize) {
+		seen, err := e.glance(ctx, chunk, w)
+		if err != nil {
+			return err
+		}
+		if len(seen.due) == 0 {
+			continue
+		}
+		part := w
+		part.roles, part.undeclared = seen.due, seen.undeclared
+		if err := e.serve(ctx, part, report); err != nil {
+			return err
+		}
 	}
 	return nil
 }

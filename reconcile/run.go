@@ -167,6 +167,14 @@ func (e *Engine) Rescan(ctx context.Context, cause Cause) (*Report, error) {
 	if err != nil {
 		return report, e.outside(ctx, cause, err, report)
 	}
+	if cause == DDL {
+		if err := e.lookAtRenamed(ctx, cause, report); err != nil {
+			e.log.Debug().Err(err).Msg("cannot look first at what was renamed") // then it has its turn
+			if ctx.Err() != nil || e.conn.IsClosed() {
+				return report, err
+			}
+		}
+	}
 	drifted, err := e.lookAtAll(ctx, managed, work{cause: cause, renamed: true}, report)
 	if err != nil {
 		return report, e.outside(ctx, cause, err, report)

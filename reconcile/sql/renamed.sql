@@ -1,5 +1,5 @@
 -- Remembered objects and columns that no longer bear the name under which they are remembered, or are gone.
-SELECT r.class_oid, r.object_oid, r.column_number, r.schema_name, r.object_name, r.signature, r.column_name
+SELECT r.class_oid, r.object_oid, r.column_number, r.object_type, r.schema_name, r.object_name, r.signature, r.column_name
 FROM sync_roles.resolved_objects AS r
 -- LATERAL with OFFSET 0 makes the planner look each object up in the one catalog that it can be in, by index.
 LEFT JOIN LATERAL (
