@@ -171,7 +171,7 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 
 	if o.from.OID != 0 && !rights[o.from.OID].Usage {
 		if o.from.Superuser { // membership in it would make the daemon one
-			return blocked(fmt.Sprintf("it belongs to role %s, a superuser", o.from.Name), o.sql())
+			return blocked(fmt.Sprintf("it belongs to role %s, a superuser", o.from.Name), ownFix(o))
 		}
 		if !canBorrow(rights[o.from.OID]) {
 			return blocked(fmt.Sprintf("it belongs to role %s, whose privileges the daemon does not have", o.from.Name), memberFix(rights[o.from.OID].Lender, false, server))
@@ -179,20 +179,22 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 		change.Borrow = append(change.Borrow, rights[o.from.OID].Lender)
 	}
 	if n.To == 0 {
-		return blocked(fmt.Sprintf("role %s does not exist", o.to), "CREATE ROLE "+catalog.Quote(o.to))
+		return blocked(fmt.Sprintf("role %s does not exist", o.to), createOwnerFix(o.to, server))
 	}
 	if n.To != server.RoleOID && !rights[n.To].Set {
+		if rights[n.To].Superuser {
+			return blocked(fmt.Sprintf("role %s is a superuser, and only superusers give it something to own", o.to), ownFix(o))
+		}
 		if !canBorrow(rights[n.To]) {
 			return blocked(fmt.Sprintf("the daemon cannot SET ROLE to %s, which giving it something to own takes", o.to), memberFix(o.to, true, server))
 		}
 		change.Borrow = append(change.Borrow, o.to)
 	}
 	if o.object.Type == catalog.Database && !n.CreateDB {
-		return blocked("the daemon has no CREATEDB, which changing the owner of a database takes", fmt.Sprintf("ALTER ROLE %s CREATEDB", catalog.Quote(server.Role)))
+		return blocked("the daemon has no CREATEDB, which changing the owner of a database takes", attributeFix(server.Role, "CREATEDB"))
 	}
 	if o.object.Type == catalog.Schema && !n.CreateInDatabase {
-		return blocked("the daemon has no CREATE on the database, which changing the owner of a schema takes",
-			fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", catalog.Quote(server.Database), catalog.Quote(server.Role)))
+		return blocked("the daemon has no CREATE on the database, which changing the owner of a schema takes", databaseFix(server))
 	}
 	if n.NoUsage {
 		if owner := rights[n.SchemaOwner]; !canBorrow(owner) {
@@ -205,7 +207,7 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 	}
 
 	owner := rights[n.SchemaOwner]
-	lend := Step{SQL: fmt.Sprintf("GRANT CREATE ON SCHEMA %s TO %s", catalog.Quote(o.object.Schema), catalog.Quote(o.to))}
+	lend := Step{SQL: createFix(o.object.Schema, o.to)}
 	if !owner.Usage {
 		if !canBorrow(owner) {
 			return blocked(fmt.Sprintf("role %s has no CREATE on schema %s, which owning something in it takes", o.to, o.object.Schema), lend.SQL)
@@ -217,16 +219,3 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 }
 
 func canBorrow(r catalog.Rights) bool { return r.Admin && !r.Superuser }
-
-// memberFix is the statement that makes the daemon a member of an owner.
-func memberFix(role string, set bool, server catalog.Server) string {
-	sql := fmt.Sprintf("GRANT %s TO %s", catalog.Quote(role), catalog.Quote(server.Role))
-	switch {
-	case server.MembershipOptions() && set:
-		return sql + " WITH INHERIT TRUE, SET TRUE"
-	case server.MembershipOptions():
-		return sql + " WITH INHERIT TRUE, SET FALSE"
-	default:
-		return sql
-	}
-}

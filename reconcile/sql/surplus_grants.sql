@@ -369,7 +369,7 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
                         AND g.column_name = s.column_name
                 )
         )
-        SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false)) ORDER BY d.role_name, e.grantor), '[]')
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false), 'option', e.is_grantable) ORDER BY d.role_name, e.grantor), '[]')
         FROM losers AS l
         JOIN passed_on AS e
             ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege AND e.grantor = l.oid

@@ -218,7 +218,7 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
                         AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
                 )
         )
-        SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired', w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false)) ORDER BY n.rolname, m.grantor_oid), '[]')
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired', w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false), 'option', m.admin_option) ORDER BY n.rolname, m.grantor_oid), '[]')
         FROM losers AS l
         JOIN sync_roles.memberships AS m ON m.role_oid = s.role_oid AND m.grantor_oid = l.oid
         JOIN pg_catalog.pg_roles AS n ON n.oid = m.member_oid
