@@ -160,21 +160,17 @@ func (c *decision) leaveAlong(s SurplusMembership, left link) {
 }
 
 // mayLeaveAlong is mayTakeAlong for memberships.
-func (c *decision) mayLeaveAlong(s SurplusMembership, admin bool) bool {
+func (c *decision) mayLeaveAlong(s SurplusMembership) bool {
 	var reasons, fixes []string
 	for _, d := range s.Dependents {
-		switch {
-		case c.policy.protects(d.Role):
+		if c.policy.protects(d.Role) {
 			reasons = append(reasons, fmt.Sprintf("role %s is a member by its ADMIN option, would lose that too, and is protected (--protect)", d.Role))
 			fixes = append(fixes, rejoinFix(s.RoleName, d, c.drift.Server))
-		case d.Desired && c.drift.Server.MembershipOptions() && !c.drift.Server.Superuser && !admin:
-			reasons = append(reasons, fmt.Sprintf("role %s is a member by its ADMIN option, a row asks for that, and the daemon has no ADMIN option on the role", d.Role))
-			fixes = append(fixes, adminFix(s.RoleName, c.drift.Server))
 		}
 	}
 	if len(reasons) == 0 {
 		return true
 	}
-	c.blockedMembership(s, strings.Join(reasons, "; "), strings.Join(slices.Compact(fixes), "; "))
+	c.blockedMembership(s, strings.Join(reasons, "; "), strings.Join(fixes, "; "))
 	return false
 }

@@ -71,8 +71,8 @@ func privilegeOn(privilege, column string, object catalog.Object) string {
 }
 
 // cascadeIf ends a statement that would otherwise be refused because others depend on what it takes away.
-func cascadeIf(dependents []Dependent) string {
-	if len(dependents) > 0 {
+func cascadeIf(others bool) string {
+	if others {
 		return " CASCADE"
 	}
 	return ""
@@ -84,7 +84,7 @@ func revokeFix(grantor string, s SurplusGrant) string {
 	if s.OptionOnly {
 		what = "GRANT OPTION FOR " + what
 	}
-	sql := fmt.Sprintf("REVOKE %s FROM %s%s", what, catalog.Grantee(s.Role), cascadeIf(s.Dependents))
+	sql := fmt.Sprintf("REVOKE %s FROM %s%s", what, catalog.Grantee(s.Role), cascadeIf(s.PassedOn || len(s.Dependents) > 0))
 	if grantor == "" {
 		return sql
 	}
@@ -96,9 +96,9 @@ func revokeFix(grantor string, s SurplusGrant) string {
 	return sql
 }
 
-// ownerRevokeFix takes a privilege from the role that granted it, and from all to whom that one gave it.
-func ownerRevokeFix(grantor string, s SurplusGrant) string {
-	return fmt.Sprintf("REVOKE %s FROM %s CASCADE", privilegeOn(s.Privilege, s.ColumnName, s.object()), catalog.Quote(grantor))
+// formerGrantorFix is revokeFix where the grantor is a superuser by now, whose REVOKE would be the owner's. All of it is done, or nothing.
+func formerGrantorFix(grantor string, s SurplusGrant) string {
+	return fmt.Sprintf("BEGIN; %s; %s; %s; COMMIT", attributeFix(grantor, "NOSUPERUSER"), revokeFix(grantor, s), attributeFix(grantor, "SUPERUSER"))
 }
 
 // regrantFix is the statement after which a dependent no longer depends.
@@ -132,7 +132,7 @@ func leaveFix(s SurplusMembership, grantor string, server catalog.Server) string
 	if !server.MembershipOptions() {
 		return sql
 	}
-	return sql + " GRANTED BY " + catalog.Quote(grantor) + cascadeIf(s.Dependents)
+	return sql + " GRANTED BY " + catalog.Quote(grantor) + cascadeIf(s.PassedOn || len(s.Dependents) > 0)
 }
 
 // joinFix is the membership itself, where only a superuser can give it.

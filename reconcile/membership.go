@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -95,7 +96,7 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 	grantor := c.drift.Rights[s.Grantor]
 	admin := c.drift.Rights[s.RoleOID].Admin
 	switch {
-	case !c.mayLeaveAlong(s, admin):
+	case !c.mayLeaveAlong(s):
 		return
 	case !server.MembershipOptions() && (server.Superuser || admin):
 	case !server.MembershipOptions():
@@ -117,11 +118,16 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		c.rebuilding[s.MemberName] = rebuild{role: s.MemberName, unit: s.Unit, why: s.granted(grantor.Name)}
 		return
 	default:
-		c.blockedMembership(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), leaveFix(s, grantor.Name, server))
+		why, fix := fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), leaveFix(s, grantor.Name, server)
+		if i := slices.IndexFunc(s.Dependents, func(d Dependent) bool { return d.Desired }); i >= 0 && !admin {
+			why += fmt.Sprintf("; role %s is a member by its ADMIN option, a row asks for that, and the daemon has no ADMIN option on the role", s.Dependents[i].Role)
+			fix = adminFix(s.RoleName, server) + "; " + fix
+		}
+		c.blockedMembership(s, why, fix)
 		return
 	}
 	c.touched[s.Unit] = true
-	if len(s.Dependents) > 0 {
+	if s.PassedOn || len(s.Dependents) > 0 {
 		c.leaveAlong(s, left)
 	} else {
 		c.leave = append(c.leave, left)

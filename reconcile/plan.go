@@ -405,8 +405,8 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	case s.Grantor == server.RoleOID && lent:
 		taken.borrow.schema = schema
 	case grantor.Superuser && !own:
-		// Made before it was a superuser: now it acts as the owner, and only the owner can take all away that it granted.
-		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, which is a superuser now", grantor.Name), ownerRevokeFix(grantor.Name, s))
+		// Made before it was a superuser: now it acts as the owner.
+		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, which is a superuser now", grantor.Name), formerGrantorFix(grantor.Name, s))
 		return
 	case server.Superuser || grantor.Set:
 		taken.as = grantor.Name
@@ -445,7 +445,7 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 		taken.borrow.schema, taken.borrow.usage = lender, c.drift.Schemas[s.SchemaName].object()
 	}
 	c.touched[s.Role] = true
-	if len(s.Dependents) > 0 {
+	if s.PassedOn || len(s.Dependents) > 0 {
 		c.takeAlong(s, taken, owner)
 	} else {
 		c.take = append(c.take, taken)

@@ -241,6 +241,8 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
                 WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option AND a.grantor_oid <> s.grantor_oid
             )
     ) ELSE '[]' END AS dependents,
+    -- Those too who are members otherwise as well, which keeps PostgreSQL from ending this membership, unless by CASCADE.
+    (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AS passed_on,
     d.asked AND NOT d.refused AS option_only,
     -- On the object itself: nothing is lost, it is held in another way.
     EXISTS (
