@@ -60,7 +60,7 @@ var membershipFixes = map[string]fixCase{
 	},
 	"a membership passed on to a role with a row": {
 		fix: "adminFix leaveFix", since: 16, taken: true, try: "select from app.costs",
-		setUp: withdrawn(grantable, givesGroup+`create role <near>; create role <carol>; grant <g> to <near> with admin option; set role <near>; grant <g> to <alice> with admin option; reset role;
+		setUp: withdrawn(grantable, givesGroup+`revoke <alice> from <daemon>; create role <near>; create role <carol>; grant <g> to <near> with admin option; set role <near>; grant <g> to <alice> with admin option; reset role;
 			set role <alice>; grant <g> to <carol>; reset role; insert into sync_roles.desired_grants (role_name, privilege, object_type, object_name) values ('<carol>', 'MEMBER', 'role', '<g>')`),
 	},
 	"an intermediate role's members": {

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
@@ -33,7 +34,8 @@ var ownerFixes = map[string]fixCase{
 		setUp: bySuperuser("create schema inner_; alter schema inner_ owner to <owner>; alter database <db> owner to postgres; revoke create on database <db> from <owner>"),
 	},
 	"a schema to make": {
-		fix: "databaseFix", row: row{privilege: "OWNER", objectType: "schema", name: "inner_", create: true}, try: "drop schema inner_",
+		fix: "databaseFix", row: row{privilege: "OWNER", objectType: "schema", name: "inner_", create: true},
+		try:   fmt.Sprintf(raiseUnless, "exists (select from pg_namespace where nspname = 'inner_' and nspowner = session_user::regrole)"),
 		setUp: bySuperuser("alter database <db> owner to postgres; revoke create on database <db> from <owner>"),
 	},
 	"a database to own": {

@@ -2,7 +2,6 @@ package reconcile_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
@@ -108,10 +107,13 @@ var roleFixes = map[string]fixCase{
 		setUp: func(t *testing.T, f *fixture, alice string) {
 			t.Helper()
 			f.insert(t, alice, "INSERT", "table", "app", "sales")
+			id := f.add(t, row{role: alice, privilege: "SELECT", objectType: "table", schema: "app", name: "cost.*", match: "regex", direct: ptr(true)})
 			f.pending(t)
-			f.Exec(t, `insert into sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, grantable)
-				values (4242, $1, 'SELECT', 'table', 'app', $2, 'regex', false)`, alice, strings.Repeat("(?!(((((a{0,5}){0,5}){0,5}){0,5}){0,5})x)", 20))
-			f.write(t, "insert into sync_roles.pending (role_name) values ($1)", alice)
+			f.Exec(t, "insert into sync_roles.costly_patterns (object_type, schema_name, object_name, name_match) values ('table', 'app', 'cost.*', 'regex')")
+			f.delete(t, id)
+			f.pending(t)
+			f.can(t, alice, "select from app.costs")
+			f.asOwner(t, "revoke select on app.costs from "+alice) // as the reason says
 		},
 	},
 }
