@@ -102,14 +102,10 @@ func (a *applier) run(ctx context.Context, steps []Step) error {
 			continue
 		}
 		from := len(a.statements)
-		switch {
-		case s.SQL == "": // bookkeeping alone
-		case s.As != "":
-			message = append(message, "SET LOCAL ROLE "+catalog.Quote(s.As), s.SQL, "RESET ROLE")
-			a.statements = append(a.statements, "SET LOCAL ROLE "+catalog.Quote(s.As), s.SQL, "RESET ROLE")
-		default:
-			message = append(message, s.SQL)
-			a.statements = append(a.statements, s.SQL)
+		if s.SQL != "" { // otherwise it is bookkeeping alone
+			list := s.message()
+			message = append(message, list...)
+			a.statements = append(a.statements, list...)
 		}
 		size += len(s.SQL)
 		a.done = append(a.done, s)

@@ -174,8 +174,12 @@ func roleSteps(roles map[string]Role, rights map[catalog.OID]catalog.Rights, ser
 				steps = append(steps, passwordStep(r))
 			}
 		case r.OID == 0 || len(changes) == 0 && !r.changesPassword():
-		// Before 16, CREATEROLE does not cover REPLICATION roles.
-		case !server.Superuser && (!rights[r.OID].Admin || r.Replication && !server.MembershipOptions()):
+		case r.Replication && !server.Superuser && !server.MembershipOptions():
+			found.add(name, Problem{
+				Kind: Blocked, Privilege: "ALTER ROLE", Object: "role " + name, Reason: "before PostgreSQL 16, only superusers alter a role with REPLICATION",
+				Fix: alterFix(r, changes),
+			})
+		case !server.Superuser && !rights[r.OID].Admin:
 			found.add(name, Problem{
 				Kind: Blocked, Privilege: "ALTER ROLE", Object: "role " + name, Reason: "the daemon has no ADMIN option on the role, and so cannot alter it",
 				Fix: adminFix(name, server),
@@ -210,16 +214,19 @@ func allowed(changes []alteration, r Role, server catalog.Server, found problems
 			if r.Keeper || r.Superuser {
 				found.add(r.Name, Problem{
 					Kind: Blocked, Privilege: c.clause, Object: "role " + r.Name, Taking: true,
-					Reason: "the daemon cannot take the attribute away", Fix: "ALTER ROLE " + catalog.Quote(r.Name) + " " + c.clause,
+					Reason: "the daemon cannot take the attribute away", Fix: attributeFix(r.Name, c.clause),
 				})
 			}
 			continue
 		}
-		found.add(r.Name, Problem{
+		p := Problem{
 			Kind: Blocked, Privilege: c.clause, Object: "role " + r.Name, Taking: !c.grants,
-			Reason: fmt.Sprintf("the daemon cannot change %s: it lacks the attribute itself", attribute),
-			Fix:    fmt.Sprintf("ALTER ROLE %s %s", catalog.Quote(server.Role), attribute),
-		})
+			Reason: fmt.Sprintf("the daemon cannot change %s: it lacks the attribute itself", attribute), Fix: attributeFix(server.Role, attribute),
+		}
+		if !server.MembershipOptions() {
+			p.Reason, p.Fix = fmt.Sprintf("before PostgreSQL 16, only superusers change %s", attribute), attributeFix(r.Name, c.clause)
+		}
+		found.add(r.Name, p)
 	}
 	return possible
 }

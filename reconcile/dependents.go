@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
@@ -15,6 +16,7 @@ type Dependent struct {
 	Grantor   catalog.OID `json:"grantor"`
 	Desired   bool        `json:"desired"`   // a row of its own asks for it: then it is granted again first
 	Grantable bool        `json:"grantable"` // that row asks for the grant option, or the ADMIN option, too
+	Option    bool        `json:"option"`    // it has that option by the grantor
 }
 
 // passedOn is a privilege on an object, or a column, that a role holds from one grantor.
@@ -45,18 +47,26 @@ func (c *decision) surplusGrants(list []SurplusGrant) {
 
 // mayTakeAlong reports whether a privilege can be revoked together with what depends on it, or adds the problem that keeps it.
 func (c *decision) mayTakeAlong(s SurplusGrant, owner catalog.Rights) bool {
+	var reasons, fixes []string
 	for _, d := range s.Dependents {
-		switch _, ok := c.asOwner(s, owner); {
-		case c.policy.protects(d.Role):
-			c.cannotTake(s, fmt.Sprintf("role %s holds it by this role's grant option, would lose it, and is protected (--protect)", d.Role), regrantFix(s, d))
-			return false
-		case d.Desired && !ok:
-			c.cannotTake(s, fmt.Sprintf("role %s holds it by this role's grant option, a row asks for it, and the daemon cannot grant it as the owner, role %s", d.Role, owner.Name),
-				ownerFix(s.Privilege, s.object(), owner, c.drift.Server))
-			return false
+		_, ok := c.asOwner(s, owner)
+		if c.policy.protects(d.Role) {
+			reasons = append(reasons, fmt.Sprintf("role %s holds it by this role's grant option, would lose it, and is protected (--protect)", d.Role))
+			fixes = append(fixes, regrantFix(s, d))
+		} else if d.Desired && !ok {
+			reasons = append(reasons, fmt.Sprintf("role %s holds it by this role's grant option, a row asks for it, and the daemon cannot grant it as the owner, role %s", d.Role, owner.Name))
+			if owner.Superuser {
+				fixes = append(fixes, regrantFix(s, d))
+			} else {
+				fixes = append(fixes, memberFix(owner.Lender, false, c.drift.Server))
+			}
 		}
 	}
-	return true
+	if len(reasons) == 0 {
+		return true
+	}
+	c.cannotTake(s, strings.Join(reasons, "; "), strings.Join(slices.Compact(fixes), "; "))
+	return false
 }
 
 // asOwner says whose privileges it takes to grant as an object's owner.
@@ -126,16 +136,6 @@ func lost(dependents []Dependent, what string, transactions []int64) []loss {
 	return list
 }
 
-// regrantFix is the statement after which a dependent no longer depends.
-func regrantFix(s SurplusGrant, d Dependent) string {
-	keywords, _ := s.ObjectType.Keywords()
-	what := s.Privilege
-	if s.ColumnName != "" {
-		what += " (" + catalog.Quote(s.ColumnName) + ")"
-	}
-	return fmt.Sprintf("GRANT %s ON %s %s TO %s", what, keywords.Grant, s.object().SQL(), catalog.Grantee(d.Role))
-}
-
 // leaveAlong ends a membership with those that the member has given to others by its ADMIN option. Since PostgreSQL 16 that is CASCADE; before,
 // each is a REVOKE of its own.
 func (c *decision) leaveAlong(s SurplusMembership, left link) {
@@ -160,18 +160,17 @@ func (c *decision) leaveAlong(s SurplusMembership, left link) {
 }
 
 // mayLeaveAlong is mayTakeAlong for memberships.
-func (c *decision) mayLeaveAlong(s SurplusMembership, admin bool) bool {
+func (c *decision) mayLeaveAlong(s SurplusMembership) bool {
+	var reasons, fixes []string
 	for _, d := range s.Dependents {
-		switch {
-		case c.policy.protects(d.Role):
-			c.blockedMembership(s, fmt.Sprintf("role %s is a member by its ADMIN option, would lose that too, and is protected (--protect)", d.Role),
-				"GRANT "+catalog.Quote(s.RoleName)+" TO "+catalog.Quote(d.Role))
-			return false
-		case d.Desired && c.drift.Server.MembershipOptions() && !c.drift.Server.Superuser && !admin:
-			c.blockedMembership(s, fmt.Sprintf("role %s is a member by its ADMIN option, a row asks for that, and the daemon has no ADMIN option on the role", d.Role),
-				adminFix(s.RoleName, c.drift.Server))
-			return false
+		if c.policy.protects(d.Role) {
+			reasons = append(reasons, fmt.Sprintf("role %s is a member by its ADMIN option, would lose that too, and is protected (--protect)", d.Role))
+			fixes = append(fixes, rejoinFix(s.RoleName, d, c.drift.Server))
 		}
 	}
-	return true
+	if len(reasons) == 0 {
+		return true
+	}
+	c.blockedMembership(s, strings.Join(reasons, "; "), strings.Join(fixes, "; "))
+	return false
 }

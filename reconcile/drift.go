@@ -150,6 +150,7 @@ type SurplusGrant struct {
 	Other          bool        // no row ever spoke of it: an exclusive role keeps nothing else
 	Rival          bool        // PostgreSQL may take us for another grantor than the owner
 	Dependents     []Dependent // who holds it from this role
+	PassedOn       bool        // by its grant option, also to those who hold it otherwise
 	NoUsage        bool        // the daemon has no USAGE on the schema
 	GrantorNoUsage bool        // nor has the grantor
 	OptionOnly     bool        // the privilege is desired, its grant option is not
@@ -186,6 +187,7 @@ type SurplusMembership struct {
 	MemberName   string
 	Grantor      catalog.OID
 	Dependents   []Dependent // who is a member by this member's ADMIN option
+	PassedOn     bool        // by that, also to those who are members otherwise
 	OptionOnly   bool        // the membership is desired, its ADMIN option is not
 	StillAsked   bool        // what an intermediate role gives, on the object itself
 	Expired      bool        // the row that gave it has expired

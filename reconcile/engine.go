@@ -149,9 +149,9 @@ func (e *Engine) check(ctx context.Context) error {
 	case !owner:
 		return fmt.Errorf("schema sync_roles in database %q belongs to another role: connect as its owner, or as a member of it", s.Database)
 	case !createRole:
-		return fmt.Errorf("role %q lacks CREATEROLE; as a superuser run: ALTER ROLE %s CREATEROLE", s.Role, catalog.Quote(s.Role))
+		return fmt.Errorf("role %q lacks CREATEROLE; as a superuser run: %s", s.Role, attributeFix(s.Role, "CREATEROLE"))
 	case !s.Superuser && !s.Inherit && !s.MembershipOptions():
-		return fmt.Errorf("role %q is NOINHERIT, and so cannot grant on what others own; as a superuser run: ALTER ROLE %s INHERIT", s.Role, catalog.Quote(s.Role))
+		return fmt.Errorf("role %q is NOINHERIT, and so cannot grant on what others own; as a superuser run: %s", s.Role, attributeFix(s.Role, "INHERIT"))
 	}
 	if err := e.checkVersion(ctx); err != nil {
 		return err

@@ -2,45 +2,151 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
+
+// Every statement that is printed as a fix is made here, and TestFixesHelp runs each: it must be enough, for whoever has the right to run it.
 
 // adminFix is the statement that lets the daemon manage a role.
 func adminFix(role string, server catalog.Server) string {
 	if server.MembershipOptions() {
 		return fmt.Sprintf("GRANT %s TO %s WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", catalog.Quote(role), catalog.Quote(server.Role))
 	}
-	return fmt.Sprintf("ALTER ROLE %s CREATEROLE", catalog.Quote(server.Role))
+	return attributeFix(server.Role, "CREATEROLE")
 }
 
-// revokeFix is the statement that takes away what the daemon cannot; as another role, where that is the grantor.
-func revokeFix(grantor string, s SurplusGrant) string {
-	keywords, _ := s.ObjectType.Keywords()
-	what := s.Privilege
-	if s.ColumnName != "" {
-		what += " (" + catalog.Quote(s.ColumnName) + ")"
+// attributeFix is the statement that gives a role an attribute, or takes it away.
+func attributeFix(role, clause string) string {
+	return fmt.Sprintf("ALTER ROLE %s %s", catalog.Quote(role), clause)
+}
+
+// memberFix is the statement that makes the daemon a member of an owner.
+func memberFix(role string, set bool, server catalog.Server) string {
+	sql := fmt.Sprintf("GRANT %s TO %s", catalog.Quote(role), catalog.Quote(server.Role))
+	switch {
+	case server.MembershipOptions() && set:
+		return sql + " WITH INHERIT TRUE, SET TRUE"
+	case server.MembershipOptions():
+		return sql + " WITH INHERIT TRUE, SET FALSE"
+	default:
+		return sql
 	}
-	if s.OptionOnly {
-		what = "GRANT OPTION FOR " + what
+}
+
+// alterFix is what a superuser runs for the daemon.
+func alterFix(r Role, changes []alteration) string {
+	var list []string
+	if len(changes) > 0 {
+		list = append(list, roleStep("ALTER ROLE", r, changes).SQL)
 	}
-	sql := fmt.Sprintf("REVOKE %s ON %s %s FROM %s", what, keywords.Grant, s.object().SQL(), catalog.Grantee(s.Role))
-	if grantor != "" {
-		sql = fmt.Sprintf("SET ROLE %s; %s; RESET ROLE", catalog.Quote(grantor), sql)
+	if r.changesPassword() {
+		list = append(list, passwordStep(r).SQL)
+	}
+	return strings.Join(list, "; ")
+}
+
+// ownFix is the change of owner itself, where only a superuser can make it.
+func ownFix(o ownershipChange) string {
+	return o.sql()
+}
+
+// createOwnerFix makes a role that is to own something, and lets the daemon give it to it.
+func createOwnerFix(role string, server catalog.Server) string {
+	sql := "CREATE ROLE " + catalog.Quote(role)
+	if server.MembershipOptions() {
+		sql += "; " + memberFix(role, true, server)
 	}
 	return sql
 }
 
+// privilegeOn is what stands before TO or FROM.
+func privilegeOn(privilege, column string, object catalog.Object) string {
+	keywords, _ := object.Type.Keywords()
+	if column != "" {
+		privilege += " (" + catalog.Quote(column) + ")"
+	}
+	return fmt.Sprintf("%s ON %s %s", privilege, keywords.Grant, object.SQL())
+}
+
+// cascadeIf ends a statement that would otherwise be refused because others depend on what it takes away.
+func cascadeIf(others bool) string {
+	if others {
+		return " CASCADE"
+	}
+	return ""
+}
+
+// revokeFix is the statement that takes away what the daemon cannot; as another role, where that is the grantor.
+func revokeFix(grantor string, s SurplusGrant) string {
+	what := privilegeOn(s.Privilege, s.ColumnName, s.object())
+	if s.OptionOnly {
+		what = "GRANT OPTION FOR " + what
+	}
+	sql := fmt.Sprintf("REVOKE %s FROM %s%s", what, catalog.Grantee(s.Role), cascadeIf(s.PassedOn || len(s.Dependents) > 0))
+	if grantor == "" {
+		return sql
+	}
+	sql = fmt.Sprintf("SET ROLE %s; %s; RESET ROLE", catalog.Quote(grantor), sql)
+	if s.GrantorNoUsage {
+		lend, back := lendUsage(s.SchemaName, grantor)
+		sql = lend + "; " + sql + "; " + back
+	}
+	return sql
+}
+
+// formerGrantorFix is revokeFix where the grantor is a superuser by now, whose REVOKE would be the owner's. All of it is done, or nothing.
+func formerGrantorFix(grantor string, s SurplusGrant) string {
+	return fmt.Sprintf("BEGIN; %s; %s; %s; COMMIT", attributeFix(grantor, "NOSUPERUSER"), revokeFix(grantor, s), attributeFix(grantor, "SUPERUSER"))
+}
+
+// regrantFix is the statement after which a dependent no longer depends.
+func regrantFix(s SurplusGrant, d Dependent) string {
+	sql := fmt.Sprintf("GRANT %s TO %s", privilegeOn(s.Privilege, s.ColumnName, s.object()), catalog.Grantee(d.Role))
+	if d.Option {
+		sql += " WITH GRANT OPTION"
+	}
+	return sql
+}
+
+// rejoinFix is regrantFix for memberships. Before 16, a GRANT to whoever is a member changes no grantor.
+func rejoinFix(role string, d Dependent, server catalog.Server) string {
+	sql := fmt.Sprintf("GRANT %s TO %s", catalog.Quote(role), catalog.Quote(d.Role))
+	if d.Option {
+		sql += " WITH ADMIN OPTION"
+	}
+	if server.MembershipOptions() {
+		return sql
+	}
+	return fmt.Sprintf("REVOKE %s FROM %s; %s", catalog.Quote(role), catalog.Quote(d.Role), sql)
+}
+
+// leaveFix is the statement that takes away a membership that the daemon cannot.
+func leaveFix(s SurplusMembership, grantor string, server catalog.Server) string {
+	what := catalog.Quote(s.RoleName)
+	if s.OptionOnly {
+		what = "ADMIN OPTION FOR " + what
+	}
+	sql := fmt.Sprintf("REVOKE %s FROM %s", what, catalog.Quote(s.MemberName))
+	if !server.MembershipOptions() {
+		return sql
+	}
+	return sql + " GRANTED BY " + catalog.Quote(grantor) + cascadeIf(s.PassedOn || len(s.Dependents) > 0)
+}
+
+// joinFix is the membership itself, where only a superuser can give it.
+func joinFix(l link) string {
+	return fmt.Sprintf("GRANT %s TO %s%s", catalog.Quote(l.role), catalog.Quote(l.member), l.tail)
+}
+
 // ownerFix is the statement that lets the daemon grant on what a role owns. Membership in a superuser would make the daemon
 // one in disguise, so there it is a grant option on the one object.
-func ownerFix(privilege string, object catalog.Object, owner catalog.Rights, server catalog.Server) string {
-	keywords, _ := object.Type.Keywords()
-	switch {
-	case owner.Superuser:
-		return fmt.Sprintf("GRANT %s ON %s %s TO %s WITH GRANT OPTION", privilege, keywords.Grant, object.SQL(), catalog.Quote(server.Role))
-	default:
-		return memberFix(owner.Lender, false, server)
+func ownerFix(m Missing, owner catalog.Rights, server catalog.Server) string {
+	if owner.Superuser {
+		return fmt.Sprintf("GRANT %s TO %s WITH GRANT OPTION", privilegeOn(m.Privilege, m.ColumnName, m.object()), catalog.Quote(server.Role))
 	}
+	return memberFix(owner.Lender, false, server)
 }
 
 // settingFix is what helps where PostgreSQL does not let the daemon give a role a setting. Before 15 only a superuser can.
@@ -54,4 +160,66 @@ func settingFix(name, sql string, server catalog.Server) string {
 // usageFix is the statement that lets a role name what is in a schema.
 func usageFix(schema, role string) string {
 	return fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", catalog.Quote(schema), catalog.Quote(role))
+}
+
+// createFix is the statement that lets a role own something in a schema.
+func createFix(schema, role string) string {
+	return fmt.Sprintf("GRANT CREATE ON SCHEMA %s TO %s", catalog.Quote(schema), catalog.Quote(role))
+}
+
+// databaseFix is the statement that lets the daemon give schemas to others.
+func databaseFix(server catalog.Server) string {
+	return fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", catalog.Quote(server.Database), catalog.Quote(server.Role))
+}
+
+// strangerFix makes room for a role of ours.
+func strangerFix(name string) string {
+	return "DROP ROLE " + catalog.Quote(name)
+}
+
+// formerFix drops a role that was ours, and nothing that was created as that role.
+func formerFix(name string, server catalog.Server) string {
+	return fmt.Sprintf("REASSIGN OWNED BY %s TO %s; DROP OWNED BY %[1]s; DROP ROLE %[1]s", catalog.Quote(name), catalog.Quote(server.Role))
+}
+
+// encodingFix lets the engine choose how a desired grant is given.
+func encodingFix(m Missing) string {
+	grantable := ""
+	if m.Grantable {
+		grantable = "grantable = false, "
+	}
+	return fmt.Sprintf("UPDATE sync_roles.desired_grants SET %sdirect = NULL WHERE id = %d", grantable, m.GrantID)
+}
+
+// forgetFix ends the search for what a deleted row gave.
+func forgetFix(grantID int64) string {
+	return fmt.Sprintf("DELETE FROM sync_roles.withdrawn WHERE grant_id = %d", grantID)
+}
+
+// approveFix is no statement, but a command.
+func approveFix() string {
+	return "pg-sync-roles sync --approve"
+}
+
+// unhideFix lets the owner of these tables see all of their rows.
+func unhideFix(tables []string) string {
+	list := make([]string, len(tables))
+	for i, name := range tables {
+		list[i] = "ALTER TABLE " + name + " NO FORCE ROW LEVEL SECURITY"
+	}
+	return strings.Join(list, "; ")
+}
+
+// regainFix gives the ADMIN option back: in one statement, which for many roles reads the registry.
+func regainFix(roles []string, server catalog.Server) string {
+	const options = " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
+	if len(roles) > 20 {
+		return fmt.Sprintf(`DO $$ DECLARE r text; BEGIN FOR r IN SELECT role_name FROM sync_roles.intermediate_roles UNION SELECT role_name FROM sync_roles.keepers LOOP EXECUTE format('GRANT %%I TO %%I%s', r, %s); END LOOP; END $$`,
+			options, literal(server.Role))
+	}
+	quoted := make([]string, len(roles))
+	for i, role := range roles {
+		quoted[i] = catalog.Quote(role)
+	}
+	return "GRANT " + strings.Join(quoted, ", ") + " TO " + catalog.Quote(server.Role) + options
 }

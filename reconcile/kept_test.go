@@ -199,7 +199,7 @@ func TestRebuildIsAllOrNothing(t *testing.T) {
 	f.insert(t, alice, "USAGE", "schema", "", "app")
 	f.pending(t)
 	name := pgtest.One[string](t, f.super, "select role_name from sync_roles.intermediate_roles")
-	f.Exec(t, "revoke usage on schema app from public; grant usage on schema app to "+mallory+", "+lead+"; grant select on app.costs to "+lead+" with grant option; set role "+lead+"; grant select on app.costs to "+name)
+	f.Exec(t, "alter schema app owner to postgres; revoke usage on schema app from public; grant usage on schema app to "+f.Owner+", "+mallory+", "+lead+"; grant select on app.costs to "+lead+" with grant option; set role "+lead+"; grant select on app.costs to "+name)
 	f.Exec(t, "revoke usage on schema app from "+lead+"; grant "+name+" to "+mallory)
 	const old = "exists (select from pg_roles where rolname like '%\\_old')"
 	for range 2 {

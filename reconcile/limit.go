@@ -117,7 +117,7 @@ func (h holding) problem(role string, l Limit) Problem {
 	return Problem{
 		Kind: Held, Object: "role " + role, Taking: true,
 		Reason: fmt.Sprintf("taking away %s%s is held: with what goes from others it is %s", strings.Join(shown, ", "), more, limit),
-		Fix:    "pg-sync-roles sync --approve",
+		Fix:    approveFix(),
 	}
 }
 

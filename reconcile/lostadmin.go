@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
@@ -42,21 +41,7 @@ func (e *Engine) warnOfLostAdmin(ctx context.Context) error {
 		return nil
 	}
 	slices.Sort(lost)
-	e.log.Warn().Int("roles", len(lost)).Str("fix", regainAdmin(lost, e.server.Role)).
+	e.log.Warn().Int("roles", len(lost)).Str("fix", regainFix(lost, e.server)).
 		Msg("the daemon has no ADMIN option on roles that it made, as after an upgrade from PostgreSQL 15 or older: access through them would outlive its rows; as a superuser run the fix, once")
 	return nil
-}
-
-// regainAdmin gives the ADMIN option back: in one statement, which for many roles reads the registry.
-func regainAdmin(roles []string, daemon string) string {
-	const options = " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
-	if len(roles) > 20 {
-		return fmt.Sprintf(`DO $$ DECLARE r text; BEGIN FOR r IN SELECT role_name FROM sync_roles.intermediate_roles UNION SELECT role_name FROM sync_roles.keepers LOOP EXECUTE format('GRANT %%I TO %%I%s', r, %s); END LOOP; END $$`,
-			options, literal(daemon))
-	}
-	quoted := make([]string, len(roles))
-	for i, role := range roles {
-		quoted[i] = catalog.Quote(role)
-	}
-	return "GRANT " + strings.Join(quoted, ", ") + " TO " + catalog.Quote(daemon) + options
 }

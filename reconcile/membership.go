@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -26,12 +27,16 @@ func (c *decision) membership(m Missing) {
 		return
 	}
 	target := c.drift.Rights[m.OID]
-	if !c.drift.Server.Superuser && !target.Admin {
+	joined := link{role: m.ObjectName, member: m.Role, unit: m.Role, tail: membershipOptions(member, m.Grantable, c.drift.Server)}
+	switch {
+	case c.drift.Server.Superuser || target.Admin:
+		c.touched[m.Role] = true
+		c.join = append(c.join, joined)
+	case target.Superuser:
+		c.problems.add(m.Role, m.problem(Blocked, fmt.Sprintf("role %s is a superuser, and only superusers give membership in it", m.ObjectName), joinFix(joined)))
+	default:
 		c.problems.add(m.Role, m.problem(Blocked, fmt.Sprintf("the daemon has no ADMIN option on role %s", m.ObjectName), adminFix(m.ObjectName, c.drift.Server)))
-		return
 	}
-	c.touched[m.Role] = true
-	c.join = append(c.join, link{role: m.ObjectName, member: m.Role, unit: m.Role, tail: membershipOptions(member, m.Grantable, c.drift.Server)})
 }
 
 // membershipOptions are those that GRANT gives by itself, spelled out where an existing membership may lack them.
@@ -90,17 +95,12 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 	left := link{role: s.RoleName, option: s.OptionOnly, member: s.MemberName, unit: s.Unit}
 	grantor := c.drift.Rights[s.Grantor]
 	admin := c.drift.Rights[s.RoleOID].Admin
-	revoke := "REVOKE "
-	if s.OptionOnly {
-		revoke += "ADMIN OPTION FOR "
-	}
-	revoke += catalog.Quote(s.RoleName) + " FROM " + catalog.Quote(s.MemberName)
 	switch {
-	case !c.mayLeaveAlong(s, admin):
+	case !c.mayLeaveAlong(s):
 		return
 	case !server.MembershipOptions() && (server.Superuser || admin):
 	case !server.MembershipOptions():
-		c.blockedMembership(s, "the daemon has no ADMIN option on the role", revoke)
+		c.blockedMembership(s, "the daemon has no ADMIN option on the role", leaveFix(s, grantor.Name, server))
 		return
 	case s.Grantor == server.RoleOID || server.Superuser || grantor.Usage:
 		left.tail = " GRANTED BY " + catalog.Quote(grantor.Name)
@@ -118,12 +118,16 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		c.rebuilding[s.MemberName] = rebuild{role: s.MemberName, unit: s.Unit, why: s.granted(grantor.Name)}
 		return
 	default:
-		c.blockedMembership(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name),
-			revoke+" GRANTED BY "+catalog.Quote(grantor.Name))
+		why, fix := fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), leaveFix(s, grantor.Name, server)
+		if i := slices.IndexFunc(s.Dependents, func(d Dependent) bool { return d.Desired }); i >= 0 && !admin {
+			why += fmt.Sprintf("; role %s is a member by its ADMIN option, a row asks for that, and the daemon has no ADMIN option on the role", s.Dependents[i].Role)
+			fix = adminFix(s.RoleName, server) + "; " + fix
+		}
+		c.blockedMembership(s, why, fix)
 		return
 	}
 	c.touched[s.Unit] = true
-	if len(s.Dependents) > 0 {
+	if s.PassedOn || len(s.Dependents) > 0 {
 		c.leaveAlong(s, left)
 	} else {
 		c.leave = append(c.leave, left)

@@ -152,7 +152,7 @@ func strangerProblem(name, purpose, why string) Problem {
 	return Problem{
 		Kind: Refused, Object: "role " + name,
 		Reason: fmt.Sprintf("it has the name of %s, and was not made by this daemon: %s; a role of another name is used", purpose, why),
-		Fix:    "DROP ROLE " + catalog.Quote(name),
+		Fix:    strangerFix(name),
 	}
 }
 

@@ -96,7 +96,7 @@ const needsSQL = `
 	select
 		(select rolcreatedb from pg_catalog.pg_roles where rolname = current_user),
 		has_database_privilege(current_database(), 'CREATE'),
-		coalesce((select has_schema_privilege(r.oid, n.oid, 'CREATE')), true),
+		coalesce(has_schema_privilege(r.oid, n.oid, 'CREATE'), n.oid is null),
 		coalesce(n.nspowner, 0),
 		exists (
 			select from pg_catalog.pg_depend as d
@@ -164,69 +164,66 @@ func (o ownershipChange) prepare(ctx context.Context, tx pgx.Tx, server catalog.
 	if err != nil {
 		return nil, nil, err
 	}
-	blocked := func(reason, fix string) ([]Step, *Problem, error) {
-		p := o.problem(reason, fix)
-		return nil, &p, nil
+	var reasons, fixes []string
+	lacks := func(reason, fix string) {
+		reasons, fixes = append(reasons, reason), append(fixes, fix)
 	}
 
 	if o.from.OID != 0 && !rights[o.from.OID].Usage {
-		if o.from.Superuser { // membership in it would make the daemon one
-			return blocked(fmt.Sprintf("it belongs to role %s, a superuser", o.from.Name), o.sql())
+		switch {
+		case o.from.Superuser: // membership in it would make the daemon one
+			p := o.problem(fmt.Sprintf("it belongs to role %s, a superuser", o.from.Name), ownFix(o))
+			return nil, &p, nil
+		case canBorrow(rights[o.from.OID]):
+			change.Borrow = append(change.Borrow, rights[o.from.OID].Lender)
+		default:
+			lacks(fmt.Sprintf("it belongs to role %s, whose privileges the daemon does not have", o.from.Name), memberFix(rights[o.from.OID].Lender, false, server))
 		}
-		if !canBorrow(rights[o.from.OID]) {
-			return blocked(fmt.Sprintf("it belongs to role %s, whose privileges the daemon does not have", o.from.Name), memberFix(rights[o.from.OID].Lender, false, server))
-		}
-		change.Borrow = append(change.Borrow, rights[o.from.OID].Lender)
 	}
-	if n.To == 0 {
-		return blocked(fmt.Sprintf("role %s does not exist", o.to), "CREATE ROLE "+catalog.Quote(o.to))
-	}
-	if n.To != server.RoleOID && !rights[n.To].Set {
-		if !canBorrow(rights[n.To]) {
-			return blocked(fmt.Sprintf("the daemon cannot SET ROLE to %s, which giving it something to own takes", o.to), memberFix(o.to, true, server))
-		}
+	switch {
+	case n.To == 0:
+		lacks(fmt.Sprintf("role %s does not exist", o.to), createOwnerFix(o.to, server))
+	case n.To == server.RoleOID || rights[n.To].Set:
+	case canBorrow(rights[n.To]):
 		change.Borrow = append(change.Borrow, o.to)
+	case rights[n.To].Superuser:
+		p := o.problem(fmt.Sprintf("role %s is a superuser, and only superusers give it something to own", o.to), ownFix(o))
+		return nil, &p, nil
+	default:
+		lacks(fmt.Sprintf("the daemon cannot SET ROLE to %s, which giving it something to own takes", o.to), memberFix(o.to, true, server))
 	}
 	if o.object.Type == catalog.Database && !n.CreateDB {
-		return blocked("the daemon has no CREATEDB, which changing the owner of a database takes", fmt.Sprintf("ALTER ROLE %s CREATEDB", catalog.Quote(server.Role)))
+		lacks("the daemon has no CREATEDB, which changing the owner of a database takes", attributeFix(server.Role, "CREATEDB"))
 	}
 	if o.object.Type == catalog.Schema && !n.CreateInDatabase {
-		return blocked("the daemon has no CREATE on the database, which changing the owner of a schema takes",
-			fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", catalog.Quote(server.Database), catalog.Quote(server.Role)))
+		lacks("the daemon has no CREATE on the database, which changing the owner of a schema takes", databaseFix(server))
 	}
-	if n.NoUsage {
-		if owner := rights[n.SchemaOwner]; !canBorrow(owner) {
-			return blocked(fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", o.object.Schema, o.object), usageFix(o.object.Schema, server.Role))
-		}
-		change.Borrow = append(change.Borrow, rights[n.SchemaOwner].Lender)
-	}
-	if o.object.Schema == "" || n.CreateInSchema {
-		return []Step{change}, nil, nil
-	}
-
 	owner := rights[n.SchemaOwner]
-	lend := Step{SQL: fmt.Sprintf("GRANT CREATE ON SCHEMA %s TO %s", catalog.Quote(o.object.Schema), catalog.Quote(o.to))}
-	if !owner.Usage {
-		if !canBorrow(owner) {
-			return blocked(fmt.Sprintf("role %s has no CREATE on schema %s, which owning something in it takes", o.to, o.object.Schema), lend.SQL)
-		}
-		lend.Borrow = []string{owner.Lender}
+	switch {
+	case !n.NoUsage:
+	case canBorrow(owner):
+		change.Borrow = append(change.Borrow, owner.Lender)
+	default:
+		lacks(fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", o.object.Schema, o.object), usageFix(o.object.Schema, server.Role))
 	}
-	back := Step{SQL: fmt.Sprintf("REVOKE CREATE ON SCHEMA %s FROM %s", catalog.Quote(o.object.Schema), catalog.Quote(o.to))}
-	return []Step{lend, change, back}, nil, nil
+	steps := []Step{change}
+	if o.object.Schema != "" && !n.CreateInSchema {
+		lend := Step{SQL: createFix(o.object.Schema, o.to)}
+		switch {
+		case owner.Usage:
+		case canBorrow(owner):
+			lend.Borrow = []string{owner.Lender}
+		default:
+			lacks(fmt.Sprintf("role %s has no CREATE on schema %s, which owning something in it takes", o.to, o.object.Schema), createFix(o.object.Schema, o.to))
+		}
+		back := Step{SQL: fmt.Sprintf("REVOKE CREATE ON SCHEMA %s FROM %s", catalog.Quote(o.object.Schema), catalog.Quote(o.to))}
+		steps = []Step{lend, change, back}
+	}
+	if len(reasons) > 0 {
+		p := o.problem(strings.Join(reasons, "; "), strings.Join(fixes, "; "))
+		return nil, &p, nil
+	}
+	return steps, nil, nil
 }
 
 func canBorrow(r catalog.Rights) bool { return r.Admin && !r.Superuser }
-
-// memberFix is the statement that makes the daemon a member of an owner.
-func memberFix(role string, set bool, server catalog.Server) string {
-	sql := fmt.Sprintf("GRANT %s TO %s", catalog.Quote(role), catalog.Quote(server.Role))
-	switch {
-	case server.MembershipOptions() && set:
-		return sql + " WITH INHERIT TRUE, SET TRUE"
-	case server.MembershipOptions():
-		return sql + " WITH INHERIT TRUE, SET FALSE"
-	default:
-		return sql
-	}
-}

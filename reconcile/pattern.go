@@ -239,7 +239,7 @@ func (u unmatched) problem() Problem {
 		p.Taking = true
 		p.Reason = fmt.Sprintf("comparing the %s pattern %q with all names of type %s%s takes longer than %s, or more than PostgreSQL allows: what the deleted row gave on the objects themselves is not taken away; revoke it by hand, and then run the statement",
 			u.NameMatch, u.ObjectName, u.ObjectType, where, patternTimeout)
-		p.Fix = fmt.Sprintf("DELETE FROM sync_roles.withdrawn WHERE grant_id = %d", u.ID)
+		p.Fix = forgetFix(u.ID)
 	default:
 		p.Reason = fmt.Sprintf("comparing the %s pattern %q with all names of type %s%s takes longer than %s, or more than PostgreSQL allows: the row is left out, and what it gave stays; write a simpler pattern, or the objects' names",
 			u.NameMatch, u.ObjectName, u.ObjectType, where, patternTimeout)

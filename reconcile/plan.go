@@ -214,7 +214,7 @@ func (c *decision) absent(m Missing) {
 func (c *decision) privilege(m Missing) {
 	if m.Direct != nil && !*m.Direct && c.cannotInherit(m.Role) {
 		c.problems.add(m.Role, m.problem(Blocked, fmt.Sprintf("role %s is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role, which direct false asks for", m.Role),
-			"ALTER ROLE "+catalog.Quote(m.Role)+" INHERIT"))
+			attributeFix(m.Role, "INHERIT")))
 		return
 	}
 	if !c.goesDirect(m) {
@@ -275,14 +275,12 @@ func (c *decision) fullACL(m Missing) Problem {
 	reason := fmt.Sprintf("the ACL of %s has %d entries, and on the object itself no more are granted", m.object(), maxACLEntries)
 	switch {
 	case m.Grantable:
-		return m.problem(Blocked, reason+"; without the grant option it would go through an intermediate role",
-			fmt.Sprintf("UPDATE sync_roles.desired_grants SET grantable = false, direct = NULL WHERE id = %d", m.GrantID))
+		return m.problem(Blocked, reason+"; without the grant option it would go through an intermediate role", encodingFix(m))
 	case m.Direct != nil:
-		return m.problem(Blocked, reason+"; with direct NULL it would go through an intermediate role",
-			fmt.Sprintf("UPDATE sync_roles.desired_grants SET direct = NULL WHERE id = %d", m.GrantID))
+		return m.problem(Blocked, reason+"; with direct NULL it would go through an intermediate role", encodingFix(m))
 	default:
 		return m.problem(Blocked, reason+fmt.Sprintf("; role %s is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role", m.Role),
-			"ALTER ROLE "+catalog.Quote(m.Role)+" INHERIT")
+			attributeFix(m.Role, "INHERIT"))
 	}
 }
 
@@ -334,7 +332,7 @@ func (c *decision) mayGrant(m Missing) (borrow lenders, ok bool) {
 	}
 	if !asOwner {
 		reasons = append(reasons, fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", m.object(), owner.Name))
-		fixes = append(fixes, ownerFix(m.Privilege, m.object(), owner, c.drift.Server))
+		fixes = append(fixes, ownerFix(m, owner, c.drift.Server))
 	}
 	c.problems.add(m.Role, m.problem(Blocked, strings.Join(reasons, "; "), strings.Join(fixes, "; ")))
 	return lenders{}, false
@@ -401,20 +399,14 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 		return
 	case inSchema && own && !s.Rival:
 		taken.borrow = within
-	case s.NoUsage && lent && !server.Superuser && s.Grantor == server.RoleOID:
-		taken.borrow.schema = schema
-	case s.NoUsage && !server.Superuser && !canBorrow(owner) && (!grantor.Set || s.GrantorNoUsage):
-		c.cannotTake(s, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.object()),
-			usageFix(s.SchemaName, server.Role))
-		return
 	case own && server.Superuser, own && owner.Usage && !s.Rival && !s.NoUsage:
-	case s.Grantor == server.RoleOID:
+	case s.Grantor == server.RoleOID && (server.Superuser || !s.NoUsage):
 		// Our own, made with a grant option.
+	case s.Grantor == server.RoleOID && lent:
+		taken.borrow.schema = schema
 	case grantor.Superuser && !own:
-		// Made before it was a superuser: now it acts as the owner, and only the owner can take all away that it granted.
-		keywords, _ := s.ObjectType.Keywords()
-		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, which is a superuser now", grantor.Name),
-			fmt.Sprintf("REVOKE %s ON %s %s FROM %s CASCADE", s.Privilege, keywords.Grant, s.object().SQL(), catalog.Quote(grantor.Name)))
+		// Made before it was a superuser: now it acts as the owner.
+		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, which is a superuser now", grantor.Name), formerGrantorFix(grantor.Name, s))
 		return
 	case server.Superuser || grantor.Set:
 		taken.as = grantor.Name
@@ -423,20 +415,37 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	case own && grantor.Superuser:
 		c.cannotTake(s, fmt.Sprintf("%s belongs to role %s, a superuser", s.object(), owner.Name), revokeFix("", s))
 		return
+	case s.NoUsage && (s.Grantor == server.RoleOID || own && owner.Usage && !s.Rival):
+		c.cannotTake(s, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.object()),
+			usageFix(s.SchemaName, server.Role))
+		return
 	case own:
-		c.cannotTake(s, fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", s.object(), owner.Name), memberFix(owner.Lender, s.Rival, server))
+		why, fix := fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", s.object(), owner.Name), memberFix(owner.Lender, s.Rival, server)
+		if _, ok := c.usageLender(s.SchemaName); s.NoUsage && s.GrantorNoUsage && !ok {
+			who := server.Role
+			if s.Rival {
+				who = owner.Name
+			}
+			why += fmt.Sprintf("; role %s has no USAGE on schema %s, without which it cannot name it", who, s.SchemaName)
+			fix += "; " + usageFix(s.SchemaName, who)
+		}
+		c.cannotTake(s, why, fix)
 		return
 	default:
 		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), revokeFix(grantor.Name, s))
 		return
 	}
 	if taken.as != "" && s.GrantorNoUsage {
-		c.cannotTake(s, fmt.Sprintf("it was granted by role %s, only that role can revoke it, and it has no USAGE on schema %s, without which it cannot name %s", grantor.Name, s.SchemaName, s.object()),
-			usageFix(s.SchemaName, grantor.Name))
-		return
+		lender, ok := c.usageLender(s.SchemaName)
+		if !ok {
+			c.cannotTake(s, fmt.Sprintf("it was granted by role %s, only that role can revoke it, and it has no USAGE on schema %s, without which it cannot name %s", grantor.Name, s.SchemaName, s.object()),
+				usageFix(s.SchemaName, grantor.Name))
+			return
+		}
+		taken.borrow.schema, taken.borrow.usage = lender, c.drift.Schemas[s.SchemaName].object()
 	}
 	c.touched[s.Role] = true
-	if len(s.Dependents) > 0 {
+	if s.PassedOn || len(s.Dependents) > 0 {
 		c.takeAlong(s, taken, owner)
 	} else {
 		c.take = append(c.take, taken)

@@ -107,6 +107,9 @@ func (e *Engine) dropRole(ctx context.Context, a *applier, name, unit string) ([
 		return nil, fmt.Errorf("read what role %q holds: %w", name, err)
 	}
 	drift := &Drift{Server: e.server, Grants: held}
+	if err := drift.readSchemas(ctx, a.tx); err != nil {
+		return nil, err
+	}
 	if drift.Rights, err = catalog.ReadRights(ctx, a.tx, drift.concerned(e.policy)); err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func registryStep(r Role, rights map[catalog.OID]catalog.Rights, server catalog.
 			strangers = map[string]Problem{r.RenamedTo: {
 				Kind: Blocked, Taking: true, Object: "role " + r.RenamedTo,
 				Reason: fmt.Sprintf("it was %s, %s, and now is a login, or more, without the comment of one: what it holds, and who is a member, is left alone", r.kind(), r.Name),
-				Fix:    fmt.Sprintf("DROP OWNED BY %s; DROP ROLE %[1]s", catalog.Quote(r.RenamedTo)),
+				Fix:    formerFix(r.RenamedTo, server),
 			}}
 		}
 		return step, strangers

@@ -36,16 +36,15 @@ func readRelations(ctx context.Context, q catalog.Querier, role string) ([]relat
 	if err != nil {
 		return nil, fmt.Errorf("read the relations of schema sync_roles: %w", err)
 	}
-	var hiding, fixes []string
+	var hiding []string
 	for _, r := range list {
 		if r.Hides {
-			name := "sync_roles." + catalog.Quote(r.Name)
-			hiding, fixes = append(hiding, name), append(fixes, "ALTER TABLE "+name+" NO FORCE ROW LEVEL SECURITY")
+			hiding = append(hiding, "sync_roles."+catalog.Quote(r.Name))
 		}
 	}
 	if len(hiding) > 0 {
 		return nil, fmt.Errorf("row-level security can hide rows of %s from role %q, and what they give would be taken away: connect as the owner of schema sync_roles; where its owner is bound too, run: %s",
-			strings.Join(hiding, ", "), role, strings.Join(fixes, "; "))
+			strings.Join(hiding, ", "), role, unhideFix(hiding))
 	}
 	return list, nil
 }

@@ -146,7 +146,11 @@ func aclStep(v verb, t target, objects []catalog.Object) Step {
 			effects[i].Revoked = count
 		}
 	}
-	return Step{SQL: head + strings.Join(quoted, ", ") + tail, As: t.as, Borrow: t.borrow.list(), Effects: effects, objects: objects}
+	step := Step{SQL: head + strings.Join(quoted, ", ") + tail, As: t.as, Borrow: t.borrow.list(), usage: t.borrow.usage, Effects: effects, objects: objects}
+	if step.usage.Name != "" {
+		step.objects = append(slices.Clone(objects), step.usage)
+	}
+	return step
 }
 
 // aclChanges is what a statement does for each of its roles, in words.

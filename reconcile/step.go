@@ -4,9 +4,10 @@ import "github.com/pg-sync-roles/pg-sync-roles/catalog"
 
 // Step is one statement of a plan.
 type Step struct {
-	SQL      string   // as sent
-	As       string   // the role to act as; empty: the connected one
-	Borrow   []string // roles of which the connected one must be a member for the moment
+	SQL      string         // as sent
+	As       string         // the role to act as; empty: the connected one
+	Borrow   []string       // roles of which the connected one must be a member for the moment
+	usage    catalog.Object // the schema on which As gets USAGE for the moment; without a name: none
 	Effects  []Effect
 	objects  []catalog.Object // of which it writes the ACL
 	bundle   int              // steps with the same number, but 0, stand or fall together, and only their own row depends on them
@@ -47,7 +48,20 @@ func (s Step) alone() []Step {
 	}
 	steps := make([]Step, len(s.Effects))
 	for i, effect := range s.Effects {
-		steps[i] = Step{SQL: effect.SQL, As: s.As, Borrow: s.Borrow, Effects: []Effect{effect}, objects: s.objects, fix: s.fix}
+		steps[i] = Step{SQL: effect.SQL, As: s.As, Borrow: s.Borrow, usage: s.usage, Effects: []Effect{effect}, objects: s.objects, fix: s.fix}
 	}
 	return steps
+}
+
+// message lists the statements that are sent for the step.
+func (s Step) message() []string {
+	if s.As == "" {
+		return []string{s.SQL}
+	}
+	list := []string{"SET LOCAL ROLE " + catalog.Quote(s.As), s.SQL, "RESET ROLE"}
+	if s.usage.Name == "" {
+		return list
+	}
+	lend, back := lendUsage(s.usage.Name, s.As)
+	return append(append([]string{lend}, list...), back)
 }

@@ -97,6 +97,7 @@ func (k swapped) private() string {
 
 // swap replaces the object again and again, each statement in its own transaction and all in one by turns.
 func (k swapped) swap(t *testing.T, env *pgtest.Env, conn *pgx.Conn) {
+	t.Helper()
 	exec(t, conn, "set role "+env.Owner)
 	place, object := k.place(), k.object()
 	statements := []string{

@@ -91,7 +91,8 @@ func Verify(ctx context.Context, tx pgx.Tx, noted []Head) (*Verification, error)
 const chainTablesSQL = `
 SELECT
     count(*) FILTER (WHERE c.relkind = 'r'),
-    coalesce(array_agg(c.relname::text ORDER BY c.relname) FILTER (WHERE NOT has_table_privilege(c.oid, 'SELECT')), '{}')
+    coalesce(array_agg(c.relname::text ORDER BY c.relname) FILTER (WHERE NOT has_table_privilege(c.oid, 'SELECT')), '{}'),
+    quote_ident(current_user)
 FROM pg_class AS c
 WHERE c.oid IN (to_regclass('sync_roles.audit'), to_regclass('sync_roles.audit_removals'), to_regclass('sync_roles.audit_chain'))`
 
@@ -99,13 +100,14 @@ WHERE c.oid IN (to_regclass('sync_roles.audit'), to_regclass('sync_roles.audit_r
 func checkChain(ctx context.Context, tx pgx.Tx) error {
 	var tables int
 	var unreadable []string
-	switch err := tx.QueryRow(ctx, chainTablesSQL).Scan(&tables, &unreadable); {
+	var me string
+	switch err := tx.QueryRow(ctx, chainTablesSQL).Scan(&tables, &unreadable, &me); {
 	case err != nil:
 		return fmt.Errorf("look for the audit's tables: %w", err)
 	case tables < 3:
 		return errors.New("schema sync_roles has no audit chain, or has something else in place of its tables audit, audit_chain and audit_removals: run pg-sync-roles migrate with this version")
 	case len(unreadable) > 0:
-		return fmt.Errorf("this role may not read sync_roles.%s. To allow it: GRANT SELECT ON sync_roles.audit, sync_roles.audit_chain, sync_roles.audit_removals TO the role", strings.Join(unreadable, ", sync_roles."))
+		return fmt.Errorf("role %s may not read sync_roles.%s; to allow it: GRANT SELECT ON sync_roles.audit, sync_roles.audit_chain, sync_roles.audit_removals TO %[1]s", me, strings.Join(unreadable, ", sync_roles."))
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ SELECT o.role_name, o.role_oid AS grantee_oid, e.privilege, e.column_name, e.is_
                 AND r.column_name = e.column_name AND r.privilege = e.privilege AND r.grantor = l.oid AND r.is_grantable
         )
         SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'role', d.role_name, 'grantor', r.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false)
+            'role', d.role_name, 'grantor', r.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false), 'option', r.is_grantable
         ) ORDER BY d.role_name, r.grantor), '[]')
         FROM losers AS l
         JOIN entries AS r
@@ -87,6 +87,7 @@ SELECT o.role_name, o.role_oid AS grantee_oid, e.privilege, e.column_name, e.is_
                 AND g.direct IS NOT FALSE
         ) AS d
     ) ELSE '[]' END AS dependents,
+    false AS passed_on,
     o.schema_name <> '' AND NOT has_schema_privilege(o.schema_name::text, 'USAGE') AS no_usage,
     o.schema_name <> '' AND NOT has_schema_privilege(e.grantor, o.schema_name::text, 'USAGE') AS grantor_no_usage,
     false AS option_only, false AS still_asked, false AS expired, '{}'::bigint[] AS transactions,

@@ -1,7 +1,7 @@
 -- All that one role holds on objects, as in surplus_grants.sql.
 -- $1 text: the role
 SELECT r.rolname AS role_name, r.oid AS grantee_oid, a.privilege_type AS privilege, '' AS column_name, a.is_grantable AS grantable, a.grantor AS grantor_oid,
-    o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid, true AS other, false AS rival_option, '[]'::jsonb AS dependents,
+    o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid, true AS other, false AS rival_option, '[]'::jsonb AS dependents, false AS passed_on,
     o.schema_name <> '' AND NOT has_schema_privilege(o.schema_name::text, 'USAGE') AS no_usage,
     o.schema_name <> '' AND NOT has_schema_privilege(a.grantor, o.schema_name::text, 'USAGE') AS grantor_no_usage, false AS option_only, false AS still_asked, false AS expired,
     '{}'::bigint[] AS transactions, false AS lost, '{}'::text[] AS columns, '{}'::boolean[] AS column_options
@@ -19,7 +19,7 @@ CROSS JOIN LATERAL aclexplode(o.acl) AS a
 WHERE r.rolname = $1 AND a.grantee = r.oid
 UNION ALL
 SELECT r.rolname, r.oid, a.privilege_type, c.attname::text, a.is_grantable, a.grantor,
-    o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text, '', o.owner, true, false, '[]',
+    o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text, '', o.owner, true, false, '[]', false,
     NOT has_schema_privilege(o.schema_name::text, 'USAGE'), NOT has_schema_privilege(a.grantor, o.schema_name::text, 'USAGE'), false, false, false, '{}', false, '{}', '{}'
 FROM pg_catalog.pg_roles AS r
 JOIN pg_catalog.pg_shdepend AS d

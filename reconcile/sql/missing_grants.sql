@@ -146,7 +146,7 @@ SELECT
         WHEN t.owner IS NULL OR pg_has_role(t.owner, 'USAGE') THEN true
         ELSE EXISTS (
             SELECT
-            FROM aclexplode(t.object_acl) AS a
+            FROM aclexplode(t.object_acl || CASE WHEN t.column_name <> '' THEN t.acl END) AS a
             WHERE a.is_grantable AND a.privilege_type = t.one_privilege AND a.grantee <> 0 AND pg_has_role(a.grantee, 'USAGE')
         )
     END AS may_grant,

@@ -369,7 +369,7 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
                         AND g.column_name = s.column_name
                 )
         )
-        SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false)) ORDER BY d.role_name, e.grantor), '[]')
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false), 'option', e.is_grantable) ORDER BY d.role_name, e.grantor), '[]')
         FROM losers AS l
         JOIN passed_on AS e
             ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege AND e.grantor = l.oid
@@ -388,6 +388,10 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
                     AND o.grantee = e.grantee AND o.grantor NOT IN (SELECT m.oid FROM losers AS m) AND (o.is_grantable OR NOT e.is_grantable)
             )
     ) ELSE '[]' END AS dependents,
+    -- Those too who hold it otherwise as well: PostgreSQL takes nothing from a grantee on which other grants depend, unless by CASCADE.
+    s.is_grantable AND (s.class_oid, s.object_oid, s.column_name, s.privilege, s.grantee) IN (
+        SELECT p.class_oid, p.object_oid, p.column_name, p.privilege, p.grantor FROM passed_on AS p
+    ) AS passed_on,
     s.schema_name <> '' AND NOT has_schema_privilege(s.schema_name::text, 'USAGE') AS no_usage,
     s.schema_name <> '' AND NOT has_schema_privilege(s.grantor, s.schema_name::text, 'USAGE') AS grantor_no_usage,
     s.option_only,

@@ -221,7 +221,7 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
                         AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
                 )
         )
-        SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired', w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false)) ORDER BY n.rolname, m.grantor_oid), '[]')
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired', w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false), 'option', m.admin_option) ORDER BY n.rolname, m.grantor_oid), '[]')
         FROM losers AS l
         JOIN sync_roles.memberships AS m ON m.role_oid = s.role_oid AND m.grantor_oid = l.oid
         JOIN pg_catalog.pg_roles AS n ON n.oid = m.member_oid
@@ -244,6 +244,8 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
                 WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option AND a.grantor_oid <> s.grantor_oid
             )
     ) ELSE '[]' END AS dependents,
+    -- Those too who are members otherwise as well, which keeps PostgreSQL from ending this membership, unless by CASCADE.
+    (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AS passed_on,
     d.asked AND NOT d.refused AS option_only,
     -- On the object itself: nothing is lost, it is held in another way.
     EXISTS (
