@@ -26,13 +26,13 @@ func (d *Drift) readCircumstances(ctx context.Context, tx pgx.Tx, policy Policy)
 	if d.Rights, err = catalog.ReadRights(ctx, tx, d.concerned(policy)); err != nil {
 		return err
 	}
-	if len(d.Missing) == 0 {
-		return nil
-	}
-	if usesKeepers(d.Server) {
+	if usesKeepers(d.Server) && len(d.Missing)+len(d.Memberships) > 0 {
 		if d.KnownKeepers, err = readKeeperSlots(ctx, tx); err != nil {
 			return err
 		}
+	}
+	if len(d.Missing) == 0 {
+		return nil
 	}
 	if d.Keepers, err = readKeepers(ctx, tx, d.intermediates()); err != nil {
 		return err

@@ -108,7 +108,14 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		left.as = grantor.Name
 	case grantor.Admin && !grantor.Superuser:
 		left.as, left.borrow = grantor.Name, grantor.Lender
-	case c.isIntermediate(s.RoleOID) && admin:
+	case c.isIntermediate(s.RoleOID) && !admin:
+		c.abandon(rebuild{
+			role: s.RoleName, unit: s.Unit, leaving: []string{s.MemberName},
+			why: fmt.Sprintf("cannot take the membership of %s in %s away: the daemon has no ADMIN option on the role", s.MemberName, s.RoleName),
+		})
+		c.takesMembership(s)
+		return
+	case c.isIntermediate(s.RoleOID):
 		c.touched[s.Unit] = true
 		c.rebuilding[s.RoleName] = rebuild{role: s.RoleName, unit: s.Unit, why: s.granted(grantor.Name)}
 		c.takesMembership(s)
@@ -118,8 +125,11 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		c.rebuilding[s.MemberName] = rebuild{role: s.MemberName, unit: s.Unit, why: s.granted(grantor.Name)}
 		return
 	default:
-		c.blockedMembership(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name),
-			revoke+" GRANTED BY "+catalog.Quote(grantor.Name))
+		fix := revoke + " GRANTED BY " + catalog.Quote(grantor.Name)
+		if !admin && strings.HasPrefix(s.RoleName, fmt.Sprintf("_pgsr_%d_", server.DatabaseOID)) {
+			fix = "DROP ROLE " + catalog.Quote(s.RoleName) // what abandon has left
+		}
+		c.blockedMembership(s, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), fix)
 		return
 	}
 	c.touched[s.Unit] = true
