@@ -100,13 +100,13 @@ func (d *Drift) intermediates() []catalog.OID {
 	return keys(set)
 }
 
-// readKeeperSlots returns the keepers that exist, by the share of the intermediate roles that each has.
+// readKeeperSlots returns the keepers as which the daemon may act, by the share of the intermediate roles that each has.
 func readKeeperSlots(ctx context.Context, tx pgx.Tx) (map[int]string, error) {
 	type keeper struct {
 		Slot int
 		Name string
 	}
-	list, err := collect[keeper](ctx, tx, "select k.slot, r.rolname from sync_roles.keepers as k join pg_catalog.pg_roles as r on r.oid = k.role_oid where k.slot is not null")
+	list, err := collect[keeper](ctx, tx, "select k.slot, r.rolname from sync_roles.keepers as k join pg_catalog.pg_roles as r on r.oid = k.role_oid where k.slot is not null and pg_has_role(r.oid, 'SET')")
 	if err != nil {
 		return nil, fmt.Errorf("read keepers: %w", err)
 	}

@@ -195,9 +195,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// Program prepares a program of this PostgreSQL, such as pg_dump, as the server's user and in a folder of the server's.
-func (s *Server) Program(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
-	return command(ctx, s.dir, filepath.Join(s.binDir, name), args...)
+// Program prepares a program, such as another version's pg_dump, as the server's user and in a folder of the server's.
+func (s *Server) Program(ctx context.Context, path string, args ...string) (*exec.Cmd, error) {
+	return command(ctx, s.dir, path, args...)
 }
 
 // Crash ends the server as a crash does: clients are cut off, nothing is written, and the next start must recover. It

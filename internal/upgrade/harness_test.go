@@ -91,10 +91,10 @@ func start(t *testing.T, binDir string, initDB ...string) *warehouse {
 	return &warehouse{server}
 }
 
-// run runs a program of the server's version, and returns what it prints.
-func (w *warehouse) run(t *testing.T, input []byte, program string, args ...string) []byte {
+// run runs a program, and returns what it prints.
+func (w *warehouse) run(t *testing.T, input []byte, binDir, program string, args ...string) []byte {
 	t.Helper()
-	cmd, err := w.Program(t.Context(), program, args...)
+	cmd, err := w.Program(t.Context(), filepath.Join(binDir, program), args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func (w *warehouse) upgraded(t *testing.T, oldBin, newBin string) *warehouse {
 	}
 	upgrading.Lock()
 	defer upgrading.Unlock()
-	next.run(t, nil, "pg_upgrade", "--old-bindir", oldBin, "--new-bindir", newBin, "--old-datadir", w.DataDir(), "--new-datadir", next.DataDir(),
+	next.run(t, nil, newBin, "pg_upgrade", "--old-bindir", oldBin, "--new-bindir", newBin, "--old-datadir", w.DataDir(), "--new-datadir", next.DataDir(),
 		"--old-port", fmt.Sprint(w.Port()), "--new-port", fmt.Sprint(next.Port()), "--username", pgserver.Superuser, "--socketdir", filepath.Dir(next.DataDir()), "--no-sync")
 	if err := next.Restart(t.Context(), false); err != nil {
 		t.Fatal(err)
@@ -240,11 +240,11 @@ type dump struct {
 }
 
 // dumped makes a dump with the programs of the new version, as PostgreSQL recommends.
-func (w *warehouse) dumped(t *testing.T, with *warehouse) dump {
+func (w *warehouse) dumped(t *testing.T, newBin string) dump {
 	t.Helper()
 	return dump{
-		roles:    with.run(t, nil, "pg_dumpall", "--roles-only", "--dbname", w.URL(pgserver.Superuser, "postgres")),
-		contents: with.run(t, nil, "pg_dump", "--dbname", w.URL(pgserver.Superuser, database)),
+		roles:    w.run(t, nil, newBin, "pg_dumpall", "--roles-only", "--dbname", w.URL(pgserver.Superuser, "postgres")),
+		contents: w.run(t, nil, newBin, "pg_dump", "--dbname", w.URL(pgserver.Superuser, database)),
 		oid:      w.text(t, "select oid::text from pg_database where datname = current_database()"),
 	}
 }
@@ -254,8 +254,8 @@ func restored(t *testing.T, newBin string, d dump, oid string) *warehouse {
 	t.Helper()
 	next := start(t, newBin)
 	roles := bytes.ReplaceAll(d.roles, []byte("CREATE ROLE "+pgserver.Superuser+";"), nil)
-	next.run(t, roles, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", next.URL(pgserver.Superuser, "postgres"))
+	next.run(t, roles, newBin, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", next.URL(pgserver.Superuser, "postgres"))
 	next.exec(t, pgserver.Superuser, "postgres", fmt.Sprintf("create database %s with oid = %s owner %s template template0", database, oid, daemon))
-	next.run(t, d.contents, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", next.URL(pgserver.Superuser, database))
+	next.run(t, d.contents, newBin, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", next.URL(pgserver.Superuser, database))
 	return next
 }

@@ -18,10 +18,14 @@ func TestUpgrade(t *testing.T) {
 	oldBin, newBin := binDirs(t, dumpPrograms, nil)
 	old := before15(t, oldBin)
 	old.access(t, "on 15", true, everybody...)
-	d := old.dumped(t, start(t, newBin))
+	d := old.dumped(t, newBin)
 	if err := old.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	t.Run("row deleted before the first start", func(t *testing.T) {
+		t.Parallel()
+		restored(t, newBin, d, d.oid).goesAlong(t)
+	})
 	for _, way := range []struct {
 		name string
 		next func(t *testing.T) *warehouse
@@ -35,6 +39,9 @@ func TestUpgrade(t *testing.T) {
 		{"dump into a database of another OID", func(t *testing.T) *warehouse { t.Helper(); return restored(t, newBin, d, "54321") }},
 	} {
 		for _, fixed := range []bool{true, false} {
+			if fixed && strings.Contains(way.name, "another") {
+				continue // as with the same
+			}
 			t.Run(fmt.Sprintf("%s, fixed %t", way.name, fixed), func(t *testing.T) {
 				t.Parallel()
 				w := way.next(t)
@@ -129,14 +136,10 @@ func (w *warehouse) quiet(t *testing.T) {
 	}
 }
 
-// A row that was deleted when no daemon ran takes its access along on the other side, also where the roles were restored with other OIDs.
-func TestRowDeletedBeforeTheFirstStart(t *testing.T) {
-	t.Parallel()
-	oldBin, newBin := binDirs(t, dumpPrograms, nil)
-	old := before15(t, oldBin)
-	old.exec(t, daemon, database, "delete from sync_roles.desired_grants where role_name = 'dave'")
-	d := old.dumped(t, start(t, newBin))
-	w := restored(t, newBin, d, d.oid)
+// goesAlong takes a row away that is deleted when no daemon runs, before the first start.
+func (w *warehouse) goesAlong(t *testing.T) {
+	t.Helper()
+	w.exec(t, daemon, database, "delete from sync_roles.desired_grants where role_name = 'dave'")
 	w.exec(t, pgserver.Superuser, database, "grant _pgsr_lock to "+daemon+" with admin true, inherit false, set false")
 	w.access(t, "before the first start", true, everybody...)
 	w.call(t, 0, "migrate")
