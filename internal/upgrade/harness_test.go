@@ -200,7 +200,7 @@ func before15(t *testing.T, binDir string) *warehouse {
 		create schema sales authorization sales_owner;
 		set role sales_owner;
 		grant usage on schema sales to public;
-		create table sales.orders (id int); create table sales.offers (id int); create table sales.costs (id int);
+		create table sales.orders (id int); create table sales.offers (id int); create table sales.costs (id int); create table sales.reports (id int);
 		grant select on sales.costs to carol`, daemon))
 	w.call(t, 0, "migrate")
 	w.exec(t, daemon, database, `
@@ -208,6 +208,9 @@ func before15(t *testing.T, binDir string) *warehouse {
 		select r, 'SELECT', 'table', 'sales', 'o%', 'like' from unnest('{alice,bob,dave}'::text[]) as r
 		union all
 		select 'alice', 'UPDATE', 'table', 'sales', 'c%', 'like'`)
+	w.exec(t, daemon, database, `
+		insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values
+			('analysts', 'SELECT', 'table', 'sales', 'reports'), ('bob', 'MEMBER', 'role', null, 'analysts'), ('dave', 'MEMBER', 'role', null, 'analysts')`)
 	w.call(t, 0, "sync")
 	w.nothingToDo(t, "on 15")
 	return w

@@ -2,6 +2,7 @@ package upgrade_test
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -57,6 +58,7 @@ func TestUpgrade(t *testing.T) {
 // everybody is what the logins can do.
 var everybody = []string{
 	"alice: select from sales.orders", "alice: select from sales.offers", "alice: update sales.costs set id = 1",
+	"bob: select from sales.reports", "dave: select from sales.reports",
 	"bob: select from sales.orders", "dave: select from sales.orders", "carol: select id from sales.costs",
 }
 
@@ -116,16 +118,40 @@ func (w *warehouse) goOn(t *testing.T, fixed bool) {
 	w.access(t, "after rows were added", true, everybody[2:]...)
 	w.access(t, "after rows were added", false, "alice: select from sales.options")
 	w.nothingToDo(t, "after rows were added")
-	if !fixed {
+	if fixed {
+		w.memberships(t)
+	} else {
 		w.quiet(t)
 	}
 
-	w.exec(t, daemon, database, "delete from sync_roles.desired_grants")
+	w.exec(t, daemon, database, "delete from sync_roles.desired_grants where privilege <> 'MEMBER'")
 	w.call(t, 0, "sync")
 	w.access(t, "after all rows were deleted", false, "alice: update sales.costs set id = 1", "bob: update sales.costs set id = 1",
 		"bob: select from sales.orders", "carol: select from sales.orders", "dave: select from sales.options")
 	w.access(t, "after all rows were deleted", true, "carol: select id from sales.costs") // nobody's row
 	w.nothingToDo(t, "after all rows were deleted")
+}
+
+// memberships runs what docs/upgrade.md has for the roles that MEMBER rows name: then these end with their rows, too.
+func (w *warehouse) memberships(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/upgrade.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```sql\n")
+	sql, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("docs/upgrade.md has no SQL")
+	}
+	w.exec(t, pgserver.Superuser, database, sql)
+	w.access(t, "with another grantor", true, everybody[3:]...)
+	w.nothingToDo(t, "with another grantor")
+	w.exec(t, daemon, database, "delete from sync_roles.desired_grants where role_name = 'dave' and privilege = 'MEMBER'")
+	w.call(t, 0, "sync")
+	w.access(t, "after a MEMBER row was deleted", false, "dave: select from sales.reports")
+	w.access(t, "after a MEMBER row was deleted", true, "bob: select from sales.reports", "dave: select from sales.orders")
+	w.nothingToDo(t, "after a MEMBER row was deleted")
 }
 
 // quiet fails the test if sync still warns: what was lost has been replaced.
@@ -139,7 +165,7 @@ func (w *warehouse) quiet(t *testing.T) {
 // goesAlong takes a row away that is deleted when no daemon runs, before the first start.
 func (w *warehouse) goesAlong(t *testing.T) {
 	t.Helper()
-	w.exec(t, daemon, database, "delete from sync_roles.desired_grants where role_name = 'dave'")
+	w.exec(t, daemon, database, "delete from sync_roles.desired_grants where role_name = 'dave' and privilege = 'SELECT'")
 	w.exec(t, pgserver.Superuser, database, "grant _pgsr_lock to "+daemon+" with admin true, inherit false, set false")
 	w.access(t, "before the first start", true, everybody...)
 	w.call(t, 0, "migrate")
