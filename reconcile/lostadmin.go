@@ -150,12 +150,12 @@ const supersedeSQL = `
 	from pg_catalog.pg_roles as r
 	where i.role_name = $1 and r.rolname = $2`
 
-// noteShell tells of a role that another took the place of.
-func (p *Plan) noteShell(name string) {
-	if p.strangers == nil {
-		p.strangers = map[string]Problem{}
+// noteShell tells of a role that another took the place of, or none.
+func (s *state) noteShell(name string) {
+	if s.strangers == nil {
+		s.strangers = map[string]Problem{}
 	}
-	p.strangers[name] = Problem{
+	s.strangers[name] = Problem{
 		Kind: Blocked, Object: "role " + name,
 		Reason: "it was an intermediate role, on which the daemon has no ADMIN option; it holds nothing any more, and only somebody else can drop it",
 		Fix:    "DROP ROLE " + catalog.Quote(name),

@@ -178,6 +178,22 @@ func TestLostAdminJoinsAndEnds(t *testing.T) {
 	f.quiet(t)
 }
 
+// One that has lost its members is emptied, and not registered any more, although it cannot be dropped.
+func TestLostAdminUnused(t *testing.T) {
+	t.Parallel()
+	f, users, old := lost(t, "alice")
+	f.Exec(t, "revoke "+quote(old)+" from "+users[0])
+	f.write(t, "delete from sync_roles.desired_grants")
+	f.pending(t)
+	f.rescan(t)
+	f.is(t, false, "exists (select from sync_roles.intermediate_roles)")
+	if left := f.tables(t, old); len(left) > 0 {
+		t.Errorf("what was left holds %v", left)
+	}
+	f.problem(t, old, reconcile.Blocked, "DROP ROLE "+quote(old))
+	f.quiet(t)
+}
+
 // Where the daemon cannot take the privileges from the intermediate role either, all stays, and the fix is not one statement for each membership.
 func TestLostAdminWithoutTheOwner(t *testing.T) {
 	t.Parallel()

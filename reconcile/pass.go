@@ -259,11 +259,10 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 			founded = nil
 		}
 		first := s.plan.first()
-		rebuilt, err := e.prepare(ctx, a, w, s.plan)
+		rebuilt, err := e.prepare(ctx, a, w, s)
 		if err != nil {
 			return s, err
 		}
-		s.noteStrangers(s.plan)
 		units = append(append(units, founded...), rebuilt...)
 		for _, step := range first {
 			if step.unit != "" {
@@ -289,12 +288,12 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 }
 
 // prepare does what the rest of the plan depends on, and returns the names of the roles that it made in place of others.
-func (e *Engine) prepare(ctx context.Context, a *applier, w work, p *Plan) (rebuilt []string, err error) {
-	if err := a.run(ctx, p.first()); err != nil {
+func (e *Engine) prepare(ctx context.Context, a *applier, w work, s *state) (rebuilt []string, err error) {
+	if err := a.run(ctx, s.plan.first()); err != nil {
 		return nil, err
 	}
-	for _, r := range p.Rebuild {
-		if r.lost && len(p.Found) > 0 {
+	for _, r := range s.plan.Rebuild {
+		if r.lost && len(s.plan.Found) > 0 {
 			continue // its keeper comes with the intermediate roles
 		}
 		name, err := e.rebuild(ctx, a, w, r)
@@ -305,7 +304,7 @@ func (e *Engine) prepare(ctx context.Context, a *applier, w work, p *Plan) (rebu
 			rebuilt = append(rebuilt, name)
 		}
 		if name != "" && r.lost {
-			p.noteShell(r.role)
+			s.noteShell(r.role)
 		}
 	}
 	return rebuilt, nil

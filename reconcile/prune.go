@@ -73,7 +73,10 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, w work, name string
 		return err
 	}
 	done, statements, spans, borrowed := len(a.done), len(a.statements), len(a.spans), maps.Clone(a.borrowed)
-	found, err := e.dropRole(ctx, a, name, name)
+	found, left, err := e.dropOrLeave(ctx, a, name, s.roles[name].IntermediateOID)
+	if left {
+		s.noteShell(name)
+	}
 	if len(found) > 0 || w.goesOnAfter(err) {
 		a.done, a.statements, a.spans, a.borrowed = a.done[:done], a.statements[:statements], a.spans[:spans], borrowed
 		for _, problem := range found {
@@ -89,6 +92,20 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, w work, name string
 		return err
 	}
 	return a.exec(ctx, "RELEASE SAVEPOINT prune")
+}
+
+// dropOrLeave drops an intermediate role, or takes all from it that it holds where no more can be done (see abandon). Then it is left.
+func (e *Engine) dropOrLeave(ctx context.Context, a *applier, name string, oid catalog.OID) (found []Problem, left bool, err error) {
+	rights, err := catalog.ReadRights(ctx, a.tx, []catalog.OID{oid})
+	if err != nil {
+		return nil, false, err
+	}
+	if e.server.Superuser || rights[oid].Admin {
+		found, err = e.dropRole(ctx, a, name, name)
+		return found, false, err
+	}
+	found, err = e.emptyRole(ctx, a, name, name, Step{Effects: []Effect{{Unit: name}}, then: forgetNamedSQL, args: []any{name}})
+	return found, len(found) == 0 && err == nil, err
 }
 
 // goesOnAfter reports whether the rest of the pass is done without what PostgreSQL refused. What took too long the first time may not do so again, and

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/cli"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
 const (
@@ -60,7 +61,7 @@ func binDirs(t *testing.T, programs, oldPrograms []string) (oldBin, newBin strin
 // version asks a PostgreSQL for its major version.
 func version(t *testing.T, binDir string) string {
 	t.Helper()
-	output, err := exec.CommandContext(t.Context(), filepath.Join(binDir, "postgres"), "-V").Output() //nolint:gosec // it is the one that was found
+	output, err := exec.CommandContext(t.Context(), filepath.Join(binDir, "postgres"), "-V").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func start(t *testing.T, binDir string, initDB ...string) *warehouse {
 		initDB = append(initDB, "--no-data-checksums") // as before 18, where pg_upgrade wants both the same
 	}
 	server, err := pgserver.Start(t.Context(), pgserver.Config{
-		BinDir: binDir, InitDB: initDB,
+		BinDir: binDir, Dir: pgtest.MemoryDir(), InitDB: initDB,
 		Logins:   []string{"local all all trust"}, // for pg_upgrade
 		Settings: map[string]string{"fsync": "off", "full_page_writes": "off"},
 	})
