@@ -78,6 +78,18 @@ const Public = "public"
 // Quote quotes one identifier, always: an unquoted current_user or session_user would be another role.
 func Quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
+// Literal quotes a string constant; a backslash in it needs the E form.
+func Literal(s string) string {
+	quoted := "E'"
+	for _, r := range s {
+		if r == '\'' || r == '\\' {
+			quoted += string(r)
+		}
+		quoted += string(r)
+	}
+	return quoted + "'"
+}
+
 // Grantee is a role as it stands behind TO and FROM; Public is PUBLIC.
 func Grantee(name string) string {
 	if name == Public {

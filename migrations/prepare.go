@@ -58,7 +58,7 @@ func ensureLockRole(ctx context.Context, conn *pgx.Conn) error {
 	case !mayCreate:
 		return fmt.Errorf("role %s lacks CREATEROLE, without which no role can be managed; as a superuser run: ALTER ROLE %[1]s CREATEROLE", me)
 	case !mayLock:
-		return fmt.Errorf("role %s has no ADMIN option on role _pgsr_lock, which every pass locks; as a superuser, or as whoever installed sync_roles in another database of this cluster, run: GRANT _pgsr_lock TO %[1]s WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", me)
+		return mayNotLock(ctx, conn)
 	case there:
 		return nil
 	}
@@ -72,6 +72,52 @@ func ensureLockRole(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("create role _pgsr_lock: %w", err)
 	}
 	return nil
+}
+
+// lostAdminSQL lists _pgsr_lock and the intermediate roles of this database, by their names and comments, that the connected role has no ADMIN option
+// on. It reads none of the tables in schema sync_roles, because whose these are is not checked yet.
+const lostAdminSQL = `
+	select r.rolname
+	from pg_catalog.pg_roles as r
+	join pg_catalog.pg_database as b on b.datname = current_database()
+	cross join lateral (select substring(r.rolname::text from '^_pgsr_([0-9]{1,10})_') as digits) as n
+	where not pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')
+		and (
+			r.rolname = '_pgsr_lock'
+			or starts_with(shobj_description(r.oid, 'pg_authid'), 'intermediate role of sync_roles in database ')
+			and (
+				n.digits = b.oid::text
+				-- Of a database that is no more, of which this one is a restored dump.
+				or n.digits is not null and not exists (select from pg_catalog.pg_database as d where d.oid::text = n.digits)
+				and exists (
+					select
+					from pg_catalog.pg_shdepend as s
+					where s.refclassid = 'pg_catalog.pg_authid'::regclass and s.refobjid = r.oid and s.deptype = 'a' and s.dbid = b.oid
+				)
+			)
+		)
+	order by 1`
+
+// mayNotLock says how the connected role can come to lock _pgsr_lock. After an upgrade from PostgreSQL 15 or older it lacks the ADMIN option on all that
+// it made, and one statement is for all.
+func mayNotLock(ctx context.Context, conn *pgx.Conn) error {
+	server, err := catalog.ReadServer(ctx, conn)
+	if err != nil {
+		return err
+	}
+	rows, err := conn.Query(ctx, lostAdminSQL)
+	var lost []string
+	if err == nil {
+		lost, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	if err != nil {
+		return fmt.Errorf("look for roles without ADMIN option: %w", err)
+	}
+	what, who := "role _pgsr_lock, which every pass locks", "a superuser, or as whoever installed sync_roles in another database of this cluster,"
+	if others := len(lost) - 1; others > 0 {
+		what, who = fmt.Sprintf("%s, nor on %d others that it made, as after an upgrade from PostgreSQL 15 or older", what, others), "a superuser"
+	}
+	return fmt.Errorf("role %s has no ADMIN option on %s; as %s run: %s", catalog.Quote(server.Role), what, who, catalog.RegainAdmin(lost, server.Role))
 }
 
 // adapt brings up to date what depends on the server: the keeper of the lock; the views over catalogs that differ between major versions, after

@@ -188,7 +188,7 @@ func TestUpWithoutARight(t *testing.T) {
 
 	env.Exec(t, "alter role "+installer+" createrole")
 	if env.Version >= 16 {
-		wantError(t, install(), "GRANT _pgsr_lock TO "+installer+" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+		wantError(t, install(), `GRANT "_pgsr_lock" TO "`+installer+`" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`)
 		env.Exec(t, "grant _pgsr_lock to "+installer+" with admin true, inherit false, set false")
 	}
 

@@ -26,13 +26,13 @@ func (d *Drift) readCircumstances(ctx context.Context, tx pgx.Tx, policy Policy)
 	if d.Rights, err = catalog.ReadRights(ctx, tx, d.concerned(policy)); err != nil {
 		return err
 	}
-	if len(d.Missing) == 0 {
-		return nil
-	}
-	if usesKeepers(d.Server) {
+	if usesKeepers(d.Server) && len(d.Missing)+len(d.Memberships) > 0 {
 		if d.KnownKeepers, err = readKeeperSlots(ctx, tx); err != nil {
 			return err
 		}
+	}
+	if len(d.Missing) == 0 {
+		return nil
 	}
 	if d.Keepers, err = readKeepers(ctx, tx, d.intermediates()); err != nil {
 		return err
@@ -100,13 +100,13 @@ func (d *Drift) intermediates() []catalog.OID {
 	return keys(set)
 }
 
-// readKeeperSlots returns the keepers that exist, by the share of the intermediate roles that each has.
+// readKeeperSlots returns the keepers as which the daemon may act, by the share of the intermediate roles that each has.
 func readKeeperSlots(ctx context.Context, tx pgx.Tx) (map[int]string, error) {
 	type keeper struct {
 		Slot int
 		Name string
 	}
-	list, err := collect[keeper](ctx, tx, "select k.slot, r.rolname from sync_roles.keepers as k join pg_catalog.pg_roles as r on r.oid = k.role_oid where k.slot is not null")
+	list, err := collect[keeper](ctx, tx, "select k.slot, r.rolname from sync_roles.keepers as k join pg_catalog.pg_roles as r on r.oid = k.role_oid where k.slot is not null and pg_has_role(r.oid, 'SET')")
 	if err != nil {
 		return nil, fmt.Errorf("read keepers: %w", err)
 	}

@@ -209,17 +209,3 @@ func unhideFix(tables []string) string {
 	}
 	return strings.Join(list, "; ")
 }
-
-// regainFix gives the ADMIN option back: in one statement, which for many roles reads the registry.
-func regainFix(roles []string, server catalog.Server) string {
-	const options = " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
-	if len(roles) > 20 {
-		return fmt.Sprintf(`DO $$ DECLARE r text; BEGIN FOR r IN SELECT role_name FROM sync_roles.intermediate_roles UNION SELECT role_name FROM sync_roles.keepers LOOP EXECUTE format('GRANT %%I TO %%I%s', r, %s); END LOOP; END $$`,
-			options, literal(server.Role))
-	}
-	quoted := make([]string, len(roles))
-	for i, role := range roles {
-		quoted[i] = catalog.Quote(role)
-	}
-	return "GRANT " + strings.Join(quoted, ", ") + " TO " + catalog.Quote(server.Role) + options
-}

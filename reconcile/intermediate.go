@@ -85,7 +85,7 @@ func (c *decision) throughIntermediate(m Missing) {
 	if right := c.drift.Rights[m.IntermediateOID]; right.Name != "" {
 		name = right.Name
 		if !c.drift.Server.Superuser && !right.Admin {
-			c.problems.add(m.Role, m.problem(Blocked, fmt.Sprintf("the daemon has no ADMIN option on the intermediate role %s", name), adminFix(name, c.drift.Server)))
+			c.abandon(rebuild{role: name, unit: m.Role, giving: true, why: fmt.Sprintf("cannot make %s a member of role %s: the daemon has no ADMIN option on it", m.Role, name)})
 			return
 		}
 	}
@@ -151,24 +151,20 @@ func commentOn(name string, server catalog.Server, holds string) string {
 	return fmt.Sprintf("COMMENT ON ROLE %s IS %s", catalog.Quote(name), literal("intermediate role of sync_roles in database "+server.Database+": "+holds))
 }
 
-// rebuild is an intermediate role with a member that only its superuser grantor could remove: a new role takes its place.
+// rebuild is an intermediate role of which the members are not ours to change: a new role takes its place.
 type rebuild struct {
 	role string
 	unit string
 	why  string // what cannot be done otherwise
+
+	// The daemon has no ADMIN option on it: see abandon.
+	lost    bool
+	giving  bool     // a role is to become a member
+	keeper  string   // the new role's, if any
+	leaving []string // the members that are to go
 }
 
-// literal quotes a string constant; a backslash in it needs the E form.
-func literal(s string) string {
-	quoted := "E'"
-	for _, r := range s {
-		if r == '\'' || r == '\\' {
-			quoted += string(r)
-		}
-		quoted += string(r)
-	}
-	return quoted + "'"
-}
+func literal(s string) string { return catalog.Literal(s) }
 
 // recordLacks writes down what intermediate roles should hold and cannot, where that has changed: their members lack it.
 func recordLacks(records *pgx.Batch, s *state) error {

@@ -108,7 +108,14 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		left.as = grantor.Name
 	case grantor.Admin && !grantor.Superuser:
 		left.as, left.borrow = grantor.Name, grantor.Lender
-	case c.isIntermediate(s.RoleOID) && admin:
+	case c.isIntermediate(s.RoleOID) && !admin:
+		c.abandon(rebuild{
+			role: s.RoleName, unit: s.Unit, leaving: []string{s.MemberName},
+			why: fmt.Sprintf("cannot take the membership of %s in %s away: the daemon has no ADMIN option on the role", s.MemberName, s.RoleName),
+		})
+		c.takesMembership(s)
+		return
+	case c.isIntermediate(s.RoleOID):
 		c.touched[s.Unit] = true
 		c.rebuilding[s.RoleName] = rebuild{role: s.RoleName, unit: s.Unit, why: s.granted(grantor.Name)}
 		c.takesMembership(s)
@@ -122,6 +129,9 @@ func (c *decision) surplusMembership(s SurplusMembership) {
 		if i := slices.IndexFunc(s.Dependents, func(d Dependent) bool { return d.Desired }); i >= 0 && !admin {
 			why += fmt.Sprintf("; role %s is a member by its ADMIN option, a row asks for that, and the daemon has no ADMIN option on the role", s.Dependents[i].Role)
 			fix = adminFix(s.RoleName, server) + "; " + fix
+		}
+		if !admin && strings.HasPrefix(s.RoleName, fmt.Sprintf("_pgsr_%d_", server.DatabaseOID)) {
+			fix = strangerFix(s.RoleName) // what abandon has left
 		}
 		c.blockedMembership(s, why, fix)
 		return

@@ -259,17 +259,17 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 			founded = nil
 		}
 		first := s.plan.first()
-		if err := e.prepare(ctx, a, w, s.plan); err != nil {
+		rebuilt, err := e.prepare(ctx, a, w, s)
+		if err != nil {
 			return s, err
 		}
-		units = append(units, founded...)
+		units = append(append(units, founded...), rebuilt...)
 		for _, step := range first {
 			if step.unit != "" {
 				units = append(units, step.unit)
 			}
 		}
 		s.adopted = s.adopted || s.plan.adopting
-		var err error
 		if len(founded) > 0 && len(s.plan.Rebuild) == 0 {
 			err = e.lookFurther(ctx, a.tx, founded, w, s)
 		} else {
@@ -287,17 +287,27 @@ func (e *Engine) converge(ctx context.Context, a *applier, w work, units []strin
 	return s, a.run(ctx, s.plan.Revokes)
 }
 
-// prepare does what the rest of the plan depends on.
-func (e *Engine) prepare(ctx context.Context, a *applier, w work, p *Plan) error {
-	if err := a.run(ctx, p.first()); err != nil {
-		return err
+// prepare does what the rest of the plan depends on, and returns the names of the roles that it made in place of others.
+func (e *Engine) prepare(ctx context.Context, a *applier, w work, s *state) (rebuilt []string, err error) {
+	if err := a.run(ctx, s.plan.first()); err != nil {
+		return nil, err
 	}
-	for _, r := range p.Rebuild {
-		if err := e.rebuild(ctx, a, w, r); err != nil {
-			return err
+	for _, r := range s.plan.Rebuild {
+		if r.lost && len(s.plan.Found) > 0 {
+			continue // its keeper comes with the intermediate roles
+		}
+		name, err := e.rebuild(ctx, a, w, r)
+		if err != nil {
+			return nil, err
+		}
+		if name != "" {
+			rebuilt = append(rebuilt, name)
+		}
+		if name != "" && r.lost {
+			s.noteShell(r.role)
 		}
 	}
-	return nil
+	return rebuilt, nil
 }
 
 // look reads a batch and decides about it. Roles that do not exist, or are not what they should be, come before all else: until

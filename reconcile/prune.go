@@ -73,7 +73,10 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, w work, name string
 		return err
 	}
 	done, statements, spans, borrowed := len(a.done), len(a.statements), len(a.spans), maps.Clone(a.borrowed)
-	found, err := e.dropRole(ctx, a, name, name)
+	found, left, err := e.dropOrLeave(ctx, a, name, s.roles[name].IntermediateOID)
+	if left {
+		s.noteShell(name)
+	}
 	if len(found) > 0 || w.goesOnAfter(err) {
 		a.done, a.statements, a.spans, a.borrowed = a.done[:done], a.statements[:statements], a.spans[:spans], borrowed
 		for _, problem := range found {
@@ -91,6 +94,20 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, w work, name string
 	return a.exec(ctx, "RELEASE SAVEPOINT prune")
 }
 
+// dropOrLeave drops an intermediate role, or takes all from it that it holds where no more can be done (see abandon). Then it is left.
+func (e *Engine) dropOrLeave(ctx context.Context, a *applier, name string, oid catalog.OID) (found []Problem, left bool, err error) {
+	rights, err := catalog.ReadRights(ctx, a.tx, []catalog.OID{oid})
+	if err != nil {
+		return nil, false, err
+	}
+	if e.server.Superuser || rights[oid].Admin {
+		found, err = e.dropRole(ctx, a, name, name)
+		return found, false, err
+	}
+	found, err = e.emptyRole(ctx, a, name, name, Step{Effects: []Effect{{Unit: name}}, then: forgetNamedSQL, args: []any{name}})
+	return found, len(found) == 0 && err == nil, err
+}
+
 // goesOnAfter reports whether the rest of the pass is done without what PostgreSQL refused. What took too long the first time may not do so again, and
 // the whole pass is tried once more.
 func (w work) goesOnAfter(err error) bool {
@@ -100,8 +117,25 @@ func (w work) goesOnAfter(err error) bool {
 var heldSQL = query("held")
 
 // dropRole takes from a role all that it holds, and drops it. What stands in the way is returned, and then nothing is done.
-// (DROP OWNED BY would be shorter, and would drop what members have created as the role.)
 func (e *Engine) dropRole(ctx context.Context, a *applier, name, unit string) ([]Problem, error) {
+	var oid catalog.OID
+	if err := a.tx.QueryRow(ctx, "select coalesce(to_regrole(quote_ident($1)), 0)::oid", name).Scan(&oid); err != nil {
+		return nil, fmt.Errorf("look for role %q: %w", name, err)
+	}
+	keeper, err := readKeepers(ctx, a.tx, []catalog.OID{oid})
+	if err != nil {
+		return nil, err
+	}
+	drop := "DROP ROLE " + catalog.Quote(name)
+	dropping := byLocker(e.locker, keeper[oid], name, Step{SQL: drop, Effects: []Effect{{Unit: unit, SQL: drop}}, then: forgetNamedSQL, args: []any{name}})
+	return e.emptyRole(ctx, a, name, unit, dropping[:min(len(dropping), 2)]...) // its memberships go with it
+}
+
+const forgetNamedSQL = "delete from sync_roles.intermediate_roles where role_name = $1"
+
+// emptyRole takes from a role all that it holds, and then does what comes last. What stands in the way is returned, and then nothing is done.
+// (DROP OWNED BY would be shorter, and would drop what members have created as the role.)
+func (e *Engine) emptyRole(ctx context.Context, a *applier, name, unit string, last ...Step) ([]Problem, error) {
 	held, err := collect[SurplusGrant](ctx, a.tx, heldSQL, name)
 	if err != nil {
 		return nil, fmt.Errorf("read what role %q holds: %w", name, err)
@@ -123,21 +157,8 @@ func (e *Engine) dropRole(ctx context.Context, a *applier, name, unit string) ([
 			steps[i].Effects[j].Unit = unit
 		}
 	}
-	var oid catalog.OID
-	if err := a.tx.QueryRow(ctx, "select coalesce(to_regrole(quote_ident($1)), 0)::oid", name).Scan(&oid); err != nil {
-		return nil, fmt.Errorf("look for role %q: %w", name, err)
-	}
-	keeper, err := readKeepers(ctx, a.tx, []catalog.OID{oid})
-	if err != nil {
-		return nil, err
-	}
-	drop := "DROP ROLE " + catalog.Quote(name)
-	dropping := byLocker(e.locker, keeper[oid], name, Step{
-		SQL: drop, Effects: []Effect{{Unit: unit, SQL: drop}}, then: "delete from sync_roles.intermediate_roles where role_name = $1", args: []any{name},
-	})
-	steps = append(steps, dropping[:min(len(dropping), 2)]...) // its memberships go with it
-	if err := a.run(ctx, steps); err != nil {
-		return nil, fmt.Errorf("drop intermediate role %q: %w", name, err)
+	if err := a.run(ctx, append(steps, last...)); err != nil {
+		return nil, fmt.Errorf("take from intermediate role %q all that it holds: %w", name, err)
 	}
 	return nil, nil
 }
@@ -145,26 +166,33 @@ func (e *Engine) dropRole(ctx context.Context, a *applier, name, unit string) ([
 // rebuild puts a new role in an intermediate role's place, with all its members but those that nobody asked for: a membership
 // that a superuser granted can be taken away by no one else (PostgreSQL 16 and later), except by dropping the role. Where the old role cannot be
 // dropped, all stays as it was.
-func (e *Engine) rebuild(ctx context.Context, a *applier, w work, r rebuild) error {
+// The name that the new one has is returned.
+func (e *Engine) rebuild(ctx context.Context, a *applier, w work, r rebuild) (string, error) {
 	key := "rebuild " + r.role
 	if _, ok := a.refused[key]; ok {
-		return nil
+		return "", nil
 	}
 	if err := a.exec(ctx, "SAVEPOINT rebuild"); err != nil {
-		return err
+		return "", err
 	}
 	before := *a
 	before.borrowed = maps.Clone(a.borrowed)
-	found, err := e.replace(ctx, a, r)
+	name, replace := r.role, e.replace
+	if r.lost {
+		name, replace = freshName(e.server.DatabaseOID, ""), func(ctx context.Context, a *applier, r rebuild) ([]Problem, error) {
+			return e.supersede(ctx, a, r, name)
+		}
+	}
+	found, err := replace(ctx, a, r)
 	switch {
 	case w.goesOnAfter(err):
 		why := refusalOf(err)
 		found = []Problem{{Kind: why.kind, Object: "role " + r.role, Reason: why.reason}}
 	case err != nil:
-		return err
+		return "", err
 	}
 	if len(found) == 0 {
-		return a.exec(ctx, "RELEASE SAVEPOINT rebuild")
+		return name, a.exec(ctx, "RELEASE SAVEPOINT rebuild")
 	}
 	a.done, a.statements, a.spans, a.borrowed = before.done, before.statements, before.spans, before.borrowed
 	if a.obstacles == nil {
@@ -172,12 +200,12 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, w work, r rebuild) err
 	}
 	for _, problem := range found {
 		a.obstacles.add(r.unit, Problem{
-			Kind: problem.Kind, Taking: true, Privilege: "MEMBER", Object: "role " + r.role,
+			Kind: problem.Kind, Taking: !r.giving, Privilege: "MEMBER", Object: "role " + r.role,
 			Reason: r.why + ", and the role cannot be made anew: " + problem.Reason, Fix: problem.Fix,
 		})
 	}
 	a.refuse(key, refusal{reason: r.why, kind: Blocked})
-	return a.exec(ctx, "ROLLBACK TO SAVEPOINT rebuild")
+	return "", a.exec(ctx, "ROLLBACK TO SAVEPOINT rebuild")
 }
 
 // replace does what rebuild is for, and returns what keeps the old role from being dropped.

@@ -46,6 +46,9 @@ Exit codes: 0 nothing to do, 2 there is something to do, 1 an error.`,
 			if err := printPlan(cmd.OutOrStdout(), out, report); err != nil {
 				return err
 			}
+			if err := printLostAdmin(cmd, engine); err != nil {
+				return err
+			}
 			for _, row := range report.Rows {
 				if row.Outcome == reconcile.Failed {
 					return fmt.Errorf("the plan is not complete: role %q cannot be served: %s", row.Role, row.Error)

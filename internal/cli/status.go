@@ -39,6 +39,9 @@ Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
 			if err := printStatus(cmd.OutOrStdout(), out, list); err != nil {
 				return err
 			}
+			if err := printLostAdminHere(cmd, conn); err != nil {
+				return err
+			}
 			for _, s := range list {
 				if !s.InOrder() {
 					return exitError{exitDiffers}

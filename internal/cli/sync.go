@@ -51,6 +51,9 @@ func syncCommand() *cobra.Command {
 			if err := printSync(cmd.OutOrStdout(), out, report.Rows, len(statuses) == 0, verbose); err != nil {
 				return err
 			}
+			if err := printLostAdmin(cmd, engine); err != nil {
+				return err
+			}
 			if len(statuses) == 0 {
 				return nil
 			}

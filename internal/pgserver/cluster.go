@@ -14,8 +14,11 @@ import (
 // createCluster makes a data folder that a server can start on.
 func createCluster(ctx context.Context, config Config, dir string) error {
 	dataDir := filepath.Join(dir, "data")
-	cmd, err := command(ctx, dir, filepath.Join(config.BinDir, "initdb"), "-D", dataDir,
-		"--username", Superuser, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync", "--no-instructions")
+	options := append([]string{
+		"-D", dataDir,
+		"--username", Superuser, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync", "--no-instructions",
+	}, config.InitDB...)
+	cmd, err := command(ctx, dir, filepath.Join(config.BinDir, "initdb"), options...)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -27,6 +28,9 @@ type Config struct {
 
 	// Dir is where the server makes its folder. Empty: where temporary files go.
 	Dir string
+
+	// InitDB are further options for initdb.
+	InitDB []string
 
 	// Settings go into postgresql.conf, last, as name and unquoted value.
 	Settings map[string]string
@@ -181,6 +185,19 @@ func (s *Server) PID() int {
 		return 0
 	}
 	return s.postmaster.pid()
+}
+
+// Shutdown ends the server in good order: clients are cut off, and all is written. It stays down until Restart.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.halt(ctx, syscall.SIGINT); err != nil {
+		return fmt.Errorf("shut PostgreSQL down: %w", err)
+	}
+	return nil
+}
+
+// Program prepares a program, such as another version's pg_dump, as the server's user and in a folder of the server's.
+func (s *Server) Program(ctx context.Context, path string, args ...string) (*exec.Cmd, error) {
+	return command(ctx, s.dir, path, args...)
 }
 
 // Crash ends the server as a crash does: clients are cut off, nothing is written, and the next start must recover. It

@@ -2,5 +2,5 @@
 
 package pgtest
 
-// memoryDir returns a folder that is kept in memory: none is known here.
-func memoryDir() string { return "" }
+// MemoryDir returns a folder that is kept in memory: none is known here.
+func MemoryDir() string { return "" }

@@ -70,7 +70,7 @@ func start() (*pgserver.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := pgserver.Start(ctx, pgserver.Config{BinDir: binDir, Dir: memoryDir(), Settings: map[string]string{
+	server, err := pgserver.Start(ctx, pgserver.Config{BinDir: binDir, Dir: MemoryDir(), Settings: map[string]string{
 		"fsync":              "off",
 		"full_page_writes":   "off",
 		"max_connections":    "200",

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+)
+
+// lostAdminHelp is what follows. It is said also where nothing is to be done otherwise: it costs least before the next row is deleted.
+const lostAdminHelp = `
+Warning: %s.
+Nobody's access has changed by that. As a superuser run this, once:
+
+    %s;
+
+Until then, each of them whose members change is replaced by another, and left behind.
+`
+
+// printLostAdmin says, beside what a command prints, what only a superuser can put right.
+func printLostAdmin(cmd *cobra.Command, engine *reconcile.Engine) error {
+	lost, err := engine.LostAdmin(cmd.Context())
+	return sayLostAdmin(cmd, lost, err)
+}
+
+// printLostAdminHere is printLostAdmin for a command without an engine. It is about the rights of who runs it, and so says nothing to who is not the daemon.
+func printLostAdminHere(cmd *cobra.Command, conn *pgx.Conn) error {
+	lost, err := lostAdminOfOwner(cmd.Context(), conn)
+	return sayLostAdmin(cmd, lost, err)
+}
+
+func lostAdminOfOwner(ctx context.Context, conn *pgx.Conn) (reconcile.LostAdmin, error) {
+	server, err := catalog.ReadServer(ctx, conn)
+	if err != nil || server.SchemaOwner != server.Role {
+		return reconcile.LostAdmin{}, err
+	}
+	return reconcile.ReadLostAdmin(ctx, conn, server)
+}
+
+func sayLostAdmin(cmd *cobra.Command, lost reconcile.LostAdmin, err error) error {
+	if err != nil || len(lost.Roles) == 0 {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.ErrOrStderr(), lostAdminHelp, printable(lost.Reason()), catalog.Printable(lost.Fix))
+	return err
+}
