@@ -209,3 +209,8 @@ func unhideFix(tables []string) string {
 	}
 	return strings.Join(list, "; ")
 }
+
+// regainFix gives the ADMIN option on our own roles back, in one statement for all.
+func regainFix(roles []string, server catalog.Server) string {
+	return catalog.RegainAdmin(roles, server.Role)
+}

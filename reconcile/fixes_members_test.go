@@ -63,22 +63,6 @@ var membershipFixes = map[string]fixCase{
 		setUp: withdrawn(grantable, givesGroup+`revoke <alice> from <daemon>; create role <near>; create role <carol>; grant <g> to <near> with admin option; set role <near>; grant <g> to <alice> with admin option; reset role;
 			set role <alice>; grant <g> to <carol>; reset role; insert into sync_roles.desired_grants (role_name, privilege, object_type, object_name) values ('<carol>', 'MEMBER', 'role', '<g>')`),
 	},
-	"an intermediate role's members": {
-		fix: "adminFix", since: 16, row: row{privilege: "SELECT", objectType: "table", schema: "app", name: "c%", match: "like"}, try: "select from app.costs",
-		setUp: func(t *testing.T, f *fixture, _ string) {
-			t.Helper()
-			f.add(t, row{role: f.Role("carol"), privilege: "SELECT", objectType: "table", schema: "app", name: "c%", match: "like"})
-			f.pending(t)
-			f.Exec(t, `do $$
-				declare m record;
-				begin
-					for m in select a.roleid::regrole as role, a.member::regrole as member, a.grantor::regrole as grantor
-						from sync_roles.intermediate_roles as i join pg_auth_members as a on a.roleid = i.role_oid where a.admin_option loop
-						execute format('revoke %s from %s granted by %s cascade', m.role, m.member, m.grantor);
-					end loop;
-				end $$`)
-		},
-	},
 }
 
 // passedOnMembership is a set-up in which alice has a membership by the daemon, and does what the SQL says, before her row is deleted.

@@ -37,6 +37,7 @@ var fixForms = map[string]string{
 // fixedElsewhere are those that have a test of their own.
 var fixedElsewhere = map[string]string{
 	"approveFix": "TestLimitHoldsWhenTheTableIsEmptied",
+	"regainFix":  "TestLostAdmin",
 	"unhideFix":  "TestFixesOfTheConnection",
 }
 

@@ -62,7 +62,7 @@ func ReadLostAdmin(ctx context.Context, q catalog.Querier, server catalog.Server
 	}
 	if len(l.Roles) > 0 {
 		slices.Sort(l.Roles)
-		l.Fix = catalog.RegainAdmin(l.Roles, server.Role)
+		l.Fix = regainFix(l.Roles, server)
 	}
 	return l, nil
 }
