@@ -6,6 +6,7 @@ import (
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // failure says which migration failed, and why. golang-migrate's error has the whole text of the migration, and hides PostgreSQL's own.
@@ -27,4 +28,13 @@ func failure(m *migrate.Migrate, err error) error {
 		where += fmt.Sprintf("line %d: ", failed.Line)
 	}
 	return fmt.Errorf("%s%w", where, failed.OrigErr)
+}
+
+// explained says what helps where row-level security would hide rows from an upgrade. (check_enable_rls in rls.c)
+func explained(err error) error {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || refused.Code != "42501" || refused.Routine != "check_enable_rls" {
+		return err
+	}
+	return fmt.Errorf("%w: the owner of schema %s must see all rows of its tables: ALTER TABLE … NO FORCE ROW LEVEL SECURITY", err, Schema)
 }

@@ -28,6 +28,7 @@ var files embed.FS
 // It needs a role that may create schemas in the database and roles in the cluster; it needs no superuser.
 // Any number of processes may call it at once.
 func Up(ctx context.Context, config *pgx.ConnConfig) (version int, err error) {
+	defer func() { err = explained(err) }()
 	config = impatient(config)
 	conn, err := connect(ctx, config)
 	if err != nil {
@@ -76,9 +77,11 @@ func lockSchema(ctx context.Context, tx pgx.Tx, database string) error {
 	return nil
 }
 
-// impatient keeps an upgrade from waiting for a lock without end, with all writers of rows behind it.
+// impatient keeps an upgrade from waiting for a lock without end, with all writers of rows behind it; and from passing over rows that row-level security
+// would hide from it.
 func impatient(config *pgx.ConnConfig) *pgx.ConnConfig {
 	config = config.Copy()
+	config.RuntimeParams["row_security"] = "off"
 	if _, ok := config.RuntimeParams["lock_timeout"]; !ok {
 		config.RuntimeParams["lock_timeout"] = "30s"
 	}
