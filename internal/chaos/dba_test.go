@@ -331,7 +331,7 @@ func (d *dba) renameColumn(ctx context.Context) (string, error) {
 // schema drops one, renames one away or back, or makes one that is missing.
 func (d *dba) schema(ctx context.Context) (string, error) {
 	_, s := d.somewhere()
-	schema, how := pick(d.random, schemas...), d.random.IntN(8)
+	schema, how := pick(d.random, schemas...), d.random.IntN(10)
 	return d.done(ctx, "changed a schema", s, func(ctx context.Context, tx pgx.Tx) error {
 		switch how {
 		case 0:
