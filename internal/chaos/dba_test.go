@@ -49,9 +49,9 @@ func newDBA(c *cluster, m *model) *actor {
 		{6, d.rename},
 		{4, d.swap},
 		{4, d.column},
-		{4, d.renameColumn},
+		{8, d.renameColumn},
 		{8, d.routine},
-		{4, d.schema},
+		{6, d.schema},
 		{6, d.dropRole},
 		{2, d.dropRoleOnly},
 		{3, d.renameRole},
@@ -332,7 +332,11 @@ func (d *dba) renameColumn(ctx context.Context) (string, error) {
 func (d *dba) schema(ctx context.Context) (string, error) {
 	_, s := d.somewhere()
 	schema, how := pick(d.random, schemas...), d.random.IntN(10)
-	return d.done(ctx, "changed a schema", s, func(ctx context.Context, tx pgx.Tx) error {
+	word := "changed a schema"
+	if how >= 1 && how <= 5 {
+		word = "renamed a schema"
+	}
+	return d.done(ctx, word, s, func(ctx context.Context, tx pgx.Tx) error {
 		switch how {
 		case 0:
 			return run(ctx, tx, "drop schema %s cascade", quote(schema))

@@ -29,7 +29,7 @@ func newOperator(c *cluster, daemons *daemons) *actor {
 	for _, database := range databases {
 		o.sessions = append(o.sessions, &session{url: c.server.URL(pgserver.Superuser, database), tolerated: []string{"40P01", "55P03"}})
 	}
-	o.deeds = []deed{{3, o.hide}, {1, o.copy}}
+	o.deeds = []deed{{3, o.hide}, {2, o.copy}}
 	return o.actor
 }
 

@@ -259,7 +259,7 @@ func (w *writer) row(n int) row {
 		default:
 			r.Name = of.String()
 		}
-	case k < 49:
+	case k < 52:
 		r.Type, r.Schema, r.Name, r.Privilege = "table", mart, rebuilt, pick(w.random, "SELECT", "SELECT", "INSERT", "UPDATE", "ALL")
 		if chance(w.random, 30) {
 			r.Name, r.Match = "m%", "like"
