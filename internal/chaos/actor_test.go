@@ -84,6 +84,7 @@ func chance(random *rand.Rand, percent int) bool { return random.IntN(100) < per
 type session struct {
 	url       string
 	tolerated []string // SQLSTATEs that are all in a day's work
+	strict    bool     // nobody may get in its way in the catalogs
 	conn      *pgx.Conn
 }
 
@@ -111,9 +112,10 @@ func (s *session) use(ctx context.Context, f func(ctx context.Context, tx pgx.Tx
 		return "rolled back", nil
 	case !errors.As(err, &refusal):
 		return unknown, nil // the connection
-	case strings.HasPrefix(refusal.Code, "57P0"), refusal.Code == "08P01": // shutdown, crash, not up yet
+	case strings.HasPrefix(refusal.Code, "57P0"), refusal.Code == "08P01", errors.As(err, new(*pgconn.ConnectError)) && refusal.Code == "55000":
+		// Shutdown, crash, not up yet, or a database that is being copied.
 		return unknown, nil
-	case slices.Contains(s.tolerated, refusal.Code), raced(refusal):
+	case slices.Contains(s.tolerated, refusal.Code), !s.strict && raced(refusal):
 		return refused, nil
 	default:
 		return "", fmt.Errorf("unexpected SQLSTATE %s: %w", refusal.Code, err)

@@ -81,6 +81,8 @@ func rage(t *testing.T, c *cluster, daemons *daemons, m *model) {
 		newPatient(c),
 		newDBA(c, m),
 		newKiller(c, daemons),
+		newOperator(c, daemons),
+		newRebuilder(c),
 	}
 	var wg sync.WaitGroup
 	for i, a := range actors {

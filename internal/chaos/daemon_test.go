@@ -84,7 +84,7 @@ var policy = []string{"--fallback-owner", ownerRole, "--max-direct-grantees", "5
 // keep runs the daemon until the context ends. An error is an end that nobody brought about.
 func (d *daemon) keep(ctx context.Context) error {
 	for ctx.Err() == nil {
-		troubles := d.cluster.troubles.Load()
+		began, calm := d.cluster.began.Load(), d.cluster.troubles.Load() == 0
 		stderr, err := d.runOnce(ctx)
 		if bytes.Contains(stderr, []byte("panic:")) || bytes.Contains(stderr, []byte("fatal error:")) {
 			return fmt.Errorf("daemon %d crashed: %s", d.nth, end(stderr))
@@ -94,7 +94,7 @@ func (d *daemon) keep(ctx context.Context) error {
 		}
 		// When it cannot connect the first time, it says so and ends. Once it has served all databases, it waits for a server that goes away.
 		served := !slices.ContainsFunc(databases, func(database string) bool { return !listening(stderr, database) })
-		if err != nil && (served || troubles%2 == 0 && d.cluster.troubles.Load() == troubles) {
+		if err != nil && (served || calm && d.cluster.began.Load() == began) {
 			return fmt.Errorf("daemon %d ended by itself: %w: %s", d.nth, err, end(stderr))
 		}
 		rest(ctx, 50*time.Millisecond)

@@ -16,19 +16,20 @@ import (
 // dba is a superuser who does by hand what superusers do: grants and revokes, DDL, and surgery on roles, intermediate ones included.
 type dba struct {
 	*actor
+	cluster  *cluster
 	model    *model
 	sessions []*session
 	renamed  int // how many roles were
 }
 
 func newDBA(c *cluster, m *model) *actor {
-	d := &dba{actor: &actor{name: "DBA", pause: 80 * time.Millisecond}, model: m}
+	d := &dba{actor: &actor{name: "DBA", pause: 80 * time.Millisecond}, cluster: c, model: m}
 	for _, database := range databases {
 		d.sessions = append(d.sessions, &session{
 			url: c.server.URL(pgserver.Superuser, database),
 			tolerated: []string{
-				"42P01", "3F000", "42704", "42703", // it is not there
-				"42P07", "42P06", "42710", "42701", // it is there already
+				"42P01", "3F000", "42704", "42703", "42883", // it is not there
+				"42P07", "42P06", "42710", "42701", "42723", // it is there already
 				"2BP01", "0LP01", // others depend on it; a circular membership, or no right to grant
 				"42501",          // as somebody who is no superuser
 				"40P01", "55P03", // a deadlock; a lock that took too long
@@ -48,7 +49,9 @@ func newDBA(c *cluster, m *model) *actor {
 		{6, d.rename},
 		{4, d.swap},
 		{4, d.column},
-		{3, d.schema},
+		{8, d.renameColumn},
+		{8, d.routine},
+		{6, d.schema},
 		{6, d.dropRole},
 		{2, d.dropRoleOnly},
 		{3, d.renameRole},
@@ -299,27 +302,56 @@ func (d *dba) swap(ctx context.Context) (string, error) {
 func (d *dba) column(ctx context.Context) (string, error) {
 	_, s := d.somewhere()
 	schema, table := d.table()
-	column, add := pick(d.random, columns...), chance(d.random, 60)
+	column, how := pick(d.random, columns...), d.random.IntN(10)
 	return d.done(ctx, "altered", s, func(ctx context.Context, tx pgx.Tx) error {
-		if add {
+		if how < 6 {
 			return run(ctx, tx, "alter table %s add column %s int", quote(schema, table), quote(column))
 		}
 		return run(ctx, tx, "alter table %s drop column %s", quote(schema, table), quote(column))
 	})
 }
 
-// schema drops one, renames one, or makes one that is missing.
+func (d *dba) renameColumn(ctx context.Context) (string, error) {
+	n, s := d.somewhere()
+	schema, table := d.table()
+	from, to := pick(d.random, columns...), pick(d.random, append([]string{"z", "z"}, columns...)...)
+	if chance(d.random, 50) {
+		from, to = to, from
+	}
+	return d.done(ctx, "renamed a column", s, func(ctx context.Context, tx pgx.Tx) error {
+		c, err := d.byHand(ctx, tx, n, publicRole, schema, table, "", "")
+		if err != nil {
+			return err
+		}
+		d.model.renameColumn(n, c.object, from, to)
+		return run(ctx, tx, "alter table %s rename column %s to %s", quote(schema, table), quote(from), quote(to))
+	})
+}
+
+// schema drops one, renames one away or back, or makes one that is missing.
 func (d *dba) schema(ctx context.Context) (string, error) {
 	_, s := d.somewhere()
-	schema, how := pick(d.random, schemas...), d.random.IntN(4)
-	return d.done(ctx, "changed a schema", s, func(ctx context.Context, tx pgx.Tx) error {
+	schema, how := pick(d.random, schemas...), d.random.IntN(10)
+	word := "changed a schema"
+	if how >= 1 && how <= 5 {
+		word = "renamed a schema"
+	}
+	return d.done(ctx, word, s, func(ctx context.Context, tx pgx.Tx) error {
 		switch how {
 		case 0:
 			return run(ctx, tx, "drop schema %s cascade", quote(schema))
 		case 1:
 			return run(ctx, tx, "alter schema s0 rename to swapping; alter schema s1 rename to s0; alter schema swapping rename to s1")
+		case 2:
+			return run(ctx, tx, "alter schema %s rename to apart", quote(schema))
+		case 3:
+			return run(ctx, tx, "alter schema %s rename to apart; %s", quote(schema), createSchema(schema))
+		case 4:
+			return run(ctx, tx, "alter schema apart rename to %s", quote(schema))
+		case 5:
+			return run(ctx, tx, "drop schema if exists %s cascade; alter schema apart rename to %[1]s", quote(schema))
 		default:
-			return run(ctx, tx, "create schema %s authorization %s; %s %s", quote(schema), ownerRole, createTable(schema, tables[0], ownerRole), createTable(schema, tables[1], ownerRole))
+			return run(ctx, tx, "%s", createSchema(schema))
 		}
 	})
 }
@@ -330,13 +362,22 @@ func (d *dba) dropRole(ctx context.Context) (string, error) {
 	if d.renamed > 0 && chance(d.random, 30) {
 		role = renamedRole(1 + d.random.IntN(d.renamed))
 	}
+	if word, err := d.dropOwned(ctx, role); err != nil || word != done {
+		return word, err
+	}
+	return d.dropping(ctx, role, "dropped a role")
+}
+
+func (d *dba) dropOwned(ctx context.Context, role string) (string, error) {
+	d.cluster.acls.Lock()
+	defer d.cluster.acls.Unlock()
 	for _, s := range d.sessions {
 		word, err := s.use(ctx, func(ctx context.Context, tx pgx.Tx) error { return run(ctx, tx, "drop owned by %s", quote(role)) })
 		if err != nil || word != done {
 			return word, err
 		}
 	}
-	return d.dropping(ctx, role, "dropped a role")
+	return done, nil
 }
 
 // dropRoleOnly hopes that nothing depends on the role.
@@ -367,6 +408,8 @@ func (d *dba) meddle(ctx context.Context) (string, error) {
 	_, s := d.somewhere()
 	schema, table := d.table()
 	role, how, nth := pick(d.random, users...), d.random.IntN(9), d.random.IntN(1000)
+	d.cluster.acls.Lock()
+	defer d.cluster.acls.Unlock()
 	return d.done(ctx, "meddled", s, func(ctx context.Context, tx pgx.Tx) error {
 		var victim, privilege string
 		var place *string
@@ -402,4 +445,8 @@ func (d *dba) meddle(ctx context.Context) (string, error) {
 			return run(ctx, tx, "drop owned by %s; drop role %[1]s", victim)
 		}
 	})
+}
+
+func createSchema(schema string) string {
+	return fmt.Sprintf("create schema %s authorization %s; %s %s", quote(schema), ownerRole, createTable(schema, tables[0], ownerRole), createTable(schema, tables[1], ownerRole))
 }

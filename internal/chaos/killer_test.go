@@ -13,7 +13,7 @@ import (
 
 // newKiller makes an actor who kills daemons, cuts their sessions, and lets the server crash.
 func newKiller(c *cluster, daemons *daemons) *actor {
-	k := &actor{name: "killer", pause: 2200 * time.Millisecond}
+	k := &actor{name: "killer", pause: 4 * time.Second}
 	super := &session{url: c.server.URL(pgserver.Superuser, "postgres")}
 	k.deeds = []deed{
 		{4, func(context.Context) (string, error) {
@@ -31,7 +31,7 @@ func newKiller(c *cluster, daemons *daemons) *actor {
 			}
 			return word, err
 		}},
-		{2, func(ctx context.Context) (string, error) {
+		{1, func(ctx context.Context) (string, error) {
 			if err := c.restart(ctx); err != nil {
 				return "", err
 			}

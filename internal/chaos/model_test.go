@@ -64,6 +64,18 @@ func (m *model) give(c cell, option bool) {
 	m.byHand[c] = m.byHand[c] || option
 }
 
+// renameColumn notes that what was given by hand on one column of a table may be on another, once it is about to be renamed.
+func (m *model) renameColumn(database int, table uint32, from, to string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for c, option := range maps.Clone(m.byHand) {
+		if c.database == database && c.object == table && c.column == from {
+			c.column = to
+			m.byHand[c] = m.byHand[c] || option
+		}
+	}
+}
+
 // take notes what was taken away by hand, so that nothing of it was left.
 func (m *model) take(c cell) {
 	m.mu.Lock()

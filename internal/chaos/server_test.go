@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ var (
 	groups    = []string{"g0", "g1", "g2"}
 	schemas   = []string{"s0", "s1", "own0"}
 	tables    = []string{"t0", "t1", "t2", "t3", `T"x`, "t_4"}
+	routines  = []routine{{"f0", "integer"}, {"f0", "text"}, {"f1", "integer"}}
 	sequences = []string{"q0", "q1"}
 	columns   = []string{"a", "b", "c d"}
 )
@@ -47,7 +49,9 @@ type cluster struct {
 	server   *pgserver.Server
 	version  int
 	starts   int
-	troubles atomic.Int64 // how often trouble began or ended: it is odd while there is some
+	began    atomic.Int64 // how often trouble began
+	troubles atomic.Int64 // how many of them last
+	acls     sync.RWMutex // held by whoever writes to the ACLs of all tables, and shared by whoever may not fail because of that
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -118,12 +122,15 @@ func (c *cluster) setUp(t *testing.T) {
 			grant usage on schema sync_roles to %[1]s;
 			grant select, insert, update, delete on sync_roles.desired_grants to %[1]s;
 			insert into sync_roles.writers (writer_role, grantable, public, may_create_roles) values ('%[1]s', true, true, true);
-			create schema s0 authorization %[2]s; create schema s1 authorization %[2]s`, scopedRole, ownerRole))
+			create schema s0 authorization %[2]s; create schema s1 authorization %[2]s; create schema %[3]s authorization %[2]s`, scopedRole, ownerRole, mart))
 		for _, schema := range schemas[:2] {
 			for _, table := range tables[:4] {
 				execute(t, here, createTable(schema, table, ownerRole))
 			}
 			execute(t, here, createSequence(schema, sequences[0], ownerRole))
+			for _, r := range routines {
+				execute(t, here, createRoutine(schema, r))
+			}
 		}
 	}
 }
@@ -147,10 +154,11 @@ func (c *cluster) connect(t *testing.T, database string) *pgx.Conn {
 	return conn
 }
 
-// trouble begins when it is called, and ends with what it returns. There is one at a time. A daemon that starts meanwhile may fail to.
+// trouble begins when it is called, and ends with what it returns. A daemon that starts meanwhile may fail to.
 func (c *cluster) trouble() (ended func()) {
+	c.began.Add(1)
 	c.troubles.Add(1)
-	return func() { c.troubles.Add(1) }
+	return func() { c.troubles.Add(-1) }
 }
 
 // restart is "pg_ctl restart -m immediate".

@@ -43,7 +43,7 @@ type role struct {
 	Settings       []string
 }
 
-// object is a table, sequence, schema or database, or a role of which others can be members.
+// object is a table, sequence, routine, schema or database, or a role of which others can be members. A routine's name has its argument types.
 type object struct {
 	Type         string
 	OID          uint32
@@ -64,7 +64,16 @@ func (o object) quoted() string {
 	if o.Schema == "" {
 		return quote(o.Name)
 	}
-	return quote(o.Schema, o.Name)
+	return quote(o.Schema, o.bare())
+}
+
+// bare is the name without argument types.
+func (o object) bare() string {
+	if o.Type != "routine" {
+		return o.Name
+	}
+	name, _, _ := strings.Cut(o.Name, "(")
+	return name
 }
 
 // entry is one privilege in an ACL. The grantee 0 is PUBLIC.
@@ -153,6 +162,9 @@ func (w *world) read(t *testing.T) {
 			array(select attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and `+ours+`
 		union all
+		select 'routine', p.oid, n.nspname, format('%s(%s)', p.proname, oidvectortypes(p.proargtypes)), p.proowner, '{}'
+		from pg_proc p join pg_namespace n on n.oid = p.pronamespace where `+ours+`
+		union all
 		select 'schema', n.oid, '', n.nspname, n.nspowner, '{}' from pg_namespace n where `+ours+`
 		union all
 		select 'database', d.oid, '', d.datname, d.datdba, '{}' from pg_database d where d.datname = current_database()
@@ -174,6 +186,10 @@ func (w *world) read(t *testing.T) {
 		select c.oid, t.attname, a.grantor, a.grantee, a.privilege_type, a.is_grantable
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute t on t.attrelid = c.oid and not t.attisdropped
 		cross join aclexplode(t.attacl) a where `+ours+`
+		union all
+		select p.oid, '', a.grantor, a.grantee, a.privilege_type, a.is_grantable
+		from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+		cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where `+ours+`
 		union all
 		select n.oid, '', a.grantor, a.grantee, a.privilege_type, a.is_grantable
 		from pg_namespace n cross join aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a where `+ours+`
@@ -273,6 +289,8 @@ func (w *world) privileges(objectType string) []string {
 		return list
 	case "sequence":
 		return []string{"USAGE", "SELECT", "UPDATE"}
+	case "routine":
+		return []string{"EXECUTE"}
 	case "schema":
 		return []string{"USAGE", "CREATE"}
 	case "database":
@@ -282,9 +300,9 @@ func (w *world) privileges(objectType string) []string {
 	}
 }
 
-// names reports whether the row's selector finds the object.
+// names reports whether the row's selector finds the object. Only an exact name can have argument types.
 func (d desired) names(o object) bool {
-	return d.Type == o.Type && d.Schema == o.Schema && d.pattern.MatchString(o.Name) && (o.Type != "role" || o.Name != d.Role)
+	return d.Type == o.Type && d.Schema == o.Schema && (d.pattern.MatchString(o.bare()) || d.Match == "exact" && d.pattern.MatchString(o.Name)) && (o.Type != "role" || o.Name != d.Role)
 }
 
 // asks reports whether the row asks for this privilege on something.

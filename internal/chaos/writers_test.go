@@ -30,7 +30,7 @@ func newWriter(c *cluster, m *model, name, role string) *actor {
 	}
 	w.deeds = []deed{{200, w.write}}
 	if !w.scoped {
-		w.deeds = append(w.deeds, deed{1, w.truncate})
+		w.deeds = append(w.deeds, deed{1, w.truncate}, deed{3, w.rewrite})
 	}
 	return w.actor
 }
@@ -126,6 +126,45 @@ func (w *writer) truncate(ctx context.Context) (string, error) {
 	return word, err
 }
 
+// rewrite deletes all rows and inserts the same again, as a job does that writes everything each time.
+func (w *writer) rewrite(ctx context.Context) (string, error) {
+	n := w.random.IntN(len(databases))
+	touched := map[string]bool{}
+	var at time.Time
+	word, err := w.sessions[n].use(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		// No row of others may get lost between the copy and the deletion.
+		if err := run(ctx, tx, `lock table sync_roles.desired_grants, sync_roles.desired_roles in share row exclusive mode;
+			create temp table grants_copy on commit drop as table sync_roles.desired_grants;
+			create temp table roles_copy on commit drop as table sync_roles.desired_roles;
+			delete from sync_roles.desired_grants; delete from sync_roles.desired_roles;
+			insert into sync_roles.desired_roles select * from roles_copy;
+			insert into sync_roles.desired_grants (%[1]s) select %[1]s from grants_copy order by id`, rowColumns); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, "select role_name from grants_copy union select role_name from roles_copy")
+		if err != nil {
+			return err
+		}
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			touched[name] = true
+		}
+		return tx.QueryRow(ctx, "select clock_timestamp()").Scan(&at)
+	})
+	if word == done {
+		w.model.touch(n, touched, at)
+		word = "rewrote"
+	}
+	return word, err
+}
+
+// rowColumns are all but the id, which PostgreSQL gives.
+const rowColumns = `role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable, create_if_not_exists,
+	expires_at, note, created_by, created_at`
+
 func (w *writer) change(n int) change {
 	switch k := w.random.IntN(100); {
 	case k < 18 && !w.scoped:
@@ -198,19 +237,36 @@ func (w *writer) row(n int) row {
 	case k < 16:
 		r.Type, r.Privilege, r.Name, r.Create = "schema", "OWNER", "own0", true
 		return r
-	case k < 22:
+	case k < 20:
 		r.Type, r.Name, r.Privilege = "database", databases[n], pick(w.random, "CONNECT", "TEMPORARY", "CREATE", "ALL")
-	case k < 34:
+	case k < 30:
 		r.Type, r.Name, r.Privilege = "schema", pick(w.random, schemas...), pick(w.random, "USAGE", "USAGE", "CREATE", "ALL")
 		if chance(w.random, 20) {
 			r.Name, r.Match = pick(w.random, "s%", "%0"), "like"
 		}
-	case k < 40:
+	case k < 35:
 		r.Type, r.Schema, r.Name, r.Privilege = "sequence", pick(w.random, schemas...), pick(w.random, sequences...), pick(w.random, "USAGE", "SELECT", "UPDATE", "ALL")
 		if chance(w.random, 20) {
 			r.Name, r.Match = "q[0-9]", "regex"
 		}
+	case k < 44:
+		r.Type, r.Schema, r.Privilege = "routine", pick(w.random, schemas...), pick(w.random, "EXECUTE", "EXECUTE", "ALL")
+		switch of := pick(w.random, routines...); w.random.IntN(4) {
+		case 0:
+			r.Name = of.name // all of that name
+		case 1:
+			r.Name, r.Match = pick(w.random, "f%", "f_", "%1"), "like"
+		default:
+			r.Name = of.String()
+		}
 	case k < 52:
+		r.Type, r.Schema, r.Name, r.Privilege = "table", mart, rebuilt, pick(w.random, "SELECT", "SELECT", "INSERT", "UPDATE", "ALL")
+		if chance(w.random, 30) {
+			r.Name, r.Match = "m%", "like"
+		} else if r.Privilege != "ALL" && chance(w.random, 30) {
+			r.Column = "a"
+		}
+	case k < 60:
 		r.Type, r.Schema, r.Name, r.Column = "table", pick(w.random, schemas...), pick(w.random, tables...), pick(w.random, columns...)
 		r.Privilege = pick(w.random, "SELECT", "INSERT", "UPDATE", "REFERENCES")
 		if chance(w.random, 20) {
@@ -278,10 +334,10 @@ func (w *writer) deletion() change {
 	case k < 8:
 	case k < 40:
 		sql += " and object_type = $2"
-		args = append(args, pick(w.random, "table", "schema", "database", "sequence", "role"))
+		args = append(args, pick(w.random, "table", "schema", "database", "sequence", "routine", "role"))
 	case k < 70:
 		sql += " and object_name = $2"
-		args = append(args, pick(w.random, tables...))
+		args = append(args, pick(w.random, append([]string{rebuilt}, tables...)...))
 	case k < 80:
 		args[0] = publicRole
 	case k < 90:
@@ -299,7 +355,7 @@ func (w *writer) roleChange(n int) change {
 	if chance(w.random, 30) {
 		return change{sql: "delete from sync_roles.desired_roles where role_name = $1 returning role_name", args: []any{role}}
 	}
-	kinds := []string{"{}", "{}", "{tables}", "{table_selects}", "{schema_usage,schemas}", "{databases}", "{tables,sequences,ownerships}"}
+	kinds := []string{"{}", "{}", "{tables}", "{table_selects}", "{schema_usage,schemas}", "{databases}", "{tables,sequences,ownerships}", "{routines}"}
 	var login, inherit *bool
 	var limit *int
 	var until *time.Time
