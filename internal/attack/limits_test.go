@@ -32,15 +32,11 @@ func TestBackReferenceIsNeverRun(t *testing.T) {
 	f.run(t, f.Daemon, insert(fired, "costs"))
 	f.untriggered(t, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match) values
 		($1, 'SELECT', 'table', 'sales', $2, 'regex')`, fired, backreferences)
-	started := time.Now()
 	f.start(t)
 	f.until(t, "select has_table_privilege($1, 'sales.costs', 'SELECT')", fired)
 	f.run(t, f.Daemon, "update sync_roles.desired_grants set expires_at = now() + interval '1 s' where object_name = 'costs'")
 	f.served(t, friend, "orders")
 	f.until(t, "select not has_table_privilege($1, 'sales.costs', 'SELECT')", fired)
-	if took := time.Since(started); took > 30*time.Second {
-		t.Errorf("it took %s", took)
-	}
 	f.until(t, `select exists (
 		select from sync_roles.grant_status where role_name = $1 and status = 'refused' and reason like '%back-reference%')`, fired)
 	if f.Can(t, fired, "select from sales.orders") {
