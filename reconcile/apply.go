@@ -20,20 +20,20 @@ import (
 type applier struct {
 	tx         pgx.Tx
 	server     catalog.Server
-	borrowed   map[string]loan      // by role
-	shared     map[catalog.OID]bool // objects that are locked against being renamed and dropped
-	done       []Step               // what ran, for the audit
-	statements []string             // all that was sent, in order, secrets redacted
-	spans      []span               // where among these each step is
-	patient    bool                 // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
-	tolerant   bool                 // and go on with the next when PostgreSQL refuses one
-	lenient    bool                 // the same, for steps on which only their own row depends
-	refused    map[string]refusal   // statements that PostgreSQL refused
-	patience   time.Duration        // for a lock that another session holds
-	timeouts   int                  // how often a lock was not to be had in time
-	reading    time.Duration        // how long a statement may take that reads
-	applying   time.Duration        // and one that applies something
-	obstacles  problems             // what keeps intermediate roles from being rebuilt
+	borrowed   map[string]loan    // by role
+	shared     map[aclKey]bool    // objects that are locked against being renamed and dropped
+	done       []Step             // what ran, for the audit
+	statements []string           // all that was sent, in order, secrets redacted
+	spans      []span             // where among these each step is
+	patient    bool               // another try: run each statement in a savepoint, and again while somebody else writes the same catalog row
+	tolerant   bool               // and go on with the next when PostgreSQL refuses one
+	lenient    bool               // the same, for steps on which only their own row depends
+	refused    map[string]refusal // statements that PostgreSQL refused
+	patience   time.Duration      // for a lock that another session holds
+	timeouts   int                // how often a lock was not to be had in time
+	reading    time.Duration      // how long a statement may take that reads
+	applying   time.Duration      // and one that applies something
+	obstacles  problems           // what keeps intermediate roles from being rebuilt
 }
 
 // refusal is why a statement has not run.

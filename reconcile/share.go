@@ -46,13 +46,14 @@ func (a *applier) share(ctx context.Context, steps []Step) error {
 			continue // it shares for itself
 		}
 		for _, o := range s.objects {
-			if a.shared[o.OID] {
+			key := aclKey{o.Class, o.OID, ""}
+			if a.shared[key] {
 				continue
 			}
 			if a.shared == nil {
-				a.shared = map[catalog.OID]bool{}
+				a.shared = map[aclKey]bool{}
 			}
-			a.shared[o.OID] = true
+			a.shared[key] = true
 			locks := a.server.Version >= 18 // GRANT and REVOKE do
 			switch o.Type {
 			case catalog.Table, "sequence":
