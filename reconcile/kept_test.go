@@ -7,12 +7,13 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
-// refused gives a role SELECT on app.sales by a grantor that can no longer revoke it: it has lost USAGE on the schema.
+// refused gives a role SELECT on app.sales by a grantor that can no longer revoke it: it has lost USAGE on the schema, which belongs to a superuser, so
+// that the daemon cannot lend it.
 func (f *fixture) refused(t *testing.T, role string) (lead string) {
 	t.Helper()
 	lead = f.user(t, "lead")
 	f.Exec(t, "revoke usage on schema app from public; grant usage on schema app to "+lead+"; grant select on app.sales to "+lead+" with grant option; set role "+lead+"; grant select on app.sales to "+role)
-	f.Exec(t, "revoke usage on schema app from "+lead)
+	f.Exec(t, "alter schema app owner to postgres; grant usage, create on schema app to "+f.Owner+"; revoke usage on schema app from "+lead)
 	return lead
 }
 

@@ -69,8 +69,28 @@ func (a *applier) share(ctx context.Context, steps []Step) error {
 			}
 		}
 	}
-	var renamed int
-	err := a.briefly(ctx, func() error {
+	if len(relations.oids)+len(others.oids) == 0 {
+		return nil
+	}
+	renamed, err := a.lockTogether(ctx, relations, others)
+	switch {
+	case err != nil && isRefusal(err) && classOf(err) != locked && classOf(err) != slow:
+		// The functions cannot say all names in all encodings, need libxml, and may be nobody's to execute. Then others' statements can fail; ours goes on.
+		return a.exec(ctx, "ROLLBACK TO SAVEPOINT share; RELEASE SAVEPOINT share")
+	case err != nil:
+		return fmt.Errorf("lock objects against being renamed or dropped: %w", err)
+	case renamed > 0:
+		return errObjectRenamed
+	default:
+		return nil
+	}
+}
+
+// lockTogether locks all of them, and counts those that bear another name. It waits for none of them long while it holds the others: a session that holds
+// the one and waits for another would be told of a deadlock (deadlock_timeout). Rather it lets all of them go and takes them again, as long as the pass has
+// patience.
+func (a *applier) lockTogether(ctx context.Context, relations, others sharing) (renamed int, err error) {
+	for end := time.Now().Add(a.patience); ; {
 		renamed = 0
 		count := func(row pgx.Row) error {
 			var n int
@@ -79,45 +99,26 @@ func (a *applier) share(ctx context.Context, steps []Step) error {
 			return err
 		}
 		batch := &pgx.Batch{}
+		batch.Queue("SAVEPOINT share")
+		if a.patience > shortWait {
+			batch.Queue("SET LOCAL lock_timeout = " + milliseconds(shortWait))
+		}
 		if len(relations.oids) > 0 {
 			batch.Queue(shareRelationsSQL, relations.oids, relations.schemas, relations.names, maxShared).QueryRow(count)
 		}
 		if n := min(len(others.oids), maxShared); n > 0 {
 			batch.Queue(shareObjectsSQL, others.classes[:n], others.oids[:n], others.schemas[:n], others.names[:n]).QueryRow(count)
 		}
-		if batch.Len() == 0 {
-			return nil
+		batch.Queue("RELEASE SAVEPOINT share")
+		if a.patience > shortWait {
+			batch.Queue("SET LOCAL lock_timeout = " + milliseconds(a.patience))
 		}
-		return a.tx.SendBatch(ctx, batch).Close()
-	})
-	if err != nil {
-		return fmt.Errorf("lock objects against being renamed or dropped: %w", err)
-	}
-	if renamed > 0 {
-		return errObjectRenamed
-	}
-	return nil
-}
-
-// briefly takes locks, and waits for none of them long while it holds the others: a session that holds the one and waits for another would be told of a
-// deadlock (deadlock_timeout). Rather it lets all of them go and takes them again, as long as the pass has patience.
-func (a *applier) briefly(ctx context.Context, lock func() error) error {
-	if a.patience <= shortWait {
-		return lock()
-	}
-	for end := time.Now().Add(a.patience); ; {
-		if err := a.exec(ctx, "SAVEPOINT share; SET LOCAL lock_timeout = "+milliseconds(shortWait)); err != nil {
-			return err
-		}
-		err := lock()
-		if err == nil {
-			return a.exec(ctx, "RELEASE SAVEPOINT share; SET LOCAL lock_timeout = "+milliseconds(a.patience))
-		}
-		if classOf(err) != locked || time.Now().After(end) {
-			return err
+		err := a.tx.SendBatch(ctx, batch).Close()
+		if err == nil || classOf(err) != locked || time.Now().After(end) {
+			return renamed, err
 		}
 		if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT share; RELEASE SAVEPOINT share"); err != nil {
-			return err
+			return 0, err
 		}
 	}
 }
