@@ -18,4 +18,87 @@ FROM sync_roles.objects AS o
 WHERE r.object_type = 'routine' AND o.object_type = 'routine' AND o.object_oid = r.object_oid
     AND o.schema_name = r.schema_name AND o.object_name = r.object_name;
 
+-- A pattern that costs too much must not be compared whatever the plan is: the planner takes the comparison for cheaper than looking whether it is one, and may
+-- do it first. So such a row has no name_match, which the comparison asks for before all else.
+CREATE OR REPLACE VIEW sync_roles.matchable_grants AS
+SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name,
+    CASE
+        WHEN g.name_match = 'exact' THEN g.name_match
+        WHEN NOT EXISTS (
+            SELECT
+            FROM sync_roles.costly_patterns AS c
+            WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
+                AND c.name_match = g.name_match
+        ) THEN g.name_match
+    END AS name_match,
+    g.column_name, g.direct, g.grantable, g.create_if_not_exists, g.expires_at, g.created_at
+FROM sync_roles.desired_grants AS g
+WHERE (g.expires_at IS NULL OR g.expires_at > now())
+    AND (g.name_match = 'exact' OR NOT EXISTS (
+        SELECT
+        FROM sync_roles.costly_patterns AS c
+        WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
+            AND c.name_match = g.name_match
+    ));
+
+CREATE OR REPLACE VIEW sync_roles.desired_holdings AS
+SELECT g.id, g.role_name, g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name,
+    CASE
+        WHEN g.name_match = 'exact' THEN g.name_match
+        WHEN NOT EXISTS (
+            SELECT
+            FROM sync_roles.costly_patterns AS c
+            WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
+                AND c.name_match = g.name_match
+        ) THEN g.name_match
+    END AS name_match,
+    coalesce(g.column_name, '') AS column_name, g.direct, g.grantable
+FROM sync_roles.desired_grants AS g
+WHERE (g.expires_at IS NULL OR g.expires_at > now())
+    AND (g.name_match = 'exact' OR NOT EXISTS (
+        SELECT
+        FROM sync_roles.costly_patterns AS c
+        WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
+            AND c.name_match = g.name_match
+    ))
+UNION ALL
+SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, ''), i.object_name,
+    CASE
+        WHEN i.name_match = 'exact' THEN i.name_match
+        WHEN NOT EXISTS (
+            SELECT
+            FROM sync_roles.costly_patterns AS c
+            WHERE c.object_name = i.object_name AND c.object_type = i.object_type AND c.schema_name = coalesce(i.schema_name, '')
+                AND c.name_match = i.name_match
+        ) THEN i.name_match
+    END AS name_match,
+    coalesce(i.column_name, ''), true, false
+FROM sync_roles.intermediate_roles AS i
+WHERE i.name_match = 'exact' OR NOT EXISTS (
+    SELECT
+    FROM sync_roles.costly_patterns AS c
+    WHERE c.object_name = i.object_name AND c.object_type = i.object_type AND c.schema_name = coalesce(i.schema_name, '')
+        AND c.name_match = i.name_match
+);
+
+CREATE OR REPLACE VIEW sync_roles.matchable_withdrawn AS
+SELECT w.id, w.grant_id, w.role_name, w.privilege, w.object_type, w.schema_name, w.object_name,
+    CASE
+        WHEN w.name_match = 'exact' THEN w.name_match
+        WHEN NOT EXISTS (
+            SELECT
+            FROM sync_roles.costly_patterns AS c
+            WHERE c.object_name = w.object_name AND c.object_type = w.object_type AND c.schema_name = coalesce(w.schema_name, '')
+                AND c.name_match = w.name_match
+        ) THEN w.name_match
+    END AS name_match,
+    w.column_name, w.direct, w.grantable, w.expired, w.transaction::text::bigint AS transaction
+FROM sync_roles.withdrawn AS w
+WHERE w.name_match = 'exact' OR NOT EXISTS (
+    SELECT
+    FROM sync_roles.costly_patterns AS c
+    WHERE c.object_name = w.object_name AND c.object_type = w.object_type AND c.schema_name = coalesce(w.schema_name, '')
+        AND c.name_match = w.name_match
+);
+
 UPDATE sync_roles.installation SET schema_version = 14;
