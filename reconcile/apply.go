@@ -163,6 +163,7 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 	err := cautious.run(ctx, steps)
 	if err == nil {
 		a.done, a.statements, a.spans, a.borrowed, a.shared = cautious.done, cautious.statements, cautious.spans, cautious.borrowed, cautious.shared
+		a.timeouts, a.patience = cautious.timeouts, cautious.patience
 		return a.exec(ctx, "RELEASE SAVEPOINT try")
 	}
 	var why *pgconn.PgError
@@ -173,13 +174,8 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 		return err
 	}
 	r := refusalOf(err)
-	if classOf(err) == locked {
-		if a.timeouts++; a.timeouts == maxTimeouts {
-			a.patience = hardlyAnyWait
-			if err := a.exec(ctx, "SET LOCAL lock_timeout = "+milliseconds(a.patience)); err != nil {
-				return err
-			}
-		}
+	if err := a.noteTimeout(ctx, err); err != nil {
+		return err
 	}
 	if r.kind == Blocked {
 		r.reason = fmt.Sprintf(refusedByServer+"%s (SQLSTATE %s)", why.Message, why.Code)
@@ -195,6 +191,18 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 		}
 	}
 	return nil
+}
+
+// noteTimeout counts the locks that could not be had in time.
+func (a *applier) noteTimeout(ctx context.Context, err error) error {
+	if classOf(err) != locked {
+		return nil
+	}
+	if a.timeouts++; a.timeouts != maxTimeouts {
+		return nil
+	}
+	a.patience = hardlyAnyWait
+	return a.exec(ctx, "SET LOCAL lock_timeout = "+milliseconds(a.patience))
 }
 
 // refuse remembers that something has not been done, and is not tried again in this pass.

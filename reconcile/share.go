@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,15 +75,29 @@ func (a *applier) share(ctx context.Context, steps []Step) error {
 	}
 	renamed, err := a.lockTogether(ctx, relations, others)
 	switch {
-	case err != nil && isRefusal(err) && classOf(err) != locked && classOf(err) != slow:
-		// The functions cannot say all names in all encodings, need libxml, and may be nobody's to execute. Then others' statements can fail; ours goes on.
-		return a.exec(ctx, "ROLLBACK TO SAVEPOINT share; RELEASE SAVEPOINT share")
+	case err != nil && goesUnshared(err, steps):
+		if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT share; RELEASE SAVEPOINT share"); err != nil {
+			return err
+		}
+		return a.noteTimeout(ctx, err)
 	case err != nil:
 		return fmt.Errorf("lock objects against being renamed or dropped: %w", err)
 	case renamed > 0:
 		return errObjectRenamed
 	default:
 		return nil
+	}
+}
+
+// goesUnshared reports whether steps run although the locks are not to be had: others' statements can then fail, but ours go on. The functions cannot say
+// all names in all encodings, need libxml, and may be nobody's to execute. And before PostgreSQL 18, whoever may UPDATE a table can LOCK it for as long as it
+// likes, but cannot by that keep a REVOKE from it.
+func goesUnshared(err error, steps []Step) bool {
+	switch classOf(err) {
+	case locked, slow:
+		return slices.ContainsFunc(steps, Step.takes)
+	default:
+		return isRefusal(err)
 	}
 }
 

@@ -1,6 +1,10 @@
 package reconcile
 
-import "github.com/pg-sync-roles/pg-sync-roles/catalog"
+import (
+	"slices"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
 
 // Step is one statement of a plan.
 type Step struct {
@@ -36,6 +40,11 @@ func (e Effect) changes() []string {
 		return []string{e.SQL}
 	}
 	return e.Changes
+}
+
+// takes reports whether a role loses something by it.
+func (s Step) takes() bool {
+	return slices.ContainsFunc(s.Effects, func(e Effect) bool { return e.Revoked > 0 })
 }
 
 // key tells steps apart: the same statement by another role is another.
