@@ -70,7 +70,7 @@ func (c *decision) surplusOwnership(s SurplusOwnership) {
 	if to == s.Role {
 		return
 	}
-	if c.drift.unsettled[s.OID] {
+	if c.drift.leavesAlone(s.OID, s.Role) {
 		c.problems.add(s.Role, Problem{Kind: Failed, Taking: true, Privilege: "OWNER", Object: s.object().String(), Reason: unsettledReason})
 		return
 	}

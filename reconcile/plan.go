@@ -167,7 +167,7 @@ func (c *decision) missing(m Missing) {
 		c.problems.add(m.Role, m.problem(Refused, m.Refused, ""))
 	case !m.exists():
 		c.absent(m)
-	case c.drift.unsettled[m.OID]:
+	case c.drift.leavesAlone(m.OID, m.Role):
 		c.problems.add(m.Role, m.problem(Failed, unsettledReason, ""))
 	case m.ColumnMissing:
 		c.problems.add(m.Role, m.problem(Waiting, fmt.Sprintf("%s has no column %q yet", m.object(), m.ColumnName), ""))
@@ -379,7 +379,7 @@ func (c *decision) surplusGrant(s SurplusGrant) {
 	if c.protected[s.Role] {
 		return
 	}
-	if c.drift.unsettled[s.OID] {
+	if c.drift.leavesAlone(s.OID, s.Role) {
 		c.problems.add(s.Role, Problem{Kind: Failed, Taking: true, Privilege: s.Privilege, Object: s.object().String(), Reason: unsettledReason})
 		return
 	}

@@ -17,6 +17,15 @@ import (
 // settling is for how long. A failed pass is tried again after a second at the earliest.
 const settling = 750 * time.Millisecond
 
+// settlingAttempts is how many passes of a role leave such objects alone, one after the other: about half a minute's. Else the owner of schemas that renames
+// them again and again would keep what rows no longer ask for.
+const settlingAttempts = 5
+
+// leavesAlone reports whether an object is left alone in this pass, as far as it concerns the role.
+func (d *Drift) leavesAlone(oid catalog.OID, role string) bool {
+	return d.unsettled[oid] && d.Roles[role].FailedAttempts < settlingAttempts
+}
+
 // transactionMark is a transaction ID that was not yet in use at a time.
 type transactionMark struct {
 	at time.Time
