@@ -19,9 +19,18 @@ WHERE r.object_type = 'routine' AND o.object_type = 'routine' AND o.object_oid =
     AND o.schema_name = r.schema_name AND o.object_name = r.object_name;
 
 -- A pattern that costs too much must not be compared whatever the plan is: the planner takes the comparison for cheaper than looking whether it is one, and may
--- do it first. So such a row has no name_match, which the comparison asks for before all else.
+-- do it first. compared_as, which the comparison asks for before all else, is NULL for it. name_match stays a column with statistics.
+CREATE OR REPLACE FUNCTION sync_roles.name_matches(name text, pattern text, name_match text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE name_match
+    WHEN 'exact' THEN name COLLATE "C" = pattern COLLATE "C"
+    WHEN 'like' THEN name COLLATE "C" LIKE pattern COLLATE "C"
+    WHEN 'regex' THEN CASE WHEN sync_roles.refers_back(pattern) THEN false ELSE name COLLATE "C" ~ ('^(?:' || pattern || ')$') COLLATE "C" END
+END;
+
 CREATE OR REPLACE VIEW sync_roles.matchable_grants AS
-SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name,
+SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable,
+    g.create_if_not_exists, g.expires_at, g.created_at,
     CASE
         WHEN g.name_match = 'exact' THEN g.name_match
         WHEN NOT EXISTS (
@@ -30,8 +39,7 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
             WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
                 AND c.name_match = g.name_match
         ) THEN g.name_match
-    END AS name_match,
-    g.column_name, g.direct, g.grantable, g.create_if_not_exists, g.expires_at, g.created_at
+    END AS compared_as
 FROM sync_roles.desired_grants AS g
 WHERE (g.expires_at IS NULL OR g.expires_at > now())
     AND (g.name_match = 'exact' OR NOT EXISTS (
@@ -43,6 +51,7 @@ WHERE (g.expires_at IS NULL OR g.expires_at > now())
 
 CREATE OR REPLACE VIEW sync_roles.desired_holdings AS
 SELECT g.id, g.role_name, g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name,
+    g.name_match, coalesce(g.column_name, '') AS column_name, g.direct, g.grantable,
     CASE
         WHEN g.name_match = 'exact' THEN g.name_match
         WHEN NOT EXISTS (
@@ -51,8 +60,7 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, coalesce(g.schema_name, ''
             WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
                 AND c.name_match = g.name_match
         ) THEN g.name_match
-    END AS name_match,
-    coalesce(g.column_name, '') AS column_name, g.direct, g.grantable
+    END AS compared_as
 FROM sync_roles.desired_grants AS g
 WHERE (g.expires_at IS NULL OR g.expires_at > now())
     AND (g.name_match = 'exact' OR NOT EXISTS (
@@ -63,6 +71,7 @@ WHERE (g.expires_at IS NULL OR g.expires_at > now())
     ))
 UNION ALL
 SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, ''), i.object_name,
+    i.name_match, coalesce(i.column_name, ''), true, false,
     CASE
         WHEN i.name_match = 'exact' THEN i.name_match
         WHEN NOT EXISTS (
@@ -71,8 +80,7 @@ SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, ''
             WHERE c.object_name = i.object_name AND c.object_type = i.object_type AND c.schema_name = coalesce(i.schema_name, '')
                 AND c.name_match = i.name_match
         ) THEN i.name_match
-    END AS name_match,
-    coalesce(i.column_name, ''), true, false
+    END
 FROM sync_roles.intermediate_roles AS i
 WHERE i.name_match = 'exact' OR NOT EXISTS (
     SELECT
@@ -82,7 +90,8 @@ WHERE i.name_match = 'exact' OR NOT EXISTS (
 );
 
 CREATE OR REPLACE VIEW sync_roles.matchable_withdrawn AS
-SELECT w.id, w.grant_id, w.role_name, w.privilege, w.object_type, w.schema_name, w.object_name,
+SELECT w.id, w.grant_id, w.role_name, w.privilege, w.object_type, w.schema_name, w.object_name, w.name_match, w.column_name, w.direct,
+    w.grantable, w.expired, w.transaction::text::bigint AS transaction,
     CASE
         WHEN w.name_match = 'exact' THEN w.name_match
         WHEN NOT EXISTS (
@@ -91,8 +100,7 @@ SELECT w.id, w.grant_id, w.role_name, w.privilege, w.object_type, w.schema_name,
             WHERE c.object_name = w.object_name AND c.object_type = w.object_type AND c.schema_name = coalesce(w.schema_name, '')
                 AND c.name_match = w.name_match
         ) THEN w.name_match
-    END AS name_match,
-    w.column_name, w.direct, w.grantable, w.expired, w.transaction::text::bigint AS transaction
+    END AS compared_as
 FROM sync_roles.withdrawn AS w
 WHERE w.name_match = 'exact' OR NOT EXISTS (
     SELECT
@@ -100,5 +108,9 @@ WHERE w.name_match = 'exact' OR NOT EXISTS (
     WHERE c.object_name = w.object_name AND c.object_type = w.object_type AND c.schema_name = coalesce(w.schema_name, '')
         AND c.name_match = w.name_match
 );
+
+COMMENT ON COLUMN sync_roles.matchable_grants.compared_as IS 'name_match, for name_matches.';
+COMMENT ON COLUMN sync_roles.desired_holdings.compared_as IS 'name_match, for name_matches.';
+COMMENT ON COLUMN sync_roles.matchable_withdrawn.compared_as IS 'name_match, for name_matches.';
 
 UPDATE sync_roles.installation SET schema_version = 14;

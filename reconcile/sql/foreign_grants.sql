@@ -83,7 +83,7 @@ SELECT o.role_name, o.role_oid AS grantee_oid, e.privilege, e.column_name, e.is_
             FROM sync_roles.desired_holdings AS g
             WHERE g.id IS NOT NULL AND g.role_name = coalesce(u.rolname::text, 'public') AND g.object_type = o.object_type
                 AND g.privilege IN (e.privilege, 'ALL') AND g.schema_name = o.schema_name AND g.column_name = e.column_name
-                AND (g.object_name = o.signature OR sync_roles.name_matches(o.object_name, g.object_name, g.name_match))
+                AND (g.object_name = o.signature OR sync_roles.name_matches(o.object_name, g.object_name, g.compared_as))
                 AND g.direct IS NOT FALSE
         ) AS d
     ) ELSE '[]' END AS dependents,

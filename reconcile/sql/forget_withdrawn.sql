@@ -14,6 +14,6 @@ WHERE w.id = ANY ($1)
                 SELECT
                 FROM sync_roles.matchable_grants AS g
                 WHERE g.privilege = 'OWNER' AND g.role_name = w.role_name AND g.object_type = w.object_type AND coalesce(g.schema_name, '') = o.schema_name
-                    AND (sync_roles.name_matches(o.object_name, g.object_name, g.name_match) OR g.object_name = o.signature)
+                    AND (sync_roles.name_matches(o.object_name, g.object_name, g.compared_as) OR g.object_name = o.signature)
             )
     ));

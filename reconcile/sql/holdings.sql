@@ -76,8 +76,8 @@ WHERE NOT EXISTS (
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = h.role_name AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
             AND (
-                sync_roles.name_matches(h.object_name, g.object_name, g.name_match)
-                OR h.object_type = 'routine' AND sync_roles.name_matches(split_part(h.object_name, '(', 1), g.object_name, g.name_match)
+                sync_roles.name_matches(h.object_name, g.object_name, g.compared_as)
+                OR h.object_type = 'routine' AND sync_roles.name_matches(split_part(h.object_name, '(', 1), g.object_name, g.compared_as)
             )
             AND coalesce(g.column_name, '') = h.column_name
             AND (g.privilege = h.privilege OR g.privilege = 'ALL' AND h.privilege <> 'OWNER')
@@ -89,6 +89,6 @@ WHERE NOT EXISTS (
         SELECT
         FROM sync_roles.matchable_grants AS g
         WHERE g.privilege = 'OWNER' AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
-            AND sync_roles.name_matches(h.object_name, g.object_name, g.name_match)
+            AND sync_roles.name_matches(h.object_name, g.object_name, g.compared_as)
     ))
 ORDER BY 1, 3, 4, 5, 6, 2;

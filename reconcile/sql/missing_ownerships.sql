@@ -73,7 +73,7 @@ LEFT JOIN LATERAL (
     FROM sync_roles.matchable_grants AS o
     WHERE f.object_oid IS NOT NULL
         AND o.privilege = 'OWNER' AND o.object_type = s.object_type AND coalesce(o.schema_name, '') = s.schema_name
-        AND (sync_roles.name_matches(f.object_name, o.object_name, o.name_match) OR o.name_match = 'exact' AND o.object_name = f.signature)
+        AND (sync_roles.name_matches(f.object_name, o.object_name, o.compared_as) OR o.name_match = 'exact' AND o.object_name = f.signature)
     ORDER BY o.name_match <> 'exact', o.created_at, o.id
     LIMIT 1
 ) AS owners ON true

@@ -38,7 +38,7 @@ matches AS (
         SELECT g.id
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = w.role_name AND g.object_type = w.object_type AND g.name_match <> 'exact'
-            AND (w.name_match <> 'exact' OR sync_roles.name_matches(w.object_name, g.object_name, g.name_match))
+            AND (w.name_match <> 'exact' OR sync_roles.name_matches(w.object_name, g.object_name, g.compared_as))
         OFFSET 0
     ) AS g
     UNION ALL

@@ -310,7 +310,7 @@ surplus AS MATERIALIZED (
             SELECT true
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(j.object_name, g.object_name, g.name_match)
+                AND g.schema_name = j.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(j.object_name, g.object_name, g.compared_as)
                 AND g.column_name = j.column_name AND g.direct IS NOT FALSE
             LIMIT 1
         ) IS NULL
@@ -330,7 +330,7 @@ surplus AS MATERIALIZED (
             SELECT g.grantable
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(j.object_name, g.object_name, g.name_match)
+                AND g.schema_name = j.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(j.object_name, g.object_name, g.compared_as)
                 AND g.column_name = j.column_name AND g.direct IS NOT FALSE
         ) AS g
         WHERE j.option
@@ -365,7 +365,7 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
                     FROM sync_roles.desired_holdings AS g
                     JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
                     WHERE r.oid = e.grantee AND g.grantable AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-                        AND g.schema_name = s.schema_name AND (g.object_name = s.signature OR sync_roles.name_matches(s.object_name, g.object_name, g.name_match))
+                        AND g.schema_name = s.schema_name AND (g.object_name = s.signature OR sync_roles.name_matches(s.object_name, g.object_name, g.compared_as))
                         AND g.column_name = s.column_name
                 )
         )
@@ -378,7 +378,7 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
             SELECT coalesce(r.rolname::text, 'public') AS role_name, bool_or(g.grantable) AS grantable
             FROM sync_roles.desired_holdings AS g
             WHERE g.id IS NOT NULL AND g.role_name = coalesce(r.rolname::text, 'public') AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-                AND g.schema_name = s.schema_name AND (g.object_name = s.signature OR sync_roles.name_matches(s.object_name, g.object_name, g.name_match))
+                AND g.schema_name = s.schema_name AND (g.object_name = s.signature OR sync_roles.name_matches(s.object_name, g.object_name, g.compared_as))
                 AND g.column_name = s.column_name AND g.direct IS NOT FALSE
         ) AS d
         WHERE NOT EXISTS (
@@ -407,7 +407,7 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
         SELECT true
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-            AND coalesce(g.schema_name, '') = s.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(s.object_name, g.object_name, g.name_match)
+            AND coalesce(g.schema_name, '') = s.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(s.object_name, g.object_name, g.compared_as)
             AND coalesce(g.column_name, '') = s.column_name AND NOT g.direct
         LIMIT 1
     ) IS NOT NULL AS still_asked,

@@ -122,7 +122,7 @@ surplus AS MATERIALIZED (
     JOIN refused AS f ON f.role_oid = h.role_oid
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN sync_roles.matchable_grants AS g
-        ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+        ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, g.object_name, g.compared_as)
     UNION
     -- What a MEMBER row gave in a role that has another name now.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
@@ -130,7 +130,7 @@ surplus AS MATERIALIZED (
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = h.role_oid AND o.object_name <> r.rolname
     JOIN sync_roles.matchable_grants AS g
-        ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
+        ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(o.object_name, g.object_name, g.compared_as)
     WHERE $2
     UNION
     -- What exclusive roles have besides. Intermediate roles of other databases are not looked at, if they can be that and no more;
@@ -162,8 +162,8 @@ surplus AS MATERIALIZED (
                 LEFT JOIN sync_roles.resolved_objects AS o ON o.class_oid = p.class_oid AND o.object_oid = p.object_oid
                 WHERE w.role_name = p.role_name AND w.object_type = p.object_type AND w.privilege IN (p.privilege, 'ALL')
                     AND (
-                        coalesce(w.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, w.object_name, w.name_match)
-                        OR coalesce(w.schema_name, '') = o.schema_name AND sync_roles.name_matches(o.object_name, w.object_name, w.name_match)
+                        coalesce(w.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, w.object_name, w.compared_as)
+                        OR coalesce(w.schema_name, '') = o.schema_name AND sync_roles.name_matches(o.object_name, w.object_name, w.compared_as)
                     )
             )
             OR $2 AND EXISTS (
@@ -171,7 +171,7 @@ surplus AS MATERIALIZED (
                 FROM sync_roles.resolved_objects AS o
                 JOIN sync_roles.matchable_grants AS g
                     ON g.object_type = o.object_type AND coalesce(g.schema_name, '') = o.schema_name
-                    AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
+                    AND sync_roles.name_matches(o.object_name, g.object_name, g.compared_as)
                 WHERE o.class_oid = p.class_oid AND o.object_oid = p.object_oid AND (o.schema_name, o.object_name) <> (p.schema_name, p.object_name)
                     AND g.role_name = p.role_name AND g.privilege IN (p.privilege, 'ALL')
             )
@@ -181,7 +181,7 @@ surplus AS MATERIALIZED (
             SELECT
             FROM sync_roles.matchable_grants AS g
             WHERE g.role_name = p.role_name AND g.object_type = p.object_type AND g.privilege IN (p.privilege, 'ALL')
-                AND coalesce(g.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, g.object_name, g.name_match)
+                AND coalesce(g.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, g.object_name, g.compared_as)
                 AND g.direct IS NOT TRUE
         )
 ),
@@ -218,7 +218,7 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
                     FROM sync_roles.matchable_grants AS g
                     JOIN pg_catalog.pg_roles AS u ON u.rolname = g.role_name
                     WHERE u.oid = m.member_oid AND g.grantable AND g.object_type = 'role' AND g.privilege = 'MEMBER'
-                        AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+                        AND sync_roles.name_matches(r.rolname, g.object_name, g.compared_as)
                 )
         )
         SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired', w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false), 'option', m.admin_option) ORDER BY n.rolname, m.grantor_oid), '[]')
@@ -229,7 +229,7 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
             SELECT bool_or(g.grantable) AS grantable
             FROM sync_roles.matchable_grants AS g
             WHERE g.role_name = n.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER' AND (g.expires_at IS NULL OR g.expires_at > now())
-                AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+                AND sync_roles.name_matches(r.rolname, g.object_name, g.compared_as)
         ) AS w
         WHERE NOT EXISTS (
                 SELECT
@@ -271,7 +271,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable, s.role_oid IN (SELECT f.role_oid FROM refused AS f) AS refused
     FROM sync_roles.matchable_grants AS g
     WHERE g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
-        AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+        AND sync_roles.name_matches(r.rolname, g.object_name, g.compared_as)
 ) AS d
 -- The rows that are gone and gave it: what another row gave that was deleted before its time has not expired.
 CROSS JOIN LATERAL (

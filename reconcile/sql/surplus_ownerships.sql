@@ -32,7 +32,7 @@ withdrawn AS MATERIALIZED (
         WHERE w.role_name = b.role_name AND w.privilege = 'OWNER'
         UNION ALL
         SELECT NULL, g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct,
-            g.grantable, NULL, NULL
+            g.grantable, NULL, NULL, g.compared_as
         FROM sync_roles.matchable_grants AS g
         WHERE $2 AND g.role_name = b.role_name AND g.privilege = 'OWNER'
         OFFSET 0
@@ -143,6 +143,6 @@ WHERE (
         SELECT true
         FROM sync_roles.matchable_grants AS g
         WHERE g.privilege = 'OWNER' AND g.object_type = o.object_type AND g.name_match <> 'exact' AND coalesce(g.schema_name, '') = o.schema_name
-            AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
+            AND sync_roles.name_matches(o.object_name, g.object_name, g.compared_as)
         LIMIT 1
     ) IS NULL;
