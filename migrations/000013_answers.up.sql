@@ -22,6 +22,7 @@ COMMENT ON FUNCTION sync_roles.is_known_role(text) IS 'Whether a role is managed
 CREATE FUNCTION sync_roles.rows_out_of_sync(grant_ids bigint[]) RETURNS TABLE (grant_id bigint, status text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off -- compiling grant_status takes seconds, for a few rows of it
 AS $$
 DECLARE
     bad constant text[] := '{refused,blocked,held,failed}';
