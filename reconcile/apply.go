@@ -21,7 +21,9 @@ type applier struct {
 	tx         pgx.Tx
 	server     catalog.Server
 	borrowed   map[string]loan    // by role
-	shared     map[aclKey]bool    // objects that are locked against being renamed and dropped
+	shared     map[aclKey]bool    // objects that are locked against being renamed and dropped, or need not be
+	relations  int                // how many relations are
+	others     int                // and how many objects of other kinds
 	done       []Step             // what ran, for the audit
 	statements []string           // all that was sent, in order, secrets redacted
 	spans      []span             // where among these each step is
@@ -41,6 +43,18 @@ type refusal struct {
 	reason string
 	kind   Outcome // Blocked, or Failed where it is tried again by itself
 	rights bool    // it was for want of a privilege
+	stale  bool    // what it names was not there, or there already: either it changed after it was read, or never will
+}
+
+// staleAttempts is how often what is stale is tried again by itself: after half a minute it is not another session that keeps it so.
+const staleAttempts = 5
+
+// outcome is how it is reported for a role that has failed so often before.
+func (r refusal) outcome(failedAttempts int) Outcome {
+	if r.stale && failedAttempts >= staleAttempts {
+		return Blocked
+	}
+	return r.kind
 }
 
 // refusedByServer is how the reason begins where PostgreSQL gave it.
@@ -51,13 +65,17 @@ func refusalOf(err error) refusal {
 	var why *pgconn.PgError
 	switch {
 	case errors.Is(err, errObjectRenamed):
-		return refusal{errObjectRenamed.Error(), Failed, false}
-	case errors.As(err, &why) && classOf(err) == again:
-		return refusal{fmt.Sprintf("another session was in the way: %s (SQLSTATE %s)", why.Message, why.Code), Failed, false}
-	case errors.As(err, &why) && classOf(err) == locked:
-		return refusal{fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), Failed, false}
+		return refusal{reason: errObjectRenamed.Error(), kind: Failed}
+	case !errors.As(err, &why):
+		return refusal{reason: err.Error(), kind: Blocked}
+	case isConcurrentUpdate(err) || endsTransaction(err):
+		return refusal{reason: fmt.Sprintf("another session was in the way: %s (SQLSTATE %s)", why.Message, why.Code), kind: Failed}
+	case classOf(err) == locked:
+		return refusal{reason: fmt.Sprintf("another session holds a lock: %s (SQLSTATE %s)", why.Message, why.Code), kind: Failed}
+	case classOf(err) == again:
+		return refusal{reason: err.Error(), kind: Failed, stale: true}
 	}
-	return refusal{err.Error(), Blocked, SQLState(err) == "42501"}
+	return refusal{reason: err.Error(), kind: Blocked, rights: why.Code == "42501"}
 }
 
 // Statements are sent together: a round trip costs more than a GRANT.
@@ -158,26 +176,22 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 	if err := a.exec(ctx, "SAVEPOINT try"); err != nil {
 		return err
 	}
-	cautious := *a
-	cautious.tolerant, cautious.lenient, cautious.borrowed, cautious.shared = false, false, maps.Clone(a.borrowed), maps.Clone(a.shared)
-	err := cautious.run(ctx, steps)
+	before := a.snapshot()
+	a.tolerant, a.lenient = false, false
+	err := a.run(ctx, steps)
+	a.tolerant, a.lenient = before.tolerant, before.lenient
 	if err == nil {
-		a.done, a.statements, a.spans, a.borrowed, a.shared = cautious.done, cautious.statements, cautious.spans, cautious.borrowed, cautious.shared
-		a.timeouts, a.patience = cautious.timeouts, cautious.patience
 		return a.exec(ctx, "RELEASE SAVEPOINT try")
 	}
 	var why *pgconn.PgError
 	if endsTransaction(err) || !errors.As(err, &why) && !errors.Is(err, errObjectRenamed) || classOf(err) == disconnected {
 		return err
 	}
-	if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT try"); err != nil {
+	if err := a.undo(ctx, "try", before, err); err != nil {
 		return err
 	}
 	r := refusalOf(err)
-	if err := a.noteTimeout(ctx, err); err != nil {
-		return err
-	}
-	if r.kind == Blocked {
+	if r.kind == Blocked || r.stale {
 		r.reason = fmt.Sprintf(refusedByServer+"%s (SQLSTATE %s)", why.Message, why.Code)
 	}
 	for _, s := range steps {
@@ -193,12 +207,29 @@ func (a *applier) try(ctx context.Context, steps []Step) error {
 	return nil
 }
 
+// snapshot is what undo goes back to.
+func (a *applier) snapshot() applier {
+	before := *a
+	before.borrowed, before.shared = maps.Clone(a.borrowed), maps.Clone(a.shared)
+	return before
+}
+
+// undo goes back to a savepoint, and to what the applier knew at it. What it has learned since about what PostgreSQL refuses, and about locks, stays.
+func (a *applier) undo(ctx context.Context, savepoint string, before applier, cause error) error {
+	a.done, a.statements, a.spans = before.done, before.statements, before.spans
+	a.borrowed, a.shared, a.relations, a.others, a.patience = before.borrowed, before.shared, before.relations, before.others, before.patience
+	if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT "+savepoint+"; RELEASE SAVEPOINT "+savepoint); err != nil {
+		return err
+	}
+	return a.noteTimeout(ctx, cause)
+}
+
 // noteTimeout counts the locks that could not be had in time.
 func (a *applier) noteTimeout(ctx context.Context, err error) error {
-	if classOf(err) != locked {
-		return nil
+	if classOf(err) == locked {
+		a.timeouts++
 	}
-	if a.timeouts++; a.timeouts != maxTimeouts {
+	if a.timeouts < maxTimeouts || a.patience == hardlyAnyWait {
 		return nil
 	}
 	a.patience = hardlyAnyWait

@@ -48,7 +48,9 @@ func auditRows(w work, s *state, done []Step, requests []desired.Request, instan
 			r := row(effect.Unit)
 			r.Granted += effect.Granted
 			r.Revoked += effect.Revoked
-			r.Changes = append(r.Changes, effect.changes()...)
+			if w.cause == Manual { // hundreds of thousands, which only people read
+				r.Changes = append(r.Changes, effect.changes()...)
+			}
 			if effect.SQL != "" {
 				r.Statements = append(r.Statements, effect.SQL)
 			}

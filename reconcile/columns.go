@@ -1,6 +1,10 @@
 package reconcile
 
-import "github.com/pg-sync-roles/pg-sync-roles/catalog"
+import (
+	"slices"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
 
 // Revoking a privilege on a table takes the same privilege on its columns along, and PostgreSQL has no way to spare them (the manual: REVOKE). What
 // the role holds there by the same grantor, and is to keep, is granted again in the same transaction.
@@ -27,23 +31,60 @@ func (c *decision) keepColumns(s SurplusGrant, taken cell) {
 		}
 		kept := taken
 		kept.column, kept.withOption = column, s.ColumnOptions[i]
-		c.columns = append(c.columns, kept)
+		c.columns[taken.columnEntry()] = append(c.columns[taken.columnEntry()], kept)
 	}
 }
 
-// columnSteps grants again what does not end by itself. It counts as nothing: the roles have it before and after.
-func (c *decision) columnSteps() []Step {
-	var kept []cell
-	for _, t := range c.columns {
-		if !c.ending[t.columnEntry()] {
-			kept = append(kept, t)
-		}
+// keptColumns are the privileges on columns that revoking this one takes along, and that do not end by themselves.
+func (c *decision) keptColumns(taken cell) []cell {
+	if taken.object == nil {
+		return nil
 	}
-	steps := aclSteps(grant, kept, maxNames)
+	return slices.DeleteFunc(slices.Clone(c.columns[taken.columnEntry()]), func(t cell) bool { return c.ending[t.columnEntry()] })
+}
+
+// columnSteps grants them again. It counts as nothing: the roles have them before and after.
+func columnSteps(kept []cell, maxObjects int) []Step {
+	steps := aclSteps(grant, kept, maxObjects)
 	for i := range steps {
 		for j := range steps[i].Effects {
 			steps[i].Effects[j].Granted = 0
 		}
+	}
+	return steps
+}
+
+// revokeSteps revokes privileges on objects. What must be granted again on columns is bundled with the REVOKE that takes it along: where PostgreSQL refuses
+// the one, the other has not run either.
+func (c *decision) revokeSteps(maxObjects int) []Step {
+	var plain []cell
+	var together [][]cell
+	for _, taken := range c.take {
+		switch {
+		case len(c.keptColumns(taken)) == 0:
+			plain = append(plain, taken)
+		case c.drift.separate || len(together) == 0:
+			together = append(together, []cell{taken})
+		default:
+			together[0] = append(together[0], taken)
+		}
+	}
+	steps := aclSteps(revoke, plain, maxObjects)
+	for _, list := range together {
+		var kept []cell
+		for _, taken := range list {
+			kept = append(kept, c.keptColumns(taken)...)
+		}
+		steps = append(steps, c.bundled(append(aclSteps(revoke, list, maxObjects), columnSteps(kept, maxObjects)...))...)
+	}
+	return steps
+}
+
+// bundled lets steps stand or fall together.
+func (c *decision) bundled(steps []Step) []Step {
+	c.bundles++
+	for i := range steps {
+		steps[i].bundle = c.bundles
 	}
 	return steps
 }

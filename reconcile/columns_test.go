@@ -3,6 +3,8 @@ package reconcile_test
 import (
 	"fmt"
 	"testing"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
 // A row for a whole table that goes takes nothing on the table's columns along: neither what was granted by hand, nor what other rows give.
@@ -55,4 +57,32 @@ func TestColumnsOutliveTheirTablesRow(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Where PostgreSQL refuses to grant the columns again, the table's privilege stays with them, and is reported.
+func TestColumnsAreNotLostInPart(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice, bob := f.user(t, "alice"), f.user(t, "bob")
+	var deleted []int64
+	for _, role := range []string{alice, bob} {
+		deleted = append(deleted, f.add(t, row{role: role, privilege: "SELECT", objectType: "table", schema: "app", name: "sales", direct: ptr(true)}))
+	}
+	f.asOwner(t, "grant select (amount) on app.sales to "+alice+", "+bob)
+	f.pending(t)
+	f.Exec(t, `create function public.no() returns event_trigger language plpgsql as $$
+		begin if current_query() ~ 'GRANT SELECT .*"`+alice+`"' then raise 'no columns'; end if; end $$;
+		create event trigger `+f.Prefix+`no on ddl_command_start when tag in ('GRANT') execute function public.no()`)
+	f.delete(t, deleted...)
+	f.pending(t)
+	f.can(t, alice, "select id, amount from app.sales")
+	f.can(t, bob, "select amount from app.sales")
+	f.cannot(t, bob, "select id from app.sales")
+	f.outcome(t, alice, reconcile.Blocked)
+	f.problem(t, alice, reconcile.Blocked, "REVOKE SELECT", "no columns")
+	f.Exec(t, "drop event trigger "+f.Prefix+"no")
+	f.sync(t)
+	f.can(t, alice, "select amount from app.sales")
+	f.cannot(t, alice, "select id from app.sales")
+	f.quiet(t)
 }

@@ -31,6 +31,7 @@ type passedOn struct {
 type cascade struct {
 	step       Step
 	dependents []Dependent
+	revoked    cell // zero: a membership
 }
 
 // surplusGrants decides about all that is to be revoked: first what takes others along, because those need no revoke of their own then.
@@ -103,25 +104,31 @@ func (c *decision) takeAlong(s SurplusGrant, revoked cell, owner catalog.Rights)
 		}
 		c.along[passedOn{s.Class, s.OID, s.ColumnName, s.Privilege, d.Grantor, d.Role}] = true
 	}
-	c.cascades = append(c.cascades, cascade{aclSteps(revoke, []cell{revoked}, 1)[0], s.Dependents})
+	c.cascades = append(c.cascades, cascade{aclSteps(revoke, []cell{revoked}, 1)[0], s.Dependents, revoked})
 }
 
 // cascadeSteps names each role that loses something with the grantee.
-func cascadeSteps(list []cascade) []Step {
-	steps := make([]Step, 0, len(list))
-	for _, c := range list {
-		step := c.step
+func (c *decision) cascadeSteps() []Step {
+	slices.SortFunc(c.cascades, func(a, b cascade) int {
+		return cmp.Or(cmp.Compare(a.step.As, b.step.As), cmp.Compare(a.step.SQL, b.step.SQL))
+	})
+	steps := make([]Step, 0, len(c.cascades))
+	for _, passed := range c.cascades {
+		step := passed.step
 		step.SQL += " CASCADE"
 		step.Effects = slices.Clone(step.Effects)
 		step.Effects[0].SQL += " CASCADE"
-		for _, d := range c.dependents {
+		for _, d := range passed.dependents {
 			if !d.Desired {
 				step.Effects = append(step.Effects, Effect{Unit: d.Role, SQL: step.Effects[0].SQL, Revoked: 1, Changes: step.Effects[0].Changes})
 			}
 		}
+		if kept := c.keptColumns(passed.revoked); len(kept) > 0 {
+			steps = append(steps, c.bundled(append([]Step{step}, columnSteps(kept, 1)...))...)
+			continue
+		}
 		steps = append(steps, step)
 	}
-	slices.SortFunc(steps, func(a, b Step) int { return cmp.Or(cmp.Compare(a.As, b.As), cmp.Compare(a.SQL, b.SQL)) })
 	return steps
 }
 
@@ -156,7 +163,7 @@ func (c *decision) leaveAlong(s SurplusMembership, left link) {
 		c.leave = append(c.leave, left)
 		return
 	}
-	c.cascades = append(c.cascades, cascade{membershipSteps(revoke, []link{left})[0], s.Dependents})
+	c.cascades = append(c.cascades, cascade{step: membershipSteps(revoke, []link{left})[0], dependents: s.Dependents})
 }
 
 // mayLeaveAlong is mayTakeAlong for memberships.

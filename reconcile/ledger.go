@@ -33,7 +33,7 @@ type ledger struct {
 type heldBefore struct {
 	digest  string
 	changes map[string]bool // nil: all there was
-	measure measure         // zero: not known
+	measure measure         // zero: not known, because it was held before version 13 of the schema
 }
 
 // approval is who let what be taken away.
@@ -77,7 +77,7 @@ func (l *ledger) sort(taking map[string][]loss, limit Limit) (fresh map[string][
 			case l.free[role][t.what] || l.held[role][t.what]:
 			case known[t.what] && l.before[role].exceeds(limit):
 				l.hold(role, t.what, l.before[role].measure)
-			case known[t.what] && l.before[role].measure != measure{}:
+			case known[t.what]:
 				l.release(role, t.what)
 			default:
 				fresh[role] = append(fresh[role], t)
@@ -87,9 +87,9 @@ func (l *ledger) sort(taking map[string][]loss, limit Limit) (fresh map[string][
 	return fresh
 }
 
-// exceeds reports whether what is held would be held under this limit, too.
+// exceeds reports whether what is held would be held under this limit, too. Where its measure is not known, it is: by itself, it may be little.
 func (b heldBefore) exceeds(limit Limit) bool {
-	return limit.exceeded(b.measure.revokes, b.measure.held)
+	return b.measure == measure{} || limit.exceeded(b.measure.revokes, b.measure.held)
 }
 
 func (l *ledger) hold(role, what string, m measure) {

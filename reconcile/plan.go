@@ -54,7 +54,7 @@ func (p *Plan) preparing() bool {
 
 // Decide says what to do about a drift. It is a pure function, and its result does not depend on the order of its input.
 func Decide(d *Drift, policy Policy) *Plan {
-	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[aclKey]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]loss{}, selectors: map[string]selector{}, keeperSlots: map[string]int{}, strangers: map[string]Problem{}, along: map[passedOn]bool{}, ending: map[columnEntry]bool{}}
+	c := &decision{drift: d, policy: policy, problems: problems{}, protected: map[string]bool{}, entries: map[aclKey]map[string]bool{}, founding: map[string]Step{}, foundingRoles: map[string]Step{}, rebuilding: map[string]rebuild{}, touched: map[string]bool{}, taking: map[string][]loss{}, selectors: map[string]selector{}, keeperSlots: map[string]int{}, strangers: map[string]Problem{}, along: map[passedOn]bool{}, columns: map[columnEntry][]cell{}, ending: map[columnEntry]bool{}}
 	c.refuseProtected()
 	for _, r := range d.Remember {
 		c.touched[r.Role] = true
@@ -92,8 +92,9 @@ type decision struct {
 
 	protected        map[string]bool // roles that are never managed
 	give, take       []cell
-	columns          []cell // what revoking a table's privilege takes along and is granted again
+	columns          map[columnEntry][]cell // what revoking a table's privilege takes along
 	ending           map[columnEntry]bool
+	bundles          int // so many were made
 	join, leave      []link
 	cascades         []cascade
 	along            map[passedOn]bool // privileges that go with those of the role that passed them on
@@ -134,7 +135,7 @@ func (c *decision) plan() *Plan {
 	}
 	p.Grants = append(aclSteps(grant, c.give, objects), membershipSteps(grant, c.join)...)
 	p.Grants = append(p.Grants, c.settings...)
-	p.Revokes = slices.Concat(aclSteps(revoke, c.take, objects), membershipSteps(revoke, c.leave), cascadeSteps(c.cascades), c.columnSteps())
+	p.Revokes = slices.Concat(c.revokeSteps(objects), membershipSteps(revoke, c.leave), c.cascadeSteps())
 	return p
 }
 

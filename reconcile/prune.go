@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
@@ -72,21 +71,20 @@ func (e *Engine) dropUnused(ctx context.Context, a *applier, w work, name string
 	if err := a.exec(ctx, "SAVEPOINT prune"); err != nil {
 		return err
 	}
-	done, statements, spans, borrowed := len(a.done), len(a.statements), len(a.spans), maps.Clone(a.borrowed)
+	before := a.snapshot()
 	found, left, err := e.dropOrLeave(ctx, a, name, s.roles[name].IntermediateOID)
 	if left {
 		s.noteShell(name)
 	}
 	if len(found) > 0 || w.goesOnAfter(err) {
-		a.done, a.statements, a.spans, a.borrowed = a.done[:done], a.statements[:statements], a.spans[:spans], borrowed
 		for _, problem := range found {
 			s.problems.add(name, problem)
 		}
 		if err != nil {
 			r := refusalOf(err)
-			s.problems.add(name, Problem{Kind: r.kind, Object: "role " + name, Reason: r.reason})
+			s.problems.add(name, Problem{Kind: r.outcome(s.roles[name].FailedAttempts), Object: "role " + name, Reason: r.reason})
 		}
-		return a.exec(ctx, "ROLLBACK TO SAVEPOINT prune")
+		return a.undo(ctx, "prune", before, err)
 	}
 	if err != nil {
 		return err
@@ -175,8 +173,7 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, w work, r rebuild) (st
 	if err := a.exec(ctx, "SAVEPOINT rebuild"); err != nil {
 		return "", err
 	}
-	before := *a
-	before.borrowed = maps.Clone(a.borrowed)
+	before := a.snapshot()
 	name, replace := r.role, e.replace
 	if r.lost {
 		name, replace = freshName(e.server.DatabaseOID, ""), func(ctx context.Context, a *applier, r rebuild) ([]Problem, error) {
@@ -194,7 +191,6 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, w work, r rebuild) (st
 	if len(found) == 0 {
 		return name, a.exec(ctx, "RELEASE SAVEPOINT rebuild")
 	}
-	a.done, a.statements, a.spans, a.borrowed = before.done, before.statements, before.spans, before.borrowed
 	if a.obstacles == nil {
 		a.obstacles = problems{}
 	}
@@ -205,7 +201,7 @@ func (e *Engine) rebuild(ctx context.Context, a *applier, w work, r rebuild) (st
 		})
 	}
 	a.refuse(key, refusal{reason: r.why, kind: Blocked})
-	return "", a.exec(ctx, "ROLLBACK TO SAVEPOINT rebuild")
+	return "", a.undo(ctx, "rebuild", before, err)
 }
 
 // replace does what rebuild is for, and returns what keeps the old role from being dropped.

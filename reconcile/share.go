@@ -16,7 +16,7 @@ import (
 // updated", as do dbt and all tools that build a new table beside the old one. So a pass first shares what it writes to: it holds ACCESS SHARE until it
 // commits, and the others' statements wait for that moment instead of failing.
 
-// maxShared is how many relations, and how many other objects, a pass shares at most at a time. The server's table of locks has a fixed size
+// maxShared is how many relations, and how many other objects, a pass shares at most. The server's table of locks has a fixed size
 // (max_locks_per_transaction), and when it is full all sessions get errors.
 const maxShared = 1000
 
@@ -37,6 +37,12 @@ type sharing struct {
 func (s *sharing) add(o catalog.Object) {
 	s.classes, s.oids = append(s.classes, o.Class), append(s.oids, o.OID)
 	s.schemas, s.names = append(s.schemas, o.Schema), append(s.names, o.Name)
+}
+
+// cut leaves n of them at most.
+func (s *sharing) cut(n int) {
+	n = max(0, min(n, len(s.oids)))
+	s.classes, s.oids, s.schemas, s.names = s.classes[:n], s.oids[:n], s.schemas[:n], s.names[:n]
 }
 
 // share locks the objects of which the steps write the ACL, and makes sure that they still bear their names.
@@ -70,10 +76,13 @@ func (a *applier) share(ctx context.Context, steps []Step) error {
 			}
 		}
 	}
-	if len(relations.oids)+len(others.oids) == 0 {
+	// Of the relations, the server chooses those that changed last.
+	lockable := min(len(relations.oids), maxShared-a.relations)
+	others.cut(maxShared - a.others)
+	if lockable+len(others.oids) == 0 {
 		return nil
 	}
-	renamed, err := a.lockTogether(ctx, relations, others)
+	renamed, err := a.lockTogether(ctx, relations, lockable, others)
 	switch {
 	case err != nil && goesUnshared(err, steps):
 		if err := a.exec(ctx, "ROLLBACK TO SAVEPOINT share; RELEASE SAVEPOINT share"); err != nil {
@@ -85,13 +94,15 @@ func (a *applier) share(ctx context.Context, steps []Step) error {
 	case renamed > 0:
 		return errObjectRenamed
 	default:
+		a.relations += lockable
+		a.others += len(others.oids)
 		return nil
 	}
 }
 
-// goesUnshared reports whether steps run although the locks are not to be had: others' statements can then fail, but ours go on. The functions cannot say
-// all names in all encodings, need libxml, and may be nobody's to execute. And before PostgreSQL 18, whoever may UPDATE a table can LOCK it for as long as it
-// likes, but cannot by that keep a REVOKE from it.
+// goesUnshared reports whether steps run although the locks could not be taken, and without the look at the names that they protect: others' statements can
+// then fail, but ours go on. The functions cannot say all names in all encodings, need libxml, and EXECUTE on them may have been revoked; the server's table of
+// locks may be full. And before PostgreSQL 18, whoever may UPDATE a table can LOCK it for as long as it likes, but cannot by that keep a REVOKE from it.
 func goesUnshared(err error, steps []Step) bool {
 	switch classOf(err) {
 	case locked, slow:
@@ -101,10 +112,10 @@ func goesUnshared(err error, steps []Step) bool {
 	}
 }
 
-// lockTogether locks all of them, and counts those that bear another name. It waits for none of them long while it holds the others: a session that holds
+// lockTogether locks so many of the relations, and the others, and counts those that bear another name. It waits for none of them long while it holds the others: a session that holds
 // the one and waits for another would be told of a deadlock (deadlock_timeout). Rather it lets all of them go and takes them again, as long as the pass has
 // patience.
-func (a *applier) lockTogether(ctx context.Context, relations, others sharing) (renamed int, err error) {
+func (a *applier) lockTogether(ctx context.Context, relations sharing, lockable int, others sharing) (renamed int, err error) {
 	for end := time.Now().Add(a.patience); ; {
 		renamed = 0
 		count := func(row pgx.Row) error {
@@ -118,11 +129,11 @@ func (a *applier) lockTogether(ctx context.Context, relations, others sharing) (
 		if a.patience > shortWait {
 			batch.Queue("SET LOCAL lock_timeout = " + milliseconds(shortWait))
 		}
-		if len(relations.oids) > 0 {
-			batch.Queue(shareRelationsSQL, relations.oids, relations.schemas, relations.names, maxShared).QueryRow(count)
+		if lockable > 0 {
+			batch.Queue(shareRelationsSQL, relations.oids, relations.schemas, relations.names, lockable).QueryRow(count)
 		}
-		if n := min(len(others.oids), maxShared); n > 0 {
-			batch.Queue(shareObjectsSQL, others.classes[:n], others.oids[:n], others.schemas[:n], others.names[:n]).QueryRow(count)
+		if len(others.oids) > 0 {
+			batch.Queue(shareObjectsSQL, others.classes, others.oids, others.schemas, others.names).QueryRow(count)
 		}
 		batch.Queue("RELEASE SAVEPOINT share")
 		if a.patience > shortWait {

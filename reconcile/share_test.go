@@ -57,3 +57,28 @@ func TestLockKeepsNoAccess(t *testing.T) {
 	f.cannot(t, bob, "select from app.sales")
 	f.can(t, carol, "select from app.sales")
 }
+
+// The server's table of locks is everybody's: a pass that tries its statements one by one holds no more of it than others do.
+func TestSharesAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if f.Version >= 18 {
+		t.Skip("GRANT locks its object itself")
+	}
+	alice, bad := f.user(t, "alice"), f.user(t, "bad")
+	f.asOwner(t, "do $$ begin for n in 1..1100 loop execute format('create table app.t%s ()', n); end loop; end $$")
+	f.Exec(t, `create table public.seen (locks bigint);
+		grant insert on public.seen to public;
+		create function public.look() returns event_trigger language plpgsql as $$
+		begin
+			if current_query() ~ 'GRANT.*"`+bad+`"' then raise 'not to bad'; end if;
+			insert into public.seen select count(*) from pg_locks where pid = pg_backend_pid() and relation >= 16384 and mode = 'AccessShareLock';
+		end $$;
+		create event trigger `+f.Prefix+`look on ddl_command_start when tag in ('GRANT') execute function public.look()`)
+	f.write(t, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, direct)
+		select r, 'SELECT', 'table', 'app', 't' || n, true from generate_series(1, 1100) as n, unnest($1::text[]) as r`, []string{alice, bad})
+	f.pending(t)
+	f.can(t, alice, "select from app.t1, app.t1100")
+	f.cannot(t, bad, "select from app.t1")
+	f.is(t, true, "max(locks) between 900 and 1090 from public.seen")
+}

@@ -47,7 +47,7 @@ func (e *Engine) verify(ctx context.Context, a *applier, w work, before *state) 
 				continue
 			}
 			why := cmp.Or(a.refused[step.key()], refusal{reason: noEffect, kind: Blocked})
-			problem := Problem{Kind: why.kind, Object: effect.SQL, Reason: why.reason, Taking: effect.Revoked > 0}
+			problem := Problem{Kind: why.outcome(before.roles[effect.Unit].FailedAttempts), Object: effect.SQL, Reason: why.reason, Taking: effect.Revoked > 0}
 			if why.rights {
 				problem.Fix = step.fix
 			}
