@@ -17,8 +17,37 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.is_known_role(text) IS 'Whether a role is managed, or was: for wait_for_sync.';
 
+-- A role that is queued again is pending, whatever its last pass could not do. That counts until the next pass has done it.
+CREATE FUNCTION sync_roles.last_status(status text, outcome text, problems jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN status <> 'pending' THEN status
+    WHEN outcome NOT IN ('applied', 'unchanged', 'waiting') THEN outcome
+    -- Its intermediate roles, or another database, may keep from it what its own pass has done.
+    WHEN jsonb_path_exists(problems, '$[*] ? (@.kind != "waiting")') THEN 'blocked'
+    WHEN outcome = 'waiting' THEN outcome
+    ELSE 'in_sync'
+END;
+
+COMMENT ON FUNCTION sync_roles.last_status(text, text, jsonb) IS 'What role_status.status would be if the role were not queued again: for wait_for_sync.';
+
+CREATE OR REPLACE FUNCTION sync_roles.is_out_of_sync(role_name text, OUT out_of_sync boolean, OUT is_retried boolean)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    SELECT coalesce(bool_or(true), false), coalesce(bool_or(s.status IN ('failed', 'pending')), false) INTO out_of_sync, is_retried
+    FROM sync_roles.role_status AS s
+    WHERE s.role_name = is_out_of_sync.role_name
+        AND sync_roles.last_status(s.status, s.outcome, s.problems) IN ('refused', 'blocked', 'held', 'failed');
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.is_out_of_sync(text) IS 'Whether the last pass left a role refused, blocked, held or failed, and whether it is tried again, because it failed or is queued: for wait_for_sync.';
+
 -- A role can be out of sync for the sake of other rows, so each row is judged by grant_status; but only those of roles that are out of sync, as
--- grant_status looks at every object of a row. The ids are all that it tells: whoever calls it finds the rows by them that it may see.
+-- grant_status looks at every object of a row. The ids are all that it tells: whoever calls it finds the rows by them that it may see. It is one
+-- statement, so that no role is queued between two looks at it.
 CREATE FUNCTION sync_roles.rows_out_of_sync(grant_ids bigint[]) RETURNS TABLE (grant_id bigint, status text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -26,59 +55,63 @@ SET jit = off -- compiling grant_status takes seconds, for a few rows of it
 AS $$
 DECLARE
     bad constant text[] := '{refused,blocked,held,failed}';
-    suspects bigint[];
 BEGIN
+    RETURN QUERY
     WITH asked AS MATERIALIZED (
         SELECT g.id, g.role_name FROM sync_roles.desired_grants AS g WHERE g.id = ANY (grant_ids)
         UNION ALL
         SELECT g.id, g.role_name FROM sync_roles.desired_grants AS g WHERE grant_ids IS NULL AND g.created_by = session_user
+    ),
+    suspects AS MATERIALIZED (
+        SELECT a.id, s.status
+        FROM asked AS a
+        JOIN sync_roles.role_status AS s ON s.role_name = a.role_name
+        WHERE sync_roles.last_status(s.status, s.outcome, s.problems) = ANY (bad)
     )
-    SELECT array_agg(a.id) INTO suspects
-    FROM asked AS a
-    WHERE a.role_name IN (SELECT s.role_name FROM sync_roles.role_status AS s WHERE s.status = ANY (bad));
-
-    RETURN QUERY
     SELECT g.id, g.status
     FROM sync_roles.grant_status AS g
-    WHERE g.id = ANY (suspects) AND g.status = ANY (bad)
-    LIMIT 10; -- as many as a message can tell
+    WHERE g.id = ANY (ARRAY(SELECT s.id FROM suspects AS s WHERE s.status <> 'pending')) AND g.status = ANY (bad)
+    UNION ALL
+    -- Which of these is bad, the next pass will tell.
+    SELECT s.id, s.status FROM suspects AS s WHERE s.status = 'pending';
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.rows_out_of_sync(bigint[]) IS 'Which of these rows of desired_grants (NULL: of those that the session''s user wrote) are refused, blocked, held or failed, ten at most: for wait_for_sync.';
+COMMENT ON FUNCTION sync_roles.rows_out_of_sync(bigint[]) IS 'Which of these rows of desired_grants (NULL: of those that the session''s user wrote) are refused, blocked, held or failed; pending: the last pass left their role so, and it is queued again. For wait_for_sync.';
 
 -- With the caller's rights: it tells the reasons that the caller may read. The functions that it calls tell none.
 CREATE FUNCTION sync_roles.sync_problem(role_name text, OUT message text, OUT hint text, OUT is_retried boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET jit = off -- as in rows_out_of_sync
 AS $$
 DECLARE
     wanted constant text := sync_problem.role_name;
     sees_all constant boolean := has_table_privilege('sync_roles.role_status', 'SELECT') AND has_table_privilege('sync_roles.grant_status', 'SELECT')
         AND has_table_privilege('sync_roles.desired_roles', 'SELECT');
     asked bigint[];
-    bad record;
 BEGIN
     hint := CASE WHEN sees_all THEN 'See sync_roles.role_status and sync_roles.grant_status.' ELSE 'See sync_roles.my_problems.' END;
 
-    IF wanted IS NOT NULL THEN
-        SELECT * INTO bad FROM sync_roles.is_out_of_sync(wanted);
-        IF NOT bad.out_of_sync THEN
-            RETURN;
-        END IF;
-        is_retried := bad.is_retried;
-        IF sees_all THEN
-            SELECT format('role %L is %s: %s', wanted, s.status, coalesce(s.error,
-                (SELECT string_agg(p ->> 'reason', '; ') FROM jsonb_array_elements(s.problems) AS p), 'no reason recorded'))
-            INTO message
-            FROM sync_roles.role_status AS s
-            WHERE s.role_name = wanted AND s.status IN ('refused', 'blocked', 'held', 'failed');
-            RETURN;
-        ELSIF has_table_privilege('sync_roles.desired_grants', 'SELECT') THEN
+    IF wanted IS NOT NULL AND sees_all THEN
+        SELECT format('role %L is %s: %s', wanted, l.status, coalesce(s.error,
+            (SELECT string_agg(p ->> 'reason', '; ') FROM jsonb_array_elements(s.problems) AS p), 'no reason recorded')),
+            s.status IN ('failed', 'pending')
+        INTO message, is_retried
+        FROM sync_roles.role_status AS s
+        CROSS JOIN LATERAL (SELECT sync_roles.last_status(s.status, s.outcome, s.problems)) AS l (status)
+        WHERE s.role_name = wanted AND l.status IN ('refused', 'blocked', 'held', 'failed');
+        RETURN;
+    ELSIF wanted IS NOT NULL THEN
+        SELECT o.is_retried INTO is_retried FROM sync_roles.is_out_of_sync(wanted) AS o WHERE o.out_of_sync;
+        IF has_table_privilege('sync_roles.desired_grants', 'SELECT') THEN
             SELECT array_agg(g.id) INTO asked FROM sync_roles.desired_grants AS g WHERE g.role_name = wanted;
         END IF;
         -- Without a row of the role in sight, the answer is about the role.
-        IF asked IS NOT NULL AND NOT EXISTS (SELECT FROM sync_roles.rows_out_of_sync(asked)) THEN
+        IF is_retried IS NOT NULL AND asked IS NOT NULL THEN
+            SELECT bool_and(b.status IN ('failed', 'pending')) INTO is_retried FROM sync_roles.rows_out_of_sync(asked) AS b;
+        END IF;
+        IF is_retried IS NULL THEN
             RETURN;
         END IF;
         SELECT format('role %L is %s: %s', wanted, min(p.kind), string_agg(DISTINCT p.reason, '; ')) INTO message
@@ -86,36 +119,56 @@ BEGIN
         WHERE p.role_name = wanted AND p.kind <> 'waiting'
         HAVING count(*) > 0;
         IF message IS NULL THEN
+            -- It may have come in sync since the first look. Then another is worth it.
+            PERFORM FROM sync_roles.is_out_of_sync(wanted) AS o WHERE o.out_of_sync;
+            IF NOT FOUND THEN
+                is_retried := true;
+                RETURN;
+            END IF;
             message := format('role %L is not in sync, for reasons that are not for role %I to see', wanted, current_user);
             hint := 'Ask the owner of schema sync_roles.';
         END IF;
         RETURN;
     END IF;
 
+    -- All that is bad says whether it is tried again; ten of it are as many as a message can tell, first those for which nobody tries again.
     IF sees_all THEN
-        SELECT string_agg(b.told, '; ' ORDER BY b.told), bool_and(b.status = 'failed') INTO message, is_retried
-        FROM (
-            SELECT g.status, format('%s on %s %s for role %L is %s: %s', g.privilege, g.object_type, concat_ws('.', g.schema_name, g.object_name),
-                g.role_name, g.status, coalesce(g.reason, 'no reason recorded')) AS told
-            FROM sync_roles.rows_out_of_sync(NULL) AS b
-            JOIN sync_roles.grant_status AS g ON g.id = b.grant_id
-            UNION ALL
-            -- What is wrong with the role itself.
-            SELECT s.status, format('role %L is %s: %s', s.role_name, s.status, coalesce(s.error, p.reason))
+        WITH bad AS MATERIALIZED (
+            SELECT b.grant_id, b.status, b.status IN ('failed', 'pending') AS is_retried FROM sync_roles.rows_out_of_sync(NULL) AS b
+        ),
+        -- What is wrong with the roles themselves.
+        bad_roles AS MATERIALIZED (
+            SELECT format('role %L is %s: %s', s.role_name, l.status, coalesce(s.error, p.reason)) AS told,
+                s.status IN ('failed', 'pending') AS is_retried
             FROM sync_roles.desired_roles AS r
-            JOIN sync_roles.role_status AS s ON s.role_name = r.role_name AND s.status IN ('refused', 'blocked', 'held', 'failed')
+            JOIN sync_roles.role_status AS s ON s.role_name = r.role_name
+            CROSS JOIN LATERAL (SELECT sync_roles.last_status(s.status, s.outcome, s.problems)) AS l (status)
             LEFT JOIN LATERAL (
                 SELECT string_agg(p ->> 'reason', '; ') AS reason
                 FROM jsonb_array_elements(s.problems) AS p
                 WHERE p -> 'grant_id' IS NULL
             ) AS p ON true
-            WHERE r.created_by = session_user AND coalesce(s.error, p.reason) IS NOT NULL
-        ) AS b;
+            WHERE r.created_by = session_user AND l.status IN ('refused', 'blocked', 'held', 'failed') AND coalesce(s.error, p.reason) IS NOT NULL
+        ),
+        told AS (
+            SELECT format('%s on %s %s for role %L is %s: %s', g.privilege, g.object_type, concat_ws('.', g.schema_name, g.object_name),
+                g.role_name, b.status, coalesce(g.reason, 'no reason recorded')) AS told
+            FROM (SELECT b.grant_id, b.status FROM bad AS b ORDER BY b.is_retried, b.grant_id LIMIT 10) AS b
+            JOIN sync_roles.grant_status AS g ON g.id = b.grant_id
+            UNION ALL
+            (SELECT r.told FROM bad_roles AS r ORDER BY r.is_retried, r.told LIMIT 10)
+        )
+        SELECT (SELECT string_agg(t.told, '; ' ORDER BY t.told) FROM told AS t), bool_and(b.is_retried) INTO message, is_retried
+        FROM (SELECT b.is_retried FROM bad AS b UNION ALL SELECT r.is_retried FROM bad_roles AS r) AS b;
+        -- The rows may have gone since the first look.
+        is_retried := is_retried OR message IS NULL AND is_retried IS NOT NULL;
         RETURN;
     END IF;
-    SELECT string_agg(b.told, '; ' ORDER BY b.told), bool_and(b.status = 'failed') INTO message, is_retried
-    FROM (
-        SELECT b.status, coalesce(
+    WITH bad AS MATERIALIZED (
+        SELECT b.grant_id, b.status, b.status IN ('failed', 'pending') AS is_retried FROM sync_roles.rows_out_of_sync(NULL) AS b
+    ),
+    told AS (
+        SELECT coalesce(
             (
                 SELECT format('desired grant %s for role %L is %s: %s', b.grant_id, min(p.role_name), b.status, string_agg(p.reason, '; '))
                 FROM sync_roles.my_problems AS p
@@ -123,12 +176,14 @@ BEGIN
                 HAVING count(*) > 0
             ),
             format('desired grant %s is %s, for reasons that are not for role %I to see', b.grant_id, b.status, current_user)) AS told
-        FROM sync_roles.rows_out_of_sync(NULL) AS b
-    ) AS b;
+        FROM (SELECT b.grant_id, b.status FROM bad AS b ORDER BY b.is_retried, b.grant_id LIMIT 10) AS b
+    )
+    SELECT (SELECT string_agg(t.told, '; ' ORDER BY t.told) FROM told AS t), bool_and(b.is_retried) INTO message, is_retried
+    FROM bad AS b;
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.sync_problem(text) IS 'What keeps a role (NULL: the rows that the session''s user wrote) from being in sync, as far as the caller may see it, and whether it is tried again by itself: for wait_for_sync.';
+COMMENT ON FUNCTION sync_roles.sync_problem(text) IS 'What keeps a role (NULL: the rows that the session''s user wrote) from being in sync, as far as the caller may see it, and whether that is tried again without anybody''s doing (NULL: all is in sync). Without a message it has just changed, and is to be asked again. For wait_for_sync.';
 
 CREATE OR REPLACE FUNCTION sync_roles.wait_for_sync(role_name text DEFAULT NULL, timeout interval DEFAULT '30 s') RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER
@@ -145,7 +200,12 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
             MESSAGE = 'wait_for_sync cannot know on a standby what the primary has still to do',
             HINT = 'Connect to the primary.';
-    ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+    ELSIF wait_for_sync.timeout IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'timeout is NULL: wait_for_sync takes an interval, such as ''30 s''',
+            HINT = 'Leave it out to wait for 30 s.';
+    -- READ UNCOMMITTED is the same to PostgreSQL.
+    ELSIF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
             MESSAGE = format('wait_for_sync cannot see what others commit in a %s transaction', current_setting('transaction_isolation')),
             HINT = 'Call it in a READ COMMITTED transaction.';
@@ -160,10 +220,10 @@ BEGIN
     LOOP
         IF sync_roles.requests_left(waited_for) = 0 THEN
             SELECT * INTO problem FROM sync_roles.sync_problem(wanted);
-            IF problem.message IS NULL THEN
+            IF problem.is_retried IS NULL THEN
                 RETURN;
-            -- What failed is tried again: that is worth waiting for.
-            ELSIF NOT problem.is_retried OR clock_timestamp() >= deadline THEN
+            -- What is tried again is worth waiting for.
+            ELSIF problem.message IS NOT NULL AND (NOT problem.is_retried OR clock_timestamp() >= deadline) THEN
                 RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = problem.message, HINT = problem.hint;
             END IF;
         ELSIF clock_timestamp() >= deadline THEN
@@ -172,7 +232,7 @@ BEGIN
                     sync_roles.requests_left(waited_for)),
                 HINT = 'Is pg-sync-roles running?';
         END IF;
-        PERFORM pg_sleep(least(pause, greatest(extract(epoch FROM deadline - clock_timestamp())::double precision, 0)));
+        PERFORM pg_sleep(least(pause, greatest(extract(epoch FROM deadline - clock_timestamp())::double precision, 0.001)));
         pause := least(pause * 1.5, 0.1);
     END LOOP;
 END
