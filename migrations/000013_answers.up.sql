@@ -242,7 +242,8 @@ COMMENT ON FUNCTION sync_roles.wait_for_sync(text, interval) IS 'Returns when al
 
 -- Custom parameters. ----------------------------------------------------------------------------------------------------------------------
 
--- PostgreSQL grants SET on any name of two parts, and lists it from then on. Before, it is there for whoever names it.
+-- PostgreSQL grants SET on any name of two parts, and lists it from then on. Before, it is there for whoever names it; not for patterns, which would find
+-- what others' rows name. It has no ACL: that tells it apart.
 CREATE INDEX desired_grants_parameter ON sync_roles.desired_grants (object_name) WHERE object_type = 'parameter';
 
 CREATE OR REPLACE FUNCTION sync_roles.adapt_to_server() RETURNS void
@@ -279,9 +280,9 @@ BEGIN
         FROM pg_catalog.pg_settings AS s
         FULL JOIN pg_catalog.pg_parameter_acl AS p ON p.parname = lower(s.name)
         UNION ALL
-        SELECT DISTINCT 0::oid, g.object_name::name, acldefault('p', 10)
+        SELECT DISTINCT 0::oid, g.object_name::name, NULL::aclitem[]
         FROM sync_roles.desired_grants AS g
-        WHERE g.object_type = 'parameter' AND g.name_match = 'exact'
+        WHERE g.object_type = 'parameter' AND g.name_match = 'exact' AND (g.expires_at IS NULL OR g.expires_at > now())
             AND g.object_name ~ '^[a-z_][a-z0-9_$]*([.][a-z_][a-z0-9_$]*)+$' AND octet_length(g.object_name) <= 63
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_parameter_acl AS p WHERE p.parname = g.object_name)
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings AS s WHERE lower(s.name) = g.object_name);
@@ -290,14 +291,16 @@ BEGIN
         SELECT NULL::oid AS oid, NULL::name AS name, NULL::aclitem[] AS acl
         WHERE false;
     END IF;
-    COMMENT ON VIEW sync_roles.parameters IS 'Configuration parameters (PostgreSQL 15 and later): those that this role may see, all on which privileges were granted, and custom ones that rows name.';
+    COMMENT ON VIEW sync_roles.parameters IS 'Configuration parameters (PostgreSQL 15 and later): those that this role may see, all on which privileges were granted, and custom ones that rows in force name.';
     COMMENT ON COLUMN sync_roles.parameters.oid IS 'pg_parameter_acl.oid; 0 while no privilege was ever granted on it, and so it is not listed there';
     COMMENT ON COLUMN sync_roles.parameters.name IS 'The parameter.';
-    COMMENT ON COLUMN sync_roles.parameters.acl IS 'pg_parameter_acl.paracl';
+    COMMENT ON COLUMN sync_roles.parameters.acl IS 'pg_parameter_acl.paracl; NULL where only rows name the parameter, and patterns do not match it';
 
     UPDATE sync_roles.installation SET server_version = version;
 END
 $$;
+
+COMMENT ON COLUMN sync_roles.objects.acl IS 'The ACL in force: the default one where none is stored; NULL for roles, and for parameters that only rows name.';
 
 SELECT sync_roles.adapt_to_server();
 
@@ -571,6 +574,8 @@ CROSS JOIN LATERAL (
         WHERE g.name_match <> 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
             -- A CASE, so that a pattern that costs too much is not compared first.
             AND CASE WHEN k.object_name IS NULL THEN sync_roles.name_matches(o.object_name, g.object_name, g.name_match) END
+            -- Not a parameter that only rows name.
+            AND (o.object_oid <> 0 OR o.acl IS NOT NULL)
     ) AS o
     LEFT JOIN pg_catalog.pg_attribute AS c
         ON g.column_name IS NOT NULL AND c.attrelid = o.object_oid AND c.attname = g.column_name AND NOT c.attisdropped
