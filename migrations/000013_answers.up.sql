@@ -459,28 +459,30 @@ COMMENT ON FUNCTION sync_roles.looks_like(text, text, text, text, boolean) IS 'W
 
 -- What comes with something else. ---------------------------------------------------------------------------------------------------------
 
--- The constructors of a range type belong to the bootstrap superuser, and what an extension brings to whoever installed it. A pattern over their schema
--- would be blocked by them for ever, and where PUBLIC has the privilege, for nothing. Whoever means them names them.
+-- The constructors of a range type belong to the bootstrap superuser, and so does most of what an extension brings, whoever installed it. A pattern over
+-- their schema would be blocked by them for ever, and where PUBLIC has the privilege, for nothing. Whoever means them names them. What an extension
+-- has that belongs to somebody else, its owner may have put there: that is no way out of reach of OWNER rows.
 -- Not sql, which would be inlined: with more to estimate, PostgreSQL compiles queries on grant_status first, for seconds.
-CREATE FUNCTION sync_roles.patterns_pass_by(class_oid oid, object_oid oid, acl aclitem[], privilege text) RETURNS boolean
+CREATE FUNCTION sync_roles.patterns_pass_by(class_oid oid, object_oid oid, owner oid, acl aclitem[], privilege text) RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN EXISTS (
-            SELECT
-            FROM pg_catalog.pg_depend AS d
-            WHERE d.classid = class_oid AND d.objid = object_oid AND d.objsubid = 0
-                AND (d.deptype = 'e' OR d.deptype = 'i' AND d.refclassid = 'pg_catalog.pg_type'::regclass)
-        )
-        AND (
-            privilege = 'OWNER'
-            OR EXISTS (SELECT FROM aclexplode(acl) AS a WHERE a.grantee = 0 AND a.privilege_type = privilege)
-        );
+    IF NOT EXISTS (
+        SELECT
+        FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = class_oid AND d.objid = object_oid AND d.objsubid = 0
+            AND (d.deptype = 'e' OR d.deptype = 'i' AND d.refclassid = 'pg_catalog.pg_type'::regclass)
+    ) THEN
+        RETURN false;
+    ELSIF privilege = 'OWNER' THEN
+        RETURN EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = patterns_pass_by.owner AND r.rolsuper);
+    END IF;
+    RETURN EXISTS (SELECT FROM aclexplode(acl) AS a WHERE a.grantee = 0 AND a.privilege_type = privilege);
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.patterns_pass_by(oid, oid, aclitem[], text) IS 'Whether an object comes with a type or an extension, and the privilege on it is everybody''s, or OWNER: patterns do not mean it, only its exact name does.';
+COMMENT ON FUNCTION sync_roles.patterns_pass_by(oid, oid, oid, aclitem[], text) IS 'Whether an object comes with a type or an extension, and the privilege on it is everybody''s, or it is OWNER, and the object a superuser''s: patterns do not mean it, only its exact name does.';
 
 CREATE OR REPLACE VIEW sync_roles.grant_status AS
 -- Apart, and read only where there are any: what may cost much for each row makes PostgreSQL compile the query first, for seconds.
@@ -594,7 +596,8 @@ CROSS JOIN LATERAL (
                         AND (a.is_grantable OR NOT g.grantable)
                 )
             END
-            OR g.name_match <> 'exact' AND sync_roles.patterns_pass_by(o.class_oid, o.object_oid, o.acl, coalesce(p.privilege, g.privilege)) AS direct,
+            OR g.name_match <> 'exact' AND through.role_name IS NULL
+                AND sync_roles.patterns_pass_by(o.class_oid, o.object_oid, o.owner, o.acl, coalesce(p.privilege, g.privilege)) AS direct,
             CASE WHEN (SELECT EXISTS (
                 SELECT FROM pg_catalog.pg_roles AS l WHERE starts_with(l.rolname, '_pgsr_local_') OR starts_with(l.rolname, '_pgsr_global_')
             )) THEN (
