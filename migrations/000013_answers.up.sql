@@ -337,7 +337,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.did_you_mean(text, text) IS 'What a value of privilege, object_type or name_match that is none was probably meant to be, as the end of a message; empty: no idea.';
+COMMENT ON FUNCTION sync_roles.did_you_mean(text, text) IS 'Suggests what an unknown value was probably meant to be, as the end of a message; empty if there is no suggestion.';
 
 CREATE OR REPLACE FUNCTION sync_roles.grant_problem(
     role_name text, privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text,
@@ -433,8 +433,9 @@ END
 $$;
 
 
+-- STABLE, as format is: or it would not be inlined.
 CREATE FUNCTION sync_roles.looks_like(role_name text, object_type text, object_name text, name_match text, is_found boolean) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN pg_catalog.concat_ws('; ',
     CASE
         WHEN role_name <> 'public' AND lower(btrim(role_name)) = 'public' THEN
