@@ -611,6 +611,124 @@ CROSS JOIN LATERAL (
     WHERE g.column_name IS NULL OR c.attnum IS NOT NULL
 ) AS found;
 
+-- ASCII. -----------------------------------------------------------------------------------------------------------------------------------
+
+-- As they are in the files before this one. Where these were run by an earlier release, their texts have a character that LATIN1 does not.
+
+CREATE OR REPLACE FUNCTION sync_roles.pattern_problem(pattern text, name_match text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF pattern = '' THEN
+        RETURN 'object_name is empty: a pattern has 1 to 1000 bytes';
+    ELSIF octet_length(pattern) > 1000 THEN
+        RETURN format('object_name has %s bytes: a pattern has at most 1000', octet_length(pattern));
+    ELSIF name_match = 'like' THEN
+        IF sync_roles.ends_in_escape(pattern) THEN
+            RETURN format('object_name %L ends with a single backslash: in a like pattern a backslash escapes the next character', pattern);
+        END IF;
+        RETURN NULL;
+    ELSIF starts_with(pattern, '***') OR pattern ~ '^[(][?][a-z]+[)]' THEN
+        RETURN format('object_name %L begins with embedded options: "***" and "(?...)" are not allowed in a regex', pattern);
+    END IF;
+    -- Both alone and as it is used: ")(" is only wrong alone.
+    PERFORM '' ~ pattern, '' ~ ('^(?:' || pattern || ')$');
+    RETURN NULL;
+EXCEPTION WHEN invalid_regular_expression OR internal_error THEN -- "invalid memory alloc request size" is an internal_error, of a big regex since 15
+    RETURN format('object_name %L is not a valid regex: %s', pattern, SQLERRM);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION sync_roles.signature_problem(object_name text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off -- format_type obeys it
+AS $$
+DECLARE
+    name constant text := split_part(object_name, '(', 1);
+    list constant text := btrim(regexp_replace(substr(object_name, length(name) + 2), '[)]$', ''));
+    spelled text[] := '{}';
+    given text;
+    type regtype;
+BEGIN
+    IF NOT object_name LIKE '%)' THEN
+        RETURN format('object_name %L has no closing parenthesis: allowed are name(type, ...) and a bare name for all overloads',
+            object_name);
+    END IF;
+    -- By commas outside of quotes and parentheses.
+    FOR given IN SELECT btrim(m[1]) FROM regexp_matches(list || ',', '((?:"(?:[^"]|"")*"|[(][^()]*[)]|[^",()])*),', 'g') AS m LOOP
+        BEGIN
+            -- Numbers and "-" are OIDs to it, since 16.
+            type := CASE WHEN given !~ '^[0-9-]' THEN to_regtype(given) END;
+        EXCEPTION WHEN OTHERS THEN
+            type := NULL;
+        END;
+        IF type IS NOT NULL THEN
+            spelled := spelled || format_type(type, NULL);
+        ELSIF given ~ '^([a-z_][a-z0-9_]*|"([^"]|"")+")[.]([a-z_][a-z0-9_]*|"([^"]|"")+")([[][]])?$' THEN
+            spelled := spelled || given; -- a type that may come
+        ELSIF list <> '' THEN
+            RETURN format('object_name %L has %L where a type should be: allowed are types as format_type spells them, with ", " between; '
+                || 'those outside of pg_catalog with their schema', object_name, given);
+        END IF;
+    END LOOP;
+    IF object_name <> name || '(' || array_to_string(spelled, ', ') || ')' THEN
+        RETURN format('object_name %L is not how PostgreSQL spells it: here %L',
+            object_name, name || '(' || array_to_string(spelled, ', ') || ')');
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION sync_roles.role_problem(
+    role_name text, connection_limit integer, password_verifier text, settings jsonb, revoke_other text[], attributes boolean
+) RETURNS text
+LANGUAGE sql STABLE
+RETURN CASE
+    WHEN role_name = 'none' OR starts_with(role_name, 'pg_') OR starts_with(role_name, '_pgsr_') THEN
+        format('role_name %L is reserved: any role but "none", "pg_..." and "_pgsr_..." is allowed', role_name)
+    WHEN sync_roles.name_problem('role_name', role_name) IS NOT NULL THEN
+        sync_roles.name_problem('role_name', role_name)
+    WHEN connection_limit < -1 THEN
+        format('connection_limit %s is not allowed: it must be -1 (no limit) or more', connection_limit)
+    -- The value is a secret, or a password that somebody took for one: it must not reach a message.
+    WHEN password_verifier <> '' AND NOT sync_roles.is_scram_verifier(password_verifier) THEN
+        'password_verifier is not a SCRAM-SHA-256 verifier: allowed are SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, '
+            || 'the empty string (no password) and NULL'
+    WHEN jsonb_typeof(settings) <> 'object' THEN
+        format('settings is a JSON %s: it must be an object of setting names and values', jsonb_typeof(settings))
+    WHEN NOT revoke_other <@ sync_roles.revocable_kinds() OR array_position(revoke_other, NULL) IS NOT NULL THEN
+        format('revoke_other %L has an unknown kind: allowed are %s',
+            revoke_other::text, array_to_string(sync_roles.revocable_kinds(), ', '))
+    WHEN role_name = 'public' AND attributes THEN
+        'role_name ''public'' is PUBLIC, which has no attributes: only revoke_other, preserve_existing_grants_in_schemas and note '
+            || 'are allowed'
+    WHEN role_name = 'public' AND revoke_other && '{role_memberships,ownerships}' THEN
+        format('revoke_other %L is not allowed for role_name ''public'': PUBLIC has neither memberships nor ownerships', revoke_other::text)
+END;
+
+COMMENT ON COLUMN sync_roles.desired_roles.settings IS 'ALTER ROLE ... IN DATABASE ... SET, for this database: an object of setting names and values, which may be lists; what is not in it is reset. NULL: left as they are.';
+
+-- Names that no index can hold. ----------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION sync_roles.refuse_long_name(object_name text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'check_violation', SCHEMA = 'sync_roles', TABLE = 'desired_grants', COLUMN = 'object_name',
+        MESSAGE = format('object_name has %s bytes: a name has at most 63, and with the types of a routine''s arguments 2000', octet_length(object_name)),
+        HINT = 'The name of a routine alone stands for all routines of that name.';
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.refuse_long_name(text) IS 'An error that says that an object_name is too long for the indexes of desired_grants. A constraint calls it.';
+
+-- A constraint, because triggers come after the indexes. Not for rows that are there: some long names fit, as they can be compressed.
+ALTER TABLE sync_roles.desired_grants
+    ADD CONSTRAINT short_name CHECK (name_match <> 'exact' OR octet_length(object_name) <= 2000 OR sync_roles.refuse_long_name(object_name)) NOT VALID;
+
 -- What is held. ---------------------------------------------------------------------------------------------------------------------------
 
 ALTER TABLE sync_roles.held
