@@ -6,7 +6,7 @@ CREATE TABLE sync_roles.contested (
     since     timestamptz NOT NULL DEFAULT now()
 );
 
-COMMENT ON TABLE sync_roles.contested IS 'Roles of which what the databases of a cluster share, such as attributes and memberships, is changed back each time that rows of this database have changed it. It is the daemon''s.';
+COMMENT ON TABLE sync_roles.contested IS 'Roles whose attributes, memberships or privileges on shared objects something else keeps undoing. Written only by the daemon.';
 COMMENT ON COLUMN sync_roles.contested.role_name IS 'The role.';
 COMMENT ON COLUMN sync_roles.contested.problems IS 'What is changed back, and which database does it, as in audit.problems.';
 COMMENT ON COLUMN sync_roles.contested.since IS 'When that was noticed.';

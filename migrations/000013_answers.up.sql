@@ -17,8 +17,37 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.is_known_role(text) IS 'Whether a role is managed, or was: for wait_for_sync.';
 
+-- A role that is queued again is pending, whatever its last pass could not do. That counts until the next pass has done it.
+CREATE FUNCTION sync_roles.last_status(status text, outcome text, problems jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN status <> 'pending' THEN status
+    WHEN outcome NOT IN ('applied', 'unchanged', 'waiting') THEN outcome
+    -- Its intermediate roles, or another database, may keep from it what its own pass has done.
+    WHEN jsonb_path_exists(problems, '$[*] ? (@.kind != "waiting")') THEN 'blocked'
+    WHEN outcome = 'waiting' THEN outcome
+    ELSE 'in_sync'
+END;
+
+COMMENT ON FUNCTION sync_roles.last_status(text, text, jsonb) IS 'What role_status.status would be if the role were not queued again: for wait_for_sync.';
+
+CREATE OR REPLACE FUNCTION sync_roles.is_out_of_sync(role_name text, OUT out_of_sync boolean, OUT is_retried boolean)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    SELECT coalesce(bool_or(true), false), coalesce(bool_or(s.status IN ('failed', 'pending')), false) INTO out_of_sync, is_retried
+    FROM sync_roles.role_status AS s
+    WHERE s.role_name = is_out_of_sync.role_name
+        AND sync_roles.last_status(s.status, s.outcome, s.problems) IN ('refused', 'blocked', 'held', 'failed');
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.is_out_of_sync(text) IS 'Whether the last pass left a role refused, blocked, held or failed, and whether it is tried again, because it failed or is queued: for wait_for_sync.';
+
 -- A role can be out of sync for the sake of other rows, so each row is judged by grant_status; but only those of roles that are out of sync, as
--- grant_status looks at every object of a row. The ids are all that it tells: whoever calls it finds the rows by them that it may see.
+-- grant_status looks at every object of a row. The ids are all that it tells: whoever calls it finds the rows by them that it may see. It is one
+-- statement, so that no role is queued between two looks at it.
 CREATE FUNCTION sync_roles.rows_out_of_sync(grant_ids bigint[]) RETURNS TABLE (grant_id bigint, status text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -26,59 +55,63 @@ SET jit = off -- compiling grant_status takes seconds, for a few rows of it
 AS $$
 DECLARE
     bad constant text[] := '{refused,blocked,held,failed}';
-    suspects bigint[];
 BEGIN
+    RETURN QUERY
     WITH asked AS MATERIALIZED (
         SELECT g.id, g.role_name FROM sync_roles.desired_grants AS g WHERE g.id = ANY (grant_ids)
         UNION ALL
         SELECT g.id, g.role_name FROM sync_roles.desired_grants AS g WHERE grant_ids IS NULL AND g.created_by = session_user
+    ),
+    suspects AS MATERIALIZED (
+        SELECT a.id, s.status
+        FROM asked AS a
+        JOIN sync_roles.role_status AS s ON s.role_name = a.role_name
+        WHERE sync_roles.last_status(s.status, s.outcome, s.problems) = ANY (bad)
     )
-    SELECT array_agg(a.id) INTO suspects
-    FROM asked AS a
-    WHERE a.role_name IN (SELECT s.role_name FROM sync_roles.role_status AS s WHERE s.status = ANY (bad));
-
-    RETURN QUERY
     SELECT g.id, g.status
     FROM sync_roles.grant_status AS g
-    WHERE g.id = ANY (suspects) AND g.status = ANY (bad)
-    LIMIT 10; -- as many as a message can tell
+    WHERE g.id = ANY (ARRAY(SELECT s.id FROM suspects AS s WHERE s.status <> 'pending')) AND g.status = ANY (bad)
+    UNION ALL
+    -- Which of these is bad, the next pass will tell.
+    SELECT s.id, s.status FROM suspects AS s WHERE s.status = 'pending';
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.rows_out_of_sync(bigint[]) IS 'Which of these rows of desired_grants (NULL: of those that the session''s user wrote) are refused, blocked, held or failed, ten at most: for wait_for_sync.';
+COMMENT ON FUNCTION sync_roles.rows_out_of_sync(bigint[]) IS 'Which of these rows of desired_grants (NULL: of those that the session''s user wrote) are refused, blocked, held or failed; pending: the last pass left their role so, and it is queued again. For wait_for_sync.';
 
 -- With the caller's rights: it tells the reasons that the caller may read. The functions that it calls tell none.
 CREATE FUNCTION sync_roles.sync_problem(role_name text, OUT message text, OUT hint text, OUT is_retried boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET jit = off -- as in rows_out_of_sync
 AS $$
 DECLARE
     wanted constant text := sync_problem.role_name;
     sees_all constant boolean := has_table_privilege('sync_roles.role_status', 'SELECT') AND has_table_privilege('sync_roles.grant_status', 'SELECT')
         AND has_table_privilege('sync_roles.desired_roles', 'SELECT');
     asked bigint[];
-    bad record;
 BEGIN
     hint := CASE WHEN sees_all THEN 'See sync_roles.role_status and sync_roles.grant_status.' ELSE 'See sync_roles.my_problems.' END;
 
-    IF wanted IS NOT NULL THEN
-        SELECT * INTO bad FROM sync_roles.is_out_of_sync(wanted);
-        IF NOT bad.out_of_sync THEN
-            RETURN;
-        END IF;
-        is_retried := bad.is_retried;
-        IF sees_all THEN
-            SELECT format('role %L is %s: %s', wanted, s.status, coalesce(s.error,
-                (SELECT string_agg(p ->> 'reason', '; ') FROM jsonb_array_elements(s.problems) AS p), 'no reason recorded'))
-            INTO message
-            FROM sync_roles.role_status AS s
-            WHERE s.role_name = wanted AND s.status IN ('refused', 'blocked', 'held', 'failed');
-            RETURN;
-        ELSIF has_table_privilege('sync_roles.desired_grants', 'SELECT') THEN
+    IF wanted IS NOT NULL AND sees_all THEN
+        SELECT format('role %L is %s: %s', wanted, l.status, coalesce(s.error,
+            (SELECT string_agg(p ->> 'reason', '; ') FROM jsonb_array_elements(s.problems) AS p), 'no reason recorded')),
+            s.status IN ('failed', 'pending')
+        INTO message, is_retried
+        FROM sync_roles.role_status AS s
+        CROSS JOIN LATERAL (SELECT sync_roles.last_status(s.status, s.outcome, s.problems)) AS l (status)
+        WHERE s.role_name = wanted AND l.status IN ('refused', 'blocked', 'held', 'failed');
+        RETURN;
+    ELSIF wanted IS NOT NULL THEN
+        SELECT o.is_retried INTO is_retried FROM sync_roles.is_out_of_sync(wanted) AS o WHERE o.out_of_sync;
+        IF has_table_privilege('sync_roles.desired_grants', 'SELECT') THEN
             SELECT array_agg(g.id) INTO asked FROM sync_roles.desired_grants AS g WHERE g.role_name = wanted;
         END IF;
         -- Without a row of the role in sight, the answer is about the role.
-        IF asked IS NOT NULL AND NOT EXISTS (SELECT FROM sync_roles.rows_out_of_sync(asked)) THEN
+        IF is_retried IS NOT NULL AND asked IS NOT NULL THEN
+            SELECT bool_and(b.status IN ('failed', 'pending')) INTO is_retried FROM sync_roles.rows_out_of_sync(asked) AS b;
+        END IF;
+        IF is_retried IS NULL THEN
             RETURN;
         END IF;
         SELECT format('role %L is %s: %s', wanted, min(p.kind), string_agg(DISTINCT p.reason, '; ')) INTO message
@@ -86,36 +119,56 @@ BEGIN
         WHERE p.role_name = wanted AND p.kind <> 'waiting'
         HAVING count(*) > 0;
         IF message IS NULL THEN
+            -- It may have come in sync since the first look. Then another is worth it.
+            PERFORM FROM sync_roles.is_out_of_sync(wanted) AS o WHERE o.out_of_sync;
+            IF NOT FOUND THEN
+                is_retried := true;
+                RETURN;
+            END IF;
             message := format('role %L is not in sync, for reasons that are not for role %I to see', wanted, current_user);
             hint := 'Ask the owner of schema sync_roles.';
         END IF;
         RETURN;
     END IF;
 
+    -- All that is bad says whether it is tried again; ten of it are as many as a message can tell, first those for which nobody tries again.
     IF sees_all THEN
-        SELECT string_agg(b.told, '; ' ORDER BY b.told), bool_and(b.status = 'failed') INTO message, is_retried
-        FROM (
-            SELECT g.status, format('%s on %s %s for role %L is %s: %s', g.privilege, g.object_type, concat_ws('.', g.schema_name, g.object_name),
-                g.role_name, g.status, coalesce(g.reason, 'no reason recorded')) AS told
-            FROM sync_roles.rows_out_of_sync(NULL) AS b
-            JOIN sync_roles.grant_status AS g ON g.id = b.grant_id
-            UNION ALL
-            -- What is wrong with the role itself.
-            SELECT s.status, format('role %L is %s: %s', s.role_name, s.status, coalesce(s.error, p.reason))
+        WITH bad AS MATERIALIZED (
+            SELECT b.grant_id, b.status, b.status IN ('failed', 'pending') AS is_retried FROM sync_roles.rows_out_of_sync(NULL) AS b
+        ),
+        -- What is wrong with the roles themselves.
+        bad_roles AS MATERIALIZED (
+            SELECT format('role %L is %s: %s', s.role_name, l.status, coalesce(s.error, p.reason)) AS told,
+                s.status IN ('failed', 'pending') AS is_retried
             FROM sync_roles.desired_roles AS r
-            JOIN sync_roles.role_status AS s ON s.role_name = r.role_name AND s.status IN ('refused', 'blocked', 'held', 'failed')
+            JOIN sync_roles.role_status AS s ON s.role_name = r.role_name
+            CROSS JOIN LATERAL (SELECT sync_roles.last_status(s.status, s.outcome, s.problems)) AS l (status)
             LEFT JOIN LATERAL (
                 SELECT string_agg(p ->> 'reason', '; ') AS reason
                 FROM jsonb_array_elements(s.problems) AS p
                 WHERE p -> 'grant_id' IS NULL
             ) AS p ON true
-            WHERE r.created_by = session_user AND coalesce(s.error, p.reason) IS NOT NULL
-        ) AS b;
+            WHERE r.created_by = session_user AND l.status IN ('refused', 'blocked', 'held', 'failed') AND coalesce(s.error, p.reason) IS NOT NULL
+        ),
+        told AS (
+            SELECT format('%s on %s %s for role %L is %s: %s', g.privilege, g.object_type, concat_ws('.', g.schema_name, g.object_name),
+                g.role_name, b.status, coalesce(g.reason, 'no reason recorded')) AS told
+            FROM (SELECT b.grant_id, b.status FROM bad AS b ORDER BY b.is_retried, b.grant_id LIMIT 10) AS b
+            JOIN sync_roles.grant_status AS g ON g.id = b.grant_id
+            UNION ALL
+            (SELECT r.told FROM bad_roles AS r ORDER BY r.is_retried, r.told LIMIT 10)
+        )
+        SELECT (SELECT string_agg(t.told, '; ' ORDER BY t.told) FROM told AS t), bool_and(b.is_retried) INTO message, is_retried
+        FROM (SELECT b.is_retried FROM bad AS b UNION ALL SELECT r.is_retried FROM bad_roles AS r) AS b;
+        -- The rows may have gone since the first look.
+        is_retried := is_retried OR message IS NULL AND is_retried IS NOT NULL;
         RETURN;
     END IF;
-    SELECT string_agg(b.told, '; ' ORDER BY b.told), bool_and(b.status = 'failed') INTO message, is_retried
-    FROM (
-        SELECT b.status, coalesce(
+    WITH bad AS MATERIALIZED (
+        SELECT b.grant_id, b.status, b.status IN ('failed', 'pending') AS is_retried FROM sync_roles.rows_out_of_sync(NULL) AS b
+    ),
+    told AS (
+        SELECT coalesce(
             (
                 SELECT format('desired grant %s for role %L is %s: %s', b.grant_id, min(p.role_name), b.status, string_agg(p.reason, '; '))
                 FROM sync_roles.my_problems AS p
@@ -123,12 +176,14 @@ BEGIN
                 HAVING count(*) > 0
             ),
             format('desired grant %s is %s, for reasons that are not for role %I to see', b.grant_id, b.status, current_user)) AS told
-        FROM sync_roles.rows_out_of_sync(NULL) AS b
-    ) AS b;
+        FROM (SELECT b.grant_id, b.status FROM bad AS b ORDER BY b.is_retried, b.grant_id LIMIT 10) AS b
+    )
+    SELECT (SELECT string_agg(t.told, '; ' ORDER BY t.told) FROM told AS t), bool_and(b.is_retried) INTO message, is_retried
+    FROM bad AS b;
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.sync_problem(text) IS 'What keeps a role (NULL: the rows that the session''s user wrote) from being in sync, as far as the caller may see it, and whether it is tried again by itself: for wait_for_sync.';
+COMMENT ON FUNCTION sync_roles.sync_problem(text) IS 'What keeps a role (NULL: the rows that the session''s user wrote) from being in sync, as far as the caller may see it, and whether that is tried again without anybody''s doing (NULL: all is in sync). Without a message it has just changed, and is to be asked again. For wait_for_sync.';
 
 CREATE OR REPLACE FUNCTION sync_roles.wait_for_sync(role_name text DEFAULT NULL, timeout interval DEFAULT '30 s') RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER
@@ -145,7 +200,12 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
             MESSAGE = 'wait_for_sync cannot know on a standby what the primary has still to do',
             HINT = 'Connect to the primary.';
-    ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+    ELSIF wait_for_sync.timeout IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'timeout is NULL: wait_for_sync takes an interval, such as ''30 s''',
+            HINT = 'Leave it out to wait for 30 s.';
+    -- READ UNCOMMITTED is the same to PostgreSQL.
+    ELSIF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
             MESSAGE = format('wait_for_sync cannot see what others commit in a %s transaction', current_setting('transaction_isolation')),
             HINT = 'Call it in a READ COMMITTED transaction.';
@@ -160,10 +220,10 @@ BEGIN
     LOOP
         IF sync_roles.requests_left(waited_for) = 0 THEN
             SELECT * INTO problem FROM sync_roles.sync_problem(wanted);
-            IF problem.message IS NULL THEN
+            IF problem.is_retried IS NULL THEN
                 RETURN;
-            -- What failed is tried again: that is worth waiting for.
-            ELSIF NOT problem.is_retried OR clock_timestamp() >= deadline THEN
+            -- What is tried again is worth waiting for.
+            ELSIF problem.message IS NOT NULL AND (NOT problem.is_retried OR clock_timestamp() >= deadline) THEN
                 RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = problem.message, HINT = problem.hint;
             END IF;
         ELSIF clock_timestamp() >= deadline THEN
@@ -172,7 +232,7 @@ BEGIN
                     sync_roles.requests_left(waited_for)),
                 HINT = 'Is pg-sync-roles running?';
         END IF;
-        PERFORM pg_sleep(least(pause, greatest(extract(epoch FROM deadline - clock_timestamp())::double precision, 0)));
+        PERFORM pg_sleep(least(pause, greatest(extract(epoch FROM deadline - clock_timestamp())::double precision, 0.001)));
         pause := least(pause * 1.5, 0.1);
     END LOOP;
 END
@@ -182,7 +242,8 @@ COMMENT ON FUNCTION sync_roles.wait_for_sync(text, interval) IS 'Returns when al
 
 -- Custom parameters. ----------------------------------------------------------------------------------------------------------------------
 
--- PostgreSQL grants SET on any name of two parts, and lists it from then on. Before, it is there for whoever names it.
+-- PostgreSQL grants SET on any name of two parts, and lists it from then on. Before, it is there for whoever names it; not for patterns, which would find
+-- what others' rows name. It has no ACL: that tells it apart.
 CREATE INDEX desired_grants_parameter ON sync_roles.desired_grants (object_name) WHERE object_type = 'parameter';
 
 CREATE OR REPLACE FUNCTION sync_roles.adapt_to_server() RETURNS void
@@ -219,9 +280,9 @@ BEGIN
         FROM pg_catalog.pg_settings AS s
         FULL JOIN pg_catalog.pg_parameter_acl AS p ON p.parname = lower(s.name)
         UNION ALL
-        SELECT DISTINCT 0::oid, g.object_name::name, acldefault('p', 10)
+        SELECT DISTINCT 0::oid, g.object_name::name, NULL::aclitem[]
         FROM sync_roles.desired_grants AS g
-        WHERE g.object_type = 'parameter' AND g.name_match = 'exact'
+        WHERE g.object_type = 'parameter' AND g.name_match = 'exact' AND (g.expires_at IS NULL OR g.expires_at > now())
             AND g.object_name ~ '^[a-z_][a-z0-9_$]*([.][a-z_][a-z0-9_$]*)+$' AND octet_length(g.object_name) <= 63
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_parameter_acl AS p WHERE p.parname = g.object_name)
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings AS s WHERE lower(s.name) = g.object_name);
@@ -230,14 +291,16 @@ BEGIN
         SELECT NULL::oid AS oid, NULL::name AS name, NULL::aclitem[] AS acl
         WHERE false;
     END IF;
-    COMMENT ON VIEW sync_roles.parameters IS 'Configuration parameters (PostgreSQL 15 and later): those that this role may see, all on which privileges were granted, and custom ones that rows name.';
+    COMMENT ON VIEW sync_roles.parameters IS 'Configuration parameters (PostgreSQL 15 and later): those that this role may see, all on which privileges were granted, and custom ones that rows in force name.';
     COMMENT ON COLUMN sync_roles.parameters.oid IS 'pg_parameter_acl.oid; 0 while no privilege was ever granted on it, and so it is not listed there';
     COMMENT ON COLUMN sync_roles.parameters.name IS 'The parameter.';
-    COMMENT ON COLUMN sync_roles.parameters.acl IS 'pg_parameter_acl.paracl';
+    COMMENT ON COLUMN sync_roles.parameters.acl IS 'pg_parameter_acl.paracl; NULL where only rows name the parameter, and patterns do not match it';
 
     UPDATE sync_roles.installation SET server_version = version;
 END
 $$;
+
+COMMENT ON COLUMN sync_roles.objects.acl IS 'The ACL in force: the default one where none is stored; NULL for roles, and for parameters that only rows name.';
 
 SELECT sync_roles.adapt_to_server();
 
@@ -274,7 +337,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.did_you_mean(text, text) IS 'What a value of privilege, object_type or name_match that is none was probably meant to be, as the end of a message; empty: no idea.';
+COMMENT ON FUNCTION sync_roles.did_you_mean(text, text) IS 'Suggests what an unknown value was probably meant to be, as the end of a message; empty if there is no suggestion.';
 
 CREATE OR REPLACE FUNCTION sync_roles.grant_problem(
     role_name text, privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text,
@@ -370,8 +433,9 @@ END
 $$;
 
 
+-- STABLE, as format is: or it would not be inlined.
 CREATE FUNCTION sync_roles.looks_like(role_name text, object_type text, object_name text, name_match text, is_found boolean) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN pg_catalog.concat_ws('; ',
     CASE
         WHEN role_name <> 'public' AND lower(btrim(role_name)) = 'public' THEN
@@ -396,28 +460,30 @@ COMMENT ON FUNCTION sync_roles.looks_like(text, text, text, text, boolean) IS 'W
 
 -- What comes with something else. ---------------------------------------------------------------------------------------------------------
 
--- The constructors of a range type belong to the bootstrap superuser, and what an extension brings to whoever installed it. A pattern over their schema
--- would be blocked by them for ever, and where PUBLIC has the privilege, for nothing. Whoever means them names them.
+-- The constructors of a range type belong to the bootstrap superuser, and so does most of what an extension brings, whoever installed it. A pattern over
+-- their schema would be blocked by them for ever, and where PUBLIC has the privilege, for nothing. Whoever means them names them. What an extension
+-- has that belongs to somebody else, its owner may have put there: that is no way out of reach of OWNER rows.
 -- Not sql, which would be inlined: with more to estimate, PostgreSQL compiles queries on grant_status first, for seconds.
-CREATE FUNCTION sync_roles.patterns_pass_by(class_oid oid, object_oid oid, acl aclitem[], privilege text) RETURNS boolean
+CREATE FUNCTION sync_roles.patterns_pass_by(class_oid oid, object_oid oid, owner oid, acl aclitem[], privilege text) RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN EXISTS (
-            SELECT
-            FROM pg_catalog.pg_depend AS d
-            WHERE d.classid = class_oid AND d.objid = object_oid AND d.objsubid = 0
-                AND (d.deptype = 'e' OR d.deptype = 'i' AND d.refclassid = 'pg_catalog.pg_type'::regclass)
-        )
-        AND (
-            privilege = 'OWNER'
-            OR EXISTS (SELECT FROM aclexplode(acl) AS a WHERE a.grantee = 0 AND a.privilege_type = privilege)
-        );
+    IF NOT EXISTS (
+        SELECT
+        FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = class_oid AND d.objid = object_oid AND d.objsubid = 0
+            AND (d.deptype = 'e' OR d.deptype = 'i' AND d.refclassid = 'pg_catalog.pg_type'::regclass)
+    ) THEN
+        RETURN false;
+    ELSIF privilege = 'OWNER' THEN
+        RETURN EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = patterns_pass_by.owner AND r.rolsuper);
+    END IF;
+    RETURN EXISTS (SELECT FROM aclexplode(acl) AS a WHERE a.grantee = 0 AND a.privilege_type = privilege);
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.patterns_pass_by(oid, oid, aclitem[], text) IS 'Whether an object comes with a type or an extension, and the privilege on it is everybody''s, or OWNER: patterns do not mean it, only its exact name does.';
+COMMENT ON FUNCTION sync_roles.patterns_pass_by(oid, oid, oid, aclitem[], text) IS 'Whether an object comes with a type or an extension, and the privilege on it is everybody''s, or it is OWNER, and the object a superuser''s: patterns do not mean it, only its exact name does.';
 
 CREATE OR REPLACE VIEW sync_roles.grant_status AS
 -- Apart, and read only where there are any: what may cost much for each row makes PostgreSQL compile the query first, for seconds.
@@ -511,6 +577,8 @@ CROSS JOIN LATERAL (
         WHERE g.name_match <> 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
             -- A CASE, so that a pattern that costs too much is not compared first.
             AND CASE WHEN k.object_name IS NULL THEN sync_roles.name_matches(o.object_name, g.object_name, g.name_match) END
+            -- Not a parameter that only rows name.
+            AND (o.object_oid <> 0 OR o.acl IS NOT NULL)
     ) AS o
     LEFT JOIN pg_catalog.pg_attribute AS c
         ON g.column_name IS NOT NULL AND c.attrelid = o.object_oid AND c.attname = g.column_name AND NOT c.attisdropped
@@ -529,7 +597,8 @@ CROSS JOIN LATERAL (
                         AND (a.is_grantable OR NOT g.grantable)
                 )
             END
-            OR g.name_match <> 'exact' AND sync_roles.patterns_pass_by(o.class_oid, o.object_oid, o.acl, coalesce(p.privilege, g.privilege)) AS direct,
+            OR g.name_match <> 'exact' AND through.role_name IS NULL
+                AND sync_roles.patterns_pass_by(o.class_oid, o.object_oid, o.owner, o.acl, coalesce(p.privilege, g.privilege)) AS direct,
             CASE WHEN (SELECT EXISTS (
                 SELECT FROM pg_catalog.pg_roles AS l WHERE starts_with(l.rolname, '_pgsr_local_') OR starts_with(l.rolname, '_pgsr_global_')
             )) THEN (
@@ -541,6 +610,124 @@ CROSS JOIN LATERAL (
     ) AS h
     WHERE g.column_name IS NULL OR c.attnum IS NOT NULL
 ) AS found;
+
+-- ASCII. -----------------------------------------------------------------------------------------------------------------------------------
+
+-- As they are in the files before this one. Where these were run by an earlier release, their texts have a character that LATIN1 does not.
+
+CREATE OR REPLACE FUNCTION sync_roles.pattern_problem(pattern text, name_match text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF pattern = '' THEN
+        RETURN 'object_name is empty: a pattern has 1 to 1000 bytes';
+    ELSIF octet_length(pattern) > 1000 THEN
+        RETURN format('object_name has %s bytes: a pattern has at most 1000', octet_length(pattern));
+    ELSIF name_match = 'like' THEN
+        IF sync_roles.ends_in_escape(pattern) THEN
+            RETURN format('object_name %L ends with a single backslash: in a like pattern a backslash escapes the next character', pattern);
+        END IF;
+        RETURN NULL;
+    ELSIF starts_with(pattern, '***') OR pattern ~ '^[(][?][a-z]+[)]' THEN
+        RETURN format('object_name %L begins with embedded options: "***" and "(?...)" are not allowed in a regex', pattern);
+    END IF;
+    -- Both alone and as it is used: ")(" is only wrong alone.
+    PERFORM '' ~ pattern, '' ~ ('^(?:' || pattern || ')$');
+    RETURN NULL;
+EXCEPTION WHEN invalid_regular_expression OR internal_error THEN -- "invalid memory alloc request size" is an internal_error, of a big regex since 15
+    RETURN format('object_name %L is not a valid regex: %s', pattern, SQLERRM);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION sync_roles.signature_problem(object_name text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off -- format_type obeys it
+AS $$
+DECLARE
+    name constant text := split_part(object_name, '(', 1);
+    list constant text := btrim(regexp_replace(substr(object_name, length(name) + 2), '[)]$', ''));
+    spelled text[] := '{}';
+    given text;
+    type regtype;
+BEGIN
+    IF NOT object_name LIKE '%)' THEN
+        RETURN format('object_name %L has no closing parenthesis: allowed are name(type, ...) and a bare name for all overloads',
+            object_name);
+    END IF;
+    -- By commas outside of quotes and parentheses.
+    FOR given IN SELECT btrim(m[1]) FROM regexp_matches(list || ',', '((?:"(?:[^"]|"")*"|[(][^()]*[)]|[^",()])*),', 'g') AS m LOOP
+        BEGIN
+            -- Numbers and "-" are OIDs to it, since 16.
+            type := CASE WHEN given !~ '^[0-9-]' THEN to_regtype(given) END;
+        EXCEPTION WHEN OTHERS THEN
+            type := NULL;
+        END;
+        IF type IS NOT NULL THEN
+            spelled := spelled || format_type(type, NULL);
+        ELSIF given ~ '^([a-z_][a-z0-9_]*|"([^"]|"")+")[.]([a-z_][a-z0-9_]*|"([^"]|"")+")([[][]])?$' THEN
+            spelled := spelled || given; -- a type that may come
+        ELSIF list <> '' THEN
+            RETURN format('object_name %L has %L where a type should be: allowed are types as format_type spells them, with ", " between; '
+                || 'those outside of pg_catalog with their schema', object_name, given);
+        END IF;
+    END LOOP;
+    IF object_name <> name || '(' || array_to_string(spelled, ', ') || ')' THEN
+        RETURN format('object_name %L is not how PostgreSQL spells it: here %L',
+            object_name, name || '(' || array_to_string(spelled, ', ') || ')');
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION sync_roles.role_problem(
+    role_name text, connection_limit integer, password_verifier text, settings jsonb, revoke_other text[], attributes boolean
+) RETURNS text
+LANGUAGE sql STABLE
+RETURN CASE
+    WHEN role_name = 'none' OR starts_with(role_name, 'pg_') OR starts_with(role_name, '_pgsr_') THEN
+        format('role_name %L is reserved: any role but "none", "pg_..." and "_pgsr_..." is allowed', role_name)
+    WHEN sync_roles.name_problem('role_name', role_name) IS NOT NULL THEN
+        sync_roles.name_problem('role_name', role_name)
+    WHEN connection_limit < -1 THEN
+        format('connection_limit %s is not allowed: it must be -1 (no limit) or more', connection_limit)
+    -- The value is a secret, or a password that somebody took for one: it must not reach a message.
+    WHEN password_verifier <> '' AND NOT sync_roles.is_scram_verifier(password_verifier) THEN
+        'password_verifier is not a SCRAM-SHA-256 verifier: allowed are SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, '
+            || 'the empty string (no password) and NULL'
+    WHEN jsonb_typeof(settings) <> 'object' THEN
+        format('settings is a JSON %s: it must be an object of setting names and values', jsonb_typeof(settings))
+    WHEN NOT revoke_other <@ sync_roles.revocable_kinds() OR array_position(revoke_other, NULL) IS NOT NULL THEN
+        format('revoke_other %L has an unknown kind: allowed are %s',
+            revoke_other::text, array_to_string(sync_roles.revocable_kinds(), ', '))
+    WHEN role_name = 'public' AND attributes THEN
+        'role_name ''public'' is PUBLIC, which has no attributes: only revoke_other, preserve_existing_grants_in_schemas and note '
+            || 'are allowed'
+    WHEN role_name = 'public' AND revoke_other && '{role_memberships,ownerships}' THEN
+        format('revoke_other %L is not allowed for role_name ''public'': PUBLIC has neither memberships nor ownerships', revoke_other::text)
+END;
+
+COMMENT ON COLUMN sync_roles.desired_roles.settings IS 'ALTER ROLE ... IN DATABASE ... SET, for this database: an object of setting names and values, which may be lists; what is not in it is reset. NULL: left as they are.';
+
+-- Names that no index can hold. ----------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION sync_roles.refuse_long_name(object_name text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'check_violation', SCHEMA = 'sync_roles', TABLE = 'desired_grants', COLUMN = 'object_name',
+        MESSAGE = format('object_name has %s bytes: a name has at most 63, and with the types of a routine''s arguments 2000', octet_length(object_name)),
+        HINT = 'The name of a routine alone stands for all routines of that name.';
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.refuse_long_name(text) IS 'An error that says that an object_name is too long for the indexes of desired_grants. A constraint calls it.';
+
+-- A constraint, because triggers come after the indexes. Not for rows that are there: some long names fit, as they can be compressed.
+ALTER TABLE sync_roles.desired_grants
+    ADD CONSTRAINT short_name CHECK (name_match <> 'exact' OR octet_length(object_name) <= 2000 OR sync_roles.refuse_long_name(object_name)) NOT VALID;
 
 -- What is held. ---------------------------------------------------------------------------------------------------------------------------
 

@@ -96,6 +96,19 @@ func TestWaitForSyncTimesOut(t *testing.T) {
 	}
 }
 
+// To wait for an unknown time would be to wait for ever.
+func TestWaitForSyncWithoutATimeout(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	connectRow(env, env.Role("alice")).mustInsert(t, conn, "desired_grants")
+	_, err := conn.Exec(t.Context(), "select sync_roles.wait_for_sync(timeout => null)")
+	wantError(t, err, "timeout is NULL", "'30 s'")
+	if sqlState(err) != "22004" {
+		t.Errorf("SQLSTATE %q, want 22004", sqlState(err))
+	}
+}
+
 // Nobody else sees rows that are not committed: to wait for them would be to wait for ever, so it is an error at once.
 func TestWaitForSyncOfOwnRows(t *testing.T) {
 	t.Parallel()
@@ -158,6 +171,12 @@ func TestWaitForSyncNeedsReadCommitted(t *testing.T) {
 		wantError(t, err, "wait_for_sync", string(level))
 		_ = tx.Rollback(t.Context())
 	}
+	tx, err := conn.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.ReadUncommitted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, tx, "select sync_roles.wait_for_sync()")
+	_ = tx.Rollback(t.Context())
 }
 
 // A role that did not come in sync is an error, which says why. That something does not exist yet is none.

@@ -22,6 +22,8 @@ CROSS JOIN LATERAL (
         WHERE g.name_match <> 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
             AND ($2::text IS NULL OR o.object_type = 'role' OR coalesce(o.signature, o.object_name::text) = $4)
             AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
+            -- Not a parameter that only rows name: see sync_roles.parameters.
+            AND (o.object_oid <> 0 OR o.acl IS NOT NULL)
         OFFSET 0
     )
 ) AS o

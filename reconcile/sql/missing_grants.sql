@@ -42,6 +42,8 @@ found AS MATERIALIZED (
         FROM sync_roles.objects AS o
         WHERE o.object_type = :'object_type' AND o.schema_name = s.schema_name
             AND sync_roles.name_matches(o.object_name, s.object_name, s.name_match)
+            -- Not a parameter that only rows name: see sync_roles.parameters.
+            AND (:'object_type' <> 'parameter' OR o.object_oid <> 0 OR o.acl IS NOT NULL)
         OFFSET 0
     ) AS o ON true
     -- Not "<> 'exact'": the planner would take nearly all for patterns, and reserve memory for what they might find.
@@ -93,7 +95,8 @@ candidates AS MATERIALIZED (
         WHEN t.intermediate_oid IS NOT NULL AND t.direct IS NOT TRUE
             AND (t.intermediate_oid, r.oid) IN (SELECT m.role_oid, m.member_oid FROM members AS m) THEN t.column_missing
         WHEN t.direct IS FALSE OR t.grantable OR t.column_name <> '' THEN true
-        ELSE NOT aclcontains(t.acl, makeaclitem(r.oid, t.owner, t.one_privilege, false))
+        -- A parameter that only rows name has no ACL.
+        ELSE aclcontains(t.acl, makeaclitem(r.oid, t.owner, t.one_privilege, false)) IS NOT TRUE
     END
 ),
 -- Their ACLs taken apart, each once.

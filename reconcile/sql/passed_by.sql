@@ -12,9 +12,9 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS d
 CROSS JOIN LATERAL (
-    SELECT o.acl
+    SELECT o.owner, o.acl
     FROM sync_roles.objects AS o
     WHERE o.class_oid = t.class_oid AND o.object_oid = t.object_oid
     OFFSET 0
 ) AS o
-WHERE sync_roles.patterns_pass_by(t.class_oid, t.object_oid, o.acl, t.privilege);
+WHERE sync_roles.patterns_pass_by(t.class_oid, t.object_oid, o.owner, o.acl, t.privilege);
