@@ -175,7 +175,7 @@ func (e *Engine) Rescan(ctx context.Context, cause Cause) (*Report, error) {
 			}
 		}
 	}
-	drifted, err := e.lookAtAll(ctx, managed, work{cause: cause, renamed: true}, report)
+	drifted, err := e.lookAtAll(ctx, managed, work{cause: cause}, report)
 	if err != nil {
 		return report, e.outside(ctx, cause, err, report)
 	}
