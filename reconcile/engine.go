@@ -163,7 +163,10 @@ func (e *Engine) check(ctx context.Context) error {
 		return err
 	}
 	if err := e.warnOfLostAdmin(ctx); err != nil {
-		return err
+		if e.lost(ctx, err) {
+			return err
+		}
+		e.log.Warn().Err(err).Msg("cannot tell whether the daemon has the ADMIN option on the roles that it made") // it only informs
 	}
 	return e.findLocker(ctx)
 }
