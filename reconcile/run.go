@@ -81,7 +81,7 @@ func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 	}
 	for attempt := 1; ; attempt++ {
 		started := time.Now()
-		p, err = e.pass(ctx, w)
+		p, err = e.datedPass(ctx, w)
 		if err != nil || len(p.roles) > 0 {
 			e.observed(w, p, started, err)
 		}
@@ -163,6 +163,9 @@ func (e *Engine) Rescan(ctx context.Context, cause Cause) (*Report, error) {
 	e.refusals.again = nil
 	managed, err := desired.Managed(ctx, e.conn)
 	if err == nil {
+		err = e.mark(ctx)
+	}
+	if err == nil {
 		err = e.measureAgain(ctx)
 	}
 	if err != nil {
@@ -219,6 +222,13 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 			}
 			looked += len(chunk)
 			seen, err := e.glance(ctx, chunk, w)
+			if errors.Is(err, errUndated) {
+				if err := e.untilDated(ctx); err != nil {
+					return drifted, err
+				}
+				w.dated = true // for the rest as well
+				seen, err = e.glance(ctx, chunk, w)
+			}
 			for attempt := 1; err != nil && classOf(err) == again && attempt < maxAttempts; attempt++ {
 				seen, err = e.glance(ctx, chunk, w) // something was dropped while it was looked at
 			}
