@@ -156,8 +156,8 @@ func (e *Engine) dropDeadIn(ctx context.Context, w work, roles []deadRole) (p *P
 		case err != nil:
 			missed = errors.Join(missed, err)
 			continue
-		case row.Outcome == Blocked && !endsOtherwise(known[r.Name], row.Outcome, row.Problems):
-			continue // said before
+		case row.Outcome == Blocked && (missed != nil || !endsOtherwise(known[r.Name], row.Outcome, row.Problems)):
+			continue // a keeper of one that is left; or said before
 		}
 		p.Statements = append(p.Statements, row.Statements...)
 		p.Rows = append(p.Rows, row)
