@@ -2,7 +2,13 @@
 -- may do in the database and its schemas, with wrappers, servers and parameters; and the event triggers that look at statements.
 -- Passes themselves hardly change it: what other roles are granted is left out, and so are roles of ours, on each of which the daemon has the ADMIN option.
 -- The daemon may have it on a hundred thousand others: each is read once, by index, and nothing is sorted.
-WITH RECURSIVE had (oid) AS (
+WITH RECURSIVE ours AS MATERIALIZED (
+    -- The character after _ is `.
+    SELECT r.oid
+    FROM pg_catalog.pg_roles AS r
+    WHERE r.rolname >= '_pgsr_' AND r.rolname < '_pgsr`'
+),
+had (oid) AS (
     SELECT r.oid
     FROM pg_catalog.pg_roles AS r
     WHERE r.rolname = current_user
@@ -10,15 +16,13 @@ WITH RECURSIVE had (oid) AS (
     SELECT m.role_oid
     FROM had AS h
     JOIN sync_roles.memberships AS m ON m.member_oid = h.oid AND (m.inherit_option OR m.set_option)
-    JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
-    WHERE NOT starts_with(r.rolname::text, '_pgsr_')
+    WHERE m.role_oid NOT IN (SELECT o.oid FROM ours AS o)
 ),
 members AS MATERIALIZED (
     SELECT m.role_oid, m.member_oid, m.admin_option, m.inherit_option, m.set_option
     FROM had AS h
     JOIN sync_roles.memberships AS m ON m.member_oid = h.oid
-    JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
-    WHERE NOT starts_with(r.rolname::text, '_pgsr_')
+    WHERE m.role_oid NOT IN (SELECT o.oid FROM ours AS o)
 ),
 things AS (
     SELECT format('database %s', d.oid) AS thing, d.datdba AS owner, coalesce(d.datacl, acldefault('d', d.datdba)) AS acl
@@ -48,7 +52,10 @@ FROM (
     SELECT format(
         'members %s %s',
         count(*),
-        sum(hashtextextended(concat_ws(' ', m.role_oid, m.member_oid, m.admin_option, m.inherit_option, m.set_option), 0))
+        sum(hashoidextended(
+            m.role_oid,
+            8 * m.member_oid::bigint + 4 * m.admin_option::integer + 2 * m.inherit_option::integer + m.set_option::integer
+        ))
     )
     FROM members AS m
     UNION ALL

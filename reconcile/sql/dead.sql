@@ -24,7 +24,7 @@ WITH RECURSIVE series (role_name) AS (
     WHERE s.role_name IS NOT NULL
 ),
 given AS MATERIALIZED (
-    SELECT r.oid, r.rolname, substring(r.rolname::text FROM '^_pgsr_([0-9]{1,10})_') AS digits
+    SELECT r.*, substring(r.rolname::text FROM '^_pgsr_([0-9]{1,10})_') AS digits
     FROM pg_catalog.pg_roles AS r
     WHERE r.oid = ANY ($1)
 ),
@@ -44,20 +44,22 @@ dead AS MATERIALIZED (
 ),
 roles AS MATERIALIZED (
     SELECT r.digits, r.oid, r.rolname, starts_with(r.rolname::text, '_pgsr_' || r.digits || '_keeper_') AS keeper,
-        starts_with(r.rolname::text, '_pgsr_' || r.digits || '_keeper_lock') AS locks
+        starts_with(r.rolname::text, '_pgsr_' || r.digits || '_keeper_lock') AS locks,
+        -- As by sync_roles.role_attributes, which would take seconds if it was called for each.
+        r.rolcanlogin OR r.rolsuper OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls AS more_than_group, r.rolcreaterole
     FROM (
-        SELECT d.digits, r.oid, r.rolname
+        SELECT d.digits, r.oid, r.rolname, r.rolcanlogin, r.rolsuper, r.rolcreatedb, r.rolreplication, r.rolbypassrls, r.rolcreaterole
         FROM dead AS d
         CROSS JOIN LATERAL (
-            SELECT r.oid, r.rolname
+            SELECT r.*
             FROM pg_catalog.pg_roles AS r
             WHERE $1::oid[] IS NULL AND r.rolname >= ('_pgsr_' || d.digits || '_')::name AND r.rolname < ('_pgsr_' || d.digits || '`')::name
             OFFSET 0
         ) AS r
         UNION ALL
-        SELECT d.digits, g.oid, g.rolname
+        SELECT g.digits, g.oid, g.rolname, g.rolcanlogin, g.rolsuper, g.rolcreatedb, g.rolreplication, g.rolbypassrls, g.rolcreaterole
         FROM given AS g
-        JOIN dead AS d USING (digits)
+        WHERE g.digits IN (SELECT d.digits FROM dead AS d)
     ) AS r
 ),
 held AS MATERIALIZED (
@@ -79,8 +81,13 @@ in_use AS (
     UNION
     SELECT r.digits
     FROM roles AS r
-    JOIN sync_roles.memberships AS m ON m.member_oid = r.oid
-    JOIN pg_catalog.pg_roles AS g ON g.oid = m.role_oid
+    CROSS JOIN LATERAL (
+        SELECT g.rolname
+        FROM sync_roles.memberships AS m
+        JOIN pg_catalog.pg_roles AS g ON g.oid = m.role_oid
+        WHERE m.member_oid = r.oid
+        OFFSET 0
+    ) AS g
     WHERE g.rolname <> '_pgsr_lock' AND NOT starts_with(g.rolname::text, '_pgsr_' || r.digits || '_')
     UNION
     SELECT r.digits
@@ -107,7 +114,12 @@ admins AS MATERIALIZED (
         WHERE r.rolname >= ('_pgsr_' || d.digits || '_keeper_')::name AND r.rolname < ('_pgsr_' || d.digits || '_keeper`')::name
         OFFSET 0
     ) AS k
-    JOIN sync_roles.memberships AS m ON m.role_oid = k.oid AND m.member_oid = u.oid
+    CROSS JOIN LATERAL (
+        SELECT
+        FROM sync_roles.memberships AS m
+        WHERE m.role_oid = k.oid AND m.member_oid = u.oid
+        OFFSET 0
+    ) AS m
 )
 SELECT r.oid, r.rolname, r.digits
 FROM roles AS r
@@ -117,8 +129,16 @@ WHERE r.digits NOT IN (SELECT u.digits FROM in_use AS u)
     AND NOT EXISTS (SELECT FROM held AS h WHERE h.oid = r.oid)
     -- Only what can have been made here. Before 16 there are no keepers, and CREATEROLE is enough to drop any role: of ours, the comment tells, as it is
     -- written in the transaction that makes one.
-    AND (r.keeper OR starts_with(shobj_description(r.oid, 'pg_authid'), 'intermediate role of sync_roles in database ') IS TRUE)
-    AND coalesce(sync_roles.role_attributes(r.oid), '') = CASE WHEN r.locks THEN 'CREATEROLE' ELSE '' END
+    AND (
+        r.keeper
+        OR EXISTS (
+            SELECT
+            FROM pg_catalog.pg_shdescription AS c
+            WHERE c.objoid = r.oid AND c.classoid = 'pg_catalog.pg_authid'::regclass
+                AND starts_with(c.description, 'intermediate role of sync_roles in database ')
+        )
+    )
+    AND NOT r.more_than_group AND r.rolcreaterole = r.locks
     AND (
         u.may_drop AND (NOT r.keeper OR current_setting('server_version_num')::integer >= 160000)
         OR EXISTS (
