@@ -1,11 +1,17 @@
 package reconcile_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
 // errors counts what the server's log says of statements that it refused.
@@ -71,6 +77,26 @@ func TestWhatIsRefusedIsNotSentByEachRescan(t *testing.T) {
 	}
 	quiet()
 
+	// What the daemon has through another role counts, and the ADMIN option alone; what passes themselves do does not.
+	c.Exec(t, "create role first; create role second; create role third")
+	grants := []string{"grant first to owner", "grant second to first"}
+	if c.Version >= 16 {
+		grants = append(grants, "grant third to daemon with admin true, inherit false, set false")
+	}
+	for _, grant := range grants {
+		before := c.errors(t)
+		c.Exec(t, grant)
+		c.rescan(t)
+		if c.errors(t) == before {
+			t.Errorf("%s: PostgreSQL was not asked again", grant)
+		}
+		quiet()
+	}
+	c.insert(t, "role0", "USAGE", "schema", "", "app")
+	c.insert(t, "role0", "TEMPORARY", "database", "", "db")
+	c.pending(t)
+	quiet()
+
 	c.Exec(t, "drop event trigger refuse")
 	c.rescan(t)
 	c.may(t, true, "role7", "select from app.sales")
@@ -88,4 +114,51 @@ func TestWhatIsRefusedIsNotSentByEachRescan(t *testing.T) {
 		c.may(t, true, role, fmt.Sprintf(raiseUnless, "current_setting('log_statement') = 'all'"))
 	}
 	c.quiet(t)
+}
+
+// A rescan that misses the lock has asked for nothing: the next one does.
+func TestWhatIsRefusedIsSentAfterAMissedLock(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "trust")
+	c.Exec(t, `create function public.refuse() returns event_trigger language plpgsql as $$
+		begin
+			if current_query() like '%GRANT%ON TABLE%' then raise 'no grants on tables'; end if;
+		end $$;
+		create event trigger refuse on ddl_command_start when tag in ('GRANT') execute function public.refuse()`)
+	c.insert(t, "alice", "CONNECT", "database", "", "db")
+	c.insert(t, "alice", "SELECT", "table", "app", "sales")
+	c.write(t, "insert into sync_roles.desired_roles (role_name, login) values ('alice', true)")
+	engine, err := reconcile.Open(t.Context(), c.daemon.Config(), reconcile.Config{Policy: defaultPolicy, Log: zerolog.Nop(), LockTimeout: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = engine.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := engine.Pending(t.Context(), reconcile.Notify); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.may(t, false, "alice", "select from app.sales")
+
+	c.Exec(t, "drop event trigger refuse")
+	tx, err := c.super.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "comment on role _pgsr_lock is null"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err == nil {
+		t.Error("a rescan has the lock that another session holds, or has asked for nothing")
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err != nil {
+		t.Fatal(err)
+	}
+	c.may(t, true, "alice", "select from app.sales")
 }

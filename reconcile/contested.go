@@ -28,13 +28,19 @@ type contest struct{ Role, SQL string }
 // reportContested notes for role_status which roles are contested, and by which database. With nothing to note it writes nothing. active says that
 // something was done just now.
 func (e *Engine) reportContested(ctx context.Context, active bool) error {
-	list, err := collect[contest](ctx, e.conn, contestedSQL, active)
+	var list []contest
+	var known []string
+	err := e.briefly(ctx, func(tx pgx.Tx) (err error) {
+		if list, err = collect[contest](ctx, tx, contestedSQL, active); err != nil {
+			return fmt.Errorf("look for roles that are changed back again and again: %w", err)
+		}
+		if known, err = names(ctx, tx, "select role_name from sync_roles.contested"); err != nil {
+			return fmt.Errorf("read contested roles: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("look for roles that are changed back again and again: %w", err)
-	}
-	known, err := names(ctx, e.conn, "select role_name from sync_roles.contested")
-	if err != nil {
-		return fmt.Errorf("read contested roles: %w", err)
+		return err
 	}
 	var fresh []contest
 	over := asSet(known)
@@ -76,11 +82,11 @@ func (c contest) problem(rivals []string) Problem {
 	return Problem{Kind: Blocked, Object: "role " + c.Role, Reason: fmt.Sprintf("%s was run again and again, and %s", c.SQL, who)}
 }
 
-// Looking into other databases is bounded: it is only so that a person finds the cause sooner.
+// Looking into other databases is bounded: it is only so that a person finds the cause sooner, and a rescan waits for it.
 const (
 	maxRivals     = 100
-	rivalTimeout  = 3 * time.Second
-	rivalsTimeout = 15 * time.Second
+	rivalTimeout  = 2 * time.Second
+	rivalsTimeout = 5 * time.Second
 )
 
 // otherDatabasesSQL lists first those that a daemon is connected to.
@@ -106,10 +112,13 @@ func (e *Engine) rivals(ctx context.Context, list []contest) map[string][]string
 		e.log.Debug().Err(err).Msg("cannot list the databases that may contest roles")
 		return found
 	}
-	ctx, cancel := context.WithTimeout(ctx, rivalsTimeout)
-	defer cancel()
+	deadline := time.Now().Add(rivalsTimeout)
 	for _, database := range databases {
-		names, err := e.contestedIn(ctx, database, keys(roles))
+		left := time.Until(deadline)
+		if left <= 0 {
+			break
+		}
+		names, err := e.contestedIn(ctx, database, keys(roles), min(left, rivalTimeout))
 		if err != nil {
 			e.log.Debug().Err(err).Str("other", database).Msg("cannot look into a database that may contest roles")
 		}
@@ -130,13 +139,23 @@ const ownAuditSQL = `
 		where n.nspname = 'sync_roles' and c.relname = 'audit' and c.relkind = 'r' and n.nspowner = me.oid and c.relowner = me.oid and not c.relforcerowsecurity
 	)`
 
-// contestedIn returns which of these roles another database changes again and again.
-func (e *Engine) contestedIn(ctx context.Context, database string, roles []string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, rivalTimeout)
+// contestedIn returns which of these roles another database changes again and again. The time is for what is read there: when a context ends, pgx closes
+// the connection that waits by it, and that must not be the one by which the daemon works.
+func (e *Engine) contestedIn(ctx context.Context, database string, roles []string, within time.Duration) ([]string, error) {
+	there, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	list, err := e.changesIn(there, database, roles)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return e.oftenChanged(ctx, list)
+}
+
+// changesIn reads what another database does for these roles without a request.
+func (e *Engine) changesIn(ctx context.Context, database string, roles []string) ([]contest, error) {
 	config := e.conn.Config()
 	config.Database = database
-	maps.Copy(config.RuntimeParams, map[string]string{"default_transaction_read_only": "on", "statement_timeout": "2s", "lock_timeout": "1s"})
+	maps.Copy(config.RuntimeParams, map[string]string{"default_transaction_read_only": "on", "statement_timeout": milliseconds(rivalTimeout), "lock_timeout": milliseconds(rivalTimeout / 2)})
 	conn, err := catalog.Connect(ctx, config)
 	if err != nil {
 		return nil, err
@@ -146,11 +165,7 @@ func (e *Engine) contestedIn(ctx context.Context, database string, roles []strin
 	if err := conn.QueryRow(ctx, ownAuditSQL).Scan(&ours); err != nil || !ours {
 		return nil, err
 	}
-	list, err := collect[contest](ctx, conn, rivalsSQL, roles)
-	if err != nil {
-		return nil, err
-	}
-	return e.oftenChanged(ctx, list)
+	return collect[contest](ctx, conn, rivalsSQL, roles)
 }
 
 // oftenChanged lists the roles of which the statements change more than once what databases share.

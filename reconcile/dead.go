@@ -19,29 +19,41 @@ var deadSQL = query("dead")
 
 // deadRole is an intermediate role or a keeper of a database that is no more.
 type deadRole struct {
-	OID  catalog.OID
-	Name string
+	OID      catalog.OID
+	Name     string
+	Database string // its OID, as in the name
 }
 
-func readDead(ctx context.Context, q catalog.Querier) ([]deadRole, error) {
-	list, err := collect[deadRole](ctx, q, deadSQL)
+const (
+	deadListed = 1000            // as many dead.sql lists
+	deadChunk  = 50              // roles that one transaction drops
+	deadLocked = time.Second     // for how long it may, as all databases wait for it
+	deadTime   = 5 * time.Second // for all that one rescan drops, as this database waits for it
+)
+
+// deadKept is how many times as long as one that holds nothing a role is kept of which the database is no more. Where a cluster is being restored, its
+// roles come before its databases, and between them may be the time that it takes to restore the others.
+const deadKept = 24
+
+// readDead lists those of these roles that are dead; nil: of all.
+func readDead(ctx context.Context, q catalog.Querier, among []catalog.OID) ([]deadRole, error) {
+	list, err := collect[deadRole](ctx, q, deadSQL, among)
 	if err != nil {
 		return nil, fmt.Errorf("look for intermediate roles of databases that are no more: %w", err)
 	}
 	return list, nil
 }
 
-// overdueDead remembers since when roles are dead, and returns those that are for longer than one that holds nothing is kept: where a cluster is being
-// restored, its roles come before its databases.
+// overdueDead remembers since when databases are no more, and returns the roles of those that are so for long enough.
 func (e *Engine) overdueDead(list []deadRole, now time.Time) []deadRole {
-	since := map[catalog.OID]time.Time{}
+	since := map[string]time.Time{}
 	var overdue []deadRole
 	for _, r := range list {
-		since[r.OID] = now
-		if before, ok := e.deadSince[r.OID]; ok {
-			since[r.OID] = before
+		since[r.Database] = now
+		if before, ok := e.deadSince[r.Database]; ok {
+			since[r.Database] = before
 		}
-		if !since[r.OID].Add(time.Duration(e.policy.PruneEmptyAfterSecs) * time.Second).After(now) {
+		if !since[r.Database].Add(deadKept * time.Duration(e.policy.PruneEmptyAfterSecs) * time.Second).After(now) {
 			overdue = append(overdue, r)
 		}
 	}
@@ -49,90 +61,140 @@ func (e *Engine) overdueDead(list []deadRole, now time.Time) []deadRole {
 	return overdue
 }
 
-// dropDead drops the roles that databases left which are no more; with prune at once. Others wait for the lock, and this can wait for another time.
+// dropDead drops the roles that databases left which are no more. With prune all of them, and at once; a daemon goes on at the next rescan.
 func (e *Engine) dropDead(ctx context.Context, w work, report *Report) error {
-	list, err := readDead(ctx, e.conn)
-	if err != nil {
-		return err
-	}
-	if !w.prune {
-		list = e.overdueDead(list, time.Now())
-	}
-	for chunk := range slices.Chunk(list, batchSize) {
-		started := time.Now()
-		p, err := e.dropDeadIn(ctx, w, chunk)
-		switch {
-		case err == nil:
-			if len(p.Rows) > 0 {
-				e.observed(w, p, started, nil)
-				e.logPass(w, p)
-				report.add(p)
-			}
-		case ctx.Err() != nil, e.conn.IsClosed(), classOf(err) == disconnected, w.cause == Manual:
-			return err
-		case errors.As(err, new(*lockError)), SQLState(err) != "":
-			e.log.Debug().Err(err).Msg("cannot drop roles of databases that are no more; trying again at the next rescan")
-			return nil
-		default:
-			return err
-		}
-	}
-	return nil
-}
-
-// dropDeadIn is one transaction of dropDead. Whether these roles are dead is asked again once nobody else creates any.
-func (e *Engine) dropDeadIn(ctx context.Context, w work, roles []deadRole) (*Pass, error) {
-	started := time.Now()
-	p := &Pass{}
-	tx, err := e.beginLocked(ctx, min(shortWait, e.lockTimeout), e.statementTimeout)
-	if err != nil {
-		return p, err
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	p.id, p.lockWait = tx.id, tx.waited
-	still, err := readDead(ctx, tx)
-	if err != nil {
-		return p, err
-	}
-	still = slices.DeleteFunc(still, func(r deadRole) bool { return !slices.Contains(roles, r) })
-	known, err := readRoles(ctx, tx, namesOf(still))
-	if err != nil {
-		return p, err
-	}
-	for _, r := range still {
-		row := AuditRow{Role: r.Name, Cause: w.cause, Outcome: Applied, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, Attempt: 1, Instance: e.instance}
-		sql := "DROP ROLE " + catalog.Quote(r.Name)
-		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, sql)
+	until := time.Now().Add(deadTime)
+	for {
+		var list []deadRole
+		err := e.briefly(ctx, func(tx pgx.Tx) (err error) {
+			list, err = readDead(ctx, tx, nil)
 			return err
 		})
-		switch {
-		case err == nil:
-			row.Statements = []string{sql}
-			p.Statements = append(p.Statements, sql)
-		case isRefusal(err):
-			row.Outcome = Blocked
-			row.Problems = []Problem{{Kind: Blocked, Object: "role " + r.Name, Reason: "its database is no more, and it cannot be dropped: " + err.Error()}}
-			if !endsOtherwise(known[r.Name], row.Outcome, row.Problems) {
-				continue // said before
-			}
-		default:
-			return p, fmt.Errorf("drop role %q of a database that is no more: %w", r.Name, err)
+		if err != nil {
+			return err
 		}
-		row.Duration = time.Since(started)
+		more := w.prune && len(list) == deadListed
+		if !w.prune {
+			list = e.overdueDead(list, time.Now())
+		}
+		dropped := 0
+		var missed error
+		for len(list) > 0 && (w.prune || time.Now().Before(until)) {
+			p, tried, err := e.dropSomeDead(ctx, w, list[:min(len(list), deadChunk)], report)
+			switch {
+			case tried == 0 && errors.As(err, new(*lockError)) && !w.prune && !e.lost(ctx, err):
+				e.log.Debug().Err(err).Msg("cannot drop roles of databases that are no more; trying again at the next rescan")
+				return nil
+			case tried == 0:
+				return err
+			}
+			missed = errors.Join(missed, err)
+			dropped += len(p.Statements)
+			list = list[tried:]
+		}
+		switch {
+		case missed != nil && w.prune:
+			return missed
+		case missed != nil:
+			e.log.Debug().Err(missed).Msg("cannot drop some roles of databases that are no more; trying again at the next rescan")
+		}
+		if !more || dropped == 0 {
+			return nil
+		}
+	}
+}
+
+// dropSomeDead is dropDeadIn, and tells of it.
+func (e *Engine) dropSomeDead(ctx context.Context, w work, roles []deadRole, report *Report) (p *Pass, tried int, err error) {
+	started := time.Now()
+	p, tried, err = e.dropDeadIn(ctx, w, roles)
+	if tried > 0 && len(p.Rows) > 0 {
+		e.observed(w, p, started, nil)
+		e.logPass(w, p)
+		report.add(p)
+	}
+	return p, tried, err
+}
+
+// dropDeadIn is one transaction of dropDead. Whether these roles are dead is asked again once nobody else creates any. It tries them one after the other
+// for as long as it may keep the lock, and reports how many; with none, nothing is done. An error beside some is that of roles which somebody was in the
+// way of: the others are dropped.
+func (e *Engine) dropDeadIn(ctx context.Context, w work, roles []deadRole) (p *Pass, tried int, err error) {
+	p = &Pass{}
+	tx, err := e.beginLocked(ctx, min(shortWait, e.lockTimeout), e.readingTime(w))
+	if err != nil {
+		return p, 0, err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	started := time.Now()
+	p.id, p.lockWait = tx.id, tx.waited
+	oids := make([]catalog.OID, len(roles))
+	for i, r := range roles {
+		oids[i] = r.OID
+	}
+	still, err := readDead(ctx, tx, oids)
+	if err != nil {
+		return p, 0, err
+	}
+	known, err := readRoles(ctx, tx, namesOf(still))
+	if err != nil {
+		return p, 0, err
+	}
+	var missed error
+	for i, r := range roles {
+		if i > 0 && time.Since(started) > deadLocked {
+			break
+		}
+		tried++
+		if !slices.Contains(still, r) {
+			continue
+		}
+		row, err := e.dropOneDead(ctx, tx, w, r)
+		switch {
+		case err != nil && (SQLState(err) == "" || e.lost(ctx, err)):
+			return p, 0, err
+		case err != nil:
+			missed = errors.Join(missed, err)
+			continue
+		case row.Outcome == Blocked && (missed != nil || !endsOtherwise(known[r.Name], row.Outcome, row.Problems)):
+			continue // a keeper of one that is left; or said before
+		}
+		p.Statements = append(p.Statements, row.Statements...)
 		p.Rows = append(p.Rows, row)
 	}
 	if len(p.Rows) == 0 {
-		return p, nil
+		return p, tried, missed
 	}
 	if p.head, err = e.audit(ctx, tx, &pgx.Batch{}, p.Rows, w.dry); err != nil {
-		return p, fmt.Errorf("write the audit: %w", err)
+		return p, 0, fmt.Errorf("write the audit: %w", err)
 	}
 	if err := tx.Commit(ctx); err != nil {
-		return p, fmt.Errorf("commit: %w", err)
+		return p, 0, fmt.Errorf("commit: %w", err)
 	}
 	e.written(p.head, len(p.Rows))
-	return p, nil
+	return p, tried, missed
+}
+
+// dropOneDead drops a role, and makes the row of the audit about it. An error is that somebody was in the way, and undoes only this.
+func (e *Engine) dropOneDead(ctx context.Context, tx pgx.Tx, w work, r deadRole) (AuditRow, error) {
+	started := time.Now()
+	row := AuditRow{Role: r.Name, Cause: w.cause, Outcome: Applied, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, Attempt: 1, Instance: e.instance}
+	sql := "DROP ROLE " + catalog.Quote(r.Name)
+	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, sql)
+		return err
+	})
+	switch {
+	case err == nil:
+		row.Statements = []string{sql}
+	case isRefusal(err) && classOf(err) != locked && classOf(err) != slow:
+		row.Outcome = Blocked
+		row.Problems = []Problem{{Kind: Blocked, Object: "role " + r.Name, Reason: "its database is no more, and it cannot be dropped: " + err.Error()}}
+	default:
+		return row, fmt.Errorf("drop role %q of a database that is no more: %w", r.Name, err)
+	}
+	row.Duration = time.Since(started)
+	return row, nil
 }
 
 func namesOf(list []deadRole) []string {

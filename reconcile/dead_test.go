@@ -188,9 +188,18 @@ func TestPruneLeavesWhatIsInUse(t *testing.T) { //nolint:paralleltest // see abo
 		t.Fatal(err)
 	}
 	f.Exec(t, "grant connect on database "+f.Database+" to "+quote(first))
-	login, strange := strings.Replace(first, first[len(first)-5:], "login", 1), strings.Replace(first, first[len(first)-5:], "other", 1)
-	f.Exec(t, "create role "+quote(login)+" login; create role "+quote(strange))
+	var made []string
+	for _, suffix := range []string{"login", "other", "plain"} {
+		made = append(made, strings.Replace(first, first[len(first)-5:], suffix, 1))
+		f.Exec(t, "create role "+quote(made[len(made)-1]))
+	}
+	login, strange, plain := made[0], made[1], made[2]
+	for _, role := range made[:2] {
+		f.Exec(t, "comment on role "+quote(role)+" is 'intermediate role of sync_roles in database x: SELECT on table app.t'")
+	}
+	f.Exec(t, "alter role "+quote(login)+" login")
 	f.manageable(t, login)
+	f.manageable(t, plain)
 	f.prune(t)
 	left := f.left(t, d)
 	if len(left) == 0 || left[0] != first {
@@ -207,14 +216,72 @@ func TestPruneLeavesWhatIsInUse(t *testing.T) { //nolint:paralleltest // see abo
 	if there := len(f.named(t, strange)) == 1; there != (f.Version >= 16) {
 		t.Errorf("%s, on which the daemon has no ADMIN option: is there: %t", strange, there)
 	}
+	if len(f.named(t, plain)) != 1 {
+		t.Errorf("%s, which has no comment of ours, is dropped", plain)
+	}
 	before := f.newestAudit(t)
 	f.prune(t)
 	if after := f.newestAudit(t); after != before {
 		t.Error("pruning once more writes to the audit")
 	}
-	f.Exec(t, "drop role "+quote(login)+"; drop role if exists "+quote(strange)+"; revoke connect on database "+f.Database+" from "+quote(first))
+	f.Exec(t, "drop role "+quote(login)+"; drop role "+quote(plain)+"; drop role if exists "+quote(strange)+"; revoke connect on database "+f.Database+" from "+quote(first))
 	f.prune(t)
 	if left := f.left(t, d); len(left) > 0 {
 		t.Errorf("%v are left of %v", left, d.roles)
 	}
+}
+
+// A role that somebody has locked is left for the next time, and keeps none of the others from being dropped. A daemon keeps all of them for as long as
+// restoring a cluster may take.
+func TestDeadRoleThatIsLocked(t *testing.T) { //nolint:paralleltest // see above
+	f := newFixture(t)
+	d := f.dropAnother(t)
+	policy := defaultPolicy
+	policy.PruneEmptyAfterSecs = 1
+	kept := f.engineWith(t, policy)
+	for range 2 {
+		if _, err := kept.Rescan(t.Context(), reconcile.Rescan); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.super.Exec(t.Context(), "select pg_sleep(1.1)"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := f.left(t, d); len(left) != len(d.roles) {
+		t.Errorf("a few seconds after the database was dropped, only %v are left of %v", left, d.roles)
+	}
+
+	locked := d.roles[1]
+	tx, err := f.super.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), "comment on role "+quote(locked)+" is 'intermediate role of sync_roles in database x: nothing'"); err != nil {
+		t.Fatal(err)
+	}
+	policy.PruneEmptyAfterSecs = 0
+	engine := f.engineWith(t, policy)
+	if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err != nil {
+		t.Fatal(err)
+	}
+	left := f.left(t, d)
+	if len(left) == 0 || left[0] != locked || len(left) > 2 || len(left) == 2 && !strings.Contains(left[1], "_keeper_") {
+		t.Errorf("%v are left of %v, want the one that is locked, and its keeper at most", left, d.roles)
+	}
+	for _, role := range left {
+		if n := len(f.audit(t, role)); n != 0 {
+			t.Errorf("%d rows of the audit are about %s, while one was locked", n, role)
+		}
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err != nil {
+		t.Fatal(err)
+	}
+	if left := f.left(t, d); len(left) > 0 {
+		t.Errorf("%v are left of %v", left, d.roles)
+	}
+	f.quiet(t)
 }

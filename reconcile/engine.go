@@ -46,8 +46,8 @@ type Engine struct {
 	head         chain.Head // of the audit's chain, when this engine wrote last
 	refusals     refusals   // what PostgreSQL refused, and is not asked for again by each rescan
 
-	deadSince map[catalog.OID]time.Time // roles of databases that are no more
-	marks     []transactionMark         // see readUnsettled; in order
+	deadSince map[string]time.Time // databases that are no more, by OID
+	marks     []transactionMark    // see readUnsettled; in order
 
 	renamedSince map[renamedObject]time.Time // what all roles were looked at for, and is not forgotten yet
 
@@ -163,7 +163,10 @@ func (e *Engine) check(ctx context.Context) error {
 		return err
 	}
 	if err := e.warnOfLostAdmin(ctx); err != nil {
-		return err
+		if e.lost(ctx, err) {
+			return err
+		}
+		e.log.Warn().Err(err).Msg("cannot tell whether the daemon has the ADMIN option on the roles that it made") // it only informs
 	}
 	return e.findLocker(ctx)
 }

@@ -28,6 +28,7 @@ type work struct {
 	prune      bool     // drop intermediate roles that hold nothing, without waiting
 	dry        bool     // only to show: say all problems, also those that were said before
 	insistent  bool     // somebody asks for these roles: try again what had no effect
+	dated      bool     // it was waited until it can be told what was renamed a moment ago
 	undeclared int64    // how much of which no row ever spoke is to be taken away in all that this pass is a part of
 
 	patience time.Duration // for a lock on an object; 0: shortWait
@@ -362,7 +363,7 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, w work, s *state) error 
 		return err
 	}
 	if w.cause != Manual { // somebody asks, and does not wait
-		if err := e.readUnsettled(ctx, tx, s.drift); err != nil {
+		if err := e.readUnsettled(ctx, tx, s.drift, w); err != nil {
 			return err
 		}
 	}

@@ -68,9 +68,14 @@ func (e *Engine) lookAtRenamed(ctx context.Context, cause Cause, report *Report)
 		return err
 	}
 	var types, schemas, objects, signatures []string
+	distinct := map[string]bool{}
 	for _, r := range list {
 		types, schemas = append(types, r.Type), append(schemas, r.Schema)
 		objects, signatures = append(objects, r.Name), append(signatures, r.Signature)
+		distinct[r.Name] = true
+	}
+	if few(keys(distinct)) == nil {
+		return nil // as where a schema with many tables is renamed: the look at everybody is as good, and asking whom it concerns takes its time
 	}
 	type concerned struct{ Role, Name string }
 	rows, err := collect[concerned](ctx, e.conn, concernedSQL, types, schemas, objects, signatures)

@@ -81,7 +81,7 @@ func (e *Engine) serve(ctx context.Context, w work, report *Report) error {
 	}
 	for attempt := 1; ; attempt++ {
 		started := time.Now()
-		p, err = e.pass(ctx, w)
+		p, err = e.datedPass(ctx, w)
 		if err != nil || len(p.roles) > 0 {
 			e.observed(w, p, started, err)
 		}
@@ -160,7 +160,11 @@ func pause(ctx context.Context, attempt int) error {
 func (e *Engine) Rescan(ctx context.Context, cause Cause) (*Report, error) {
 	started := time.Now()
 	report := &Report{}
+	e.refusals.again = nil
 	managed, err := desired.Managed(ctx, e.conn)
+	if err == nil {
+		err = e.mark(ctx)
+	}
 	if err == nil {
 		err = e.measureAgain(ctx)
 	}
@@ -175,7 +179,7 @@ func (e *Engine) Rescan(ctx context.Context, cause Cause) (*Report, error) {
 			}
 		}
 	}
-	drifted, err := e.lookAtAll(ctx, managed, work{cause: cause, renamed: true}, report)
+	drifted, err := e.lookAtAll(ctx, managed, work{cause: cause}, report)
 	if err != nil {
 		return report, e.outside(ctx, cause, err, report)
 	}
@@ -198,7 +202,6 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 		return 0, err
 	}
 	w.renamed = len(renamed) > 0
-	e.refusals.again = nil
 	stuck := false
 	for i, list := range []func(context.Context) ([]string, error){
 		// First, because what is found about one can concern the roles that use it.
@@ -219,6 +222,13 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 			}
 			looked += len(chunk)
 			seen, err := e.glance(ctx, chunk, w)
+			if errors.Is(err, errUndated) {
+				if err := e.untilDated(ctx); err != nil {
+					return drifted, err
+				}
+				w.dated = true // for the rest as well
+				seen, err = e.glance(ctx, chunk, w)
+			}
 			for attempt := 1; err != nil && classOf(err) == again && attempt < maxAttempts; attempt++ {
 				seen, err = e.glance(ctx, chunk, w) // something was dropped while it was looked at
 			}
@@ -256,16 +266,48 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 			return drifted, err
 		}
 	}
-	if err := e.dropDead(ctx, w, report); err != nil {
+	if !stuck && !report.keeps {
+		if err := e.forgetRenamed(ctx, renamed, w.cause); err != nil {
+			return drifted, err
+		}
+	}
+	if err := e.lookBeside(ctx, w, report); err != nil {
 		return drifted, err
+	}
+	e.refusals.served()
+	return drifted, nil
+}
+
+// lookBeside does what nobody's access waits for. What fails of it must not keep a rescan from being one: another rescan does it again.
+func (e *Engine) lookBeside(ctx context.Context, w work, report *Report) error {
+	if err := e.dropDead(ctx, w, report); err != nil {
+		if w.prune || e.lost(ctx, err) {
+			return err
+		}
+		e.log.Warn().Err(err).Msg("cannot drop roles of databases that are no more; trying again at the next rescan")
 	}
 	if err := e.reportContested(ctx, len(report.Rows) > 0); err != nil {
-		return drifted, err
+		if e.lost(ctx, err) {
+			return err
+		}
+		e.log.Warn().Err(err).Msg("cannot tell which roles are contested; trying again at the next rescan")
 	}
-	if stuck || report.keeps {
-		return drifted, nil
-	}
-	return drifted, e.forgetRenamed(ctx, renamed, w.cause)
+	return nil
+}
+
+// lost reports whether nothing more can be done over this connection.
+func (e *Engine) lost(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || e.conn.IsClosed() || classOf(err) == disconnected
+}
+
+// briefly reads what only informs, in a transaction of which no statement takes long.
+func (e *Engine) briefly(ctx context.Context, read func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "set local statement_timeout = "+milliseconds(min(readingTimeout, e.statementTimeout))); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
+		return read(tx)
+	})
 }
 
 func (e *Engine) intermediates(ctx context.Context) ([]string, error) {
@@ -462,6 +504,7 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 	if err != nil {
 		return report, err
 	}
+	e.refusals.again = nil
 	if _, err = e.lookAtAll(ctx, managed, work{cause: Manual, prune: prune}, report); err != nil {
 		return report, err
 	}

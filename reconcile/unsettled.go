@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,16 +27,23 @@ func (d *Drift) leavesAlone(oid catalog.OID, role string) bool {
 	return d.unsettled[oid] && d.Roles[role].FailedAttempts < settlingAttempts
 }
 
-// transactionMark is a transaction ID that was not yet in use at a time.
+// What is left alone fails for its role, and is tried again. So it should have been renamed a moment ago, and not since anybody last looked: an engine
+// remembers at which times transactions had which IDs. Where none of those times tells, one more is noted, and what was begun is begun anew when that time
+// is long enough ago; nothing is locked meanwhile. An event trigger tells of what has happened this moment: there is nothing to find out.
+
+// transactionMark is the next transaction ID at a time.
 type transactionMark struct {
 	at time.Time
 	id int64
 }
 
+// errUndated is that objects look unsettled, and that it cannot be told yet for how long.
+var errUndated = errors.New("it cannot be told yet when schemas or types were renamed")
+
 var unsettledSQL = query("unsettled")
 
 // readUnsettled notes which schemas and types the drift is about that have been renamed a moment ago.
-func (e *Engine) readUnsettled(ctx context.Context, tx pgx.Tx, d *Drift) error {
+func (e *Engine) readUnsettled(ctx context.Context, tx pgx.Tx, d *Drift, w work) error {
 	d.unsettled = map[catalog.OID]bool{}
 	var classes, oids []catalog.OID
 	add := func(t catalog.ObjectType, class, oid catalog.OID) {
@@ -55,26 +63,82 @@ func (e *Engine) readUnsettled(ctx context.Context, tx pgx.Tx, d *Drift) error {
 	if len(oids) == 0 {
 		return nil
 	}
-	now := time.Now()
-	for len(e.marks) > 1 && now.Sub(e.marks[1].at) >= settling {
-		e.marks = e.marks[1:]
-	}
-	var young int64
-	if len(e.marks) > 0 && now.Sub(e.marks[0].at) >= settling {
-		young = e.marks[0].id
-	}
+	young, dated := e.young(time.Now())
 	var list []catalog.OID
-	mark := transactionMark{at: now}
-	if err := tx.QueryRow(ctx, unsettledSQL, classes, oids, young).Scan(&list, &mark.id); err != nil {
+	var next int64
+	if err := tx.QueryRow(ctx, unsettledSQL, classes, oids, young).Scan(&list, &next); err != nil {
 		return fmt.Errorf("look for schemas and types that were renamed a moment ago: %w", err)
 	}
-	if n := len(e.marks); n == 0 || now.Sub(e.marks[n-1].at) > settling/10 {
-		e.marks = append(e.marks, mark)
+	e.addMark(next)
+	if len(list) > 0 && !dated && !w.dated && w.cause != DDL {
+		return errUndated
 	}
 	for _, oid := range list {
 		d.unsettled[oid] = true
 	}
 	return nil
+}
+
+// young returns the first transaction ID that is young, or 0 if all are for all that is known; and whether those that are not as young are known to be
+// about as old as that.
+func (e *Engine) young(now time.Time) (id int64, dated bool) {
+	for len(e.marks) > 1 && now.Sub(e.marks[1].at) >= settling {
+		e.marks = e.marks[1:]
+	}
+	if len(e.marks) == 0 || now.Sub(e.marks[0].at) < settling {
+		return 0, false
+	}
+	return e.marks[0].id, now.Sub(e.marks[0].at) < 2*settling
+}
+
+// addMark notes the next transaction ID of a moment ago.
+func (e *Engine) addMark(next int64) {
+	now := time.Now()
+	if n := len(e.marks); n == 0 || now.Sub(e.marks[n-1].at) > settling/10 {
+		e.marks = append(e.marks, transactionMark{now, next})
+	}
+}
+
+// mark asks for the next transaction ID, so that what is looked at later can be dated.
+func (e *Engine) mark(ctx context.Context) error {
+	var next int64
+	if err := e.conn.QueryRow(ctx, "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint").Scan(&next); err != nil {
+		return fmt.Errorf("read the next transaction ID: %w", err)
+	}
+	_, _ = e.young(time.Now()) // it forgets those that are too old
+	e.addMark(next)
+	return nil
+}
+
+// untilDated waits until what looked unsettled a moment ago can be dated.
+func (e *Engine) untilDated(ctx context.Context) error {
+	now := time.Now()
+	for _, m := range e.marks {
+		wait := settling - now.Sub(m.at)
+		if wait <= 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+			return nil
+		}
+	}
+	return nil
+}
+
+// datedPass is pass, begun anew where something in it must be dated first.
+func (e *Engine) datedPass(ctx context.Context, w work) (*Pass, error) {
+	p, err := e.pass(ctx, w)
+	if !errors.Is(err, errUndated) {
+		return p, err
+	}
+	if err := e.untilDated(ctx); err != nil {
+		return p, err
+	}
+	w.dated = true
+	return e.pass(ctx, w)
 }
 
 const unsettledReason = "it has been renamed, or taken over its name, this very moment, and is left alone until that is over"

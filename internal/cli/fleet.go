@@ -10,7 +10,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
 )
 
-// fleet is the databases of one daemon. None of them keeps it from serving the others.
+// fleet is the databases of one daemon. One that cannot be opened keeps it from serving the others only where the call itself is wrong: see isFinal.
 type fleet struct {
 	openers []*opener
 
@@ -75,7 +75,7 @@ func (f *fleet) serve(ctx context.Context, i int) error {
 			return r, err
 		},
 		GiveUp: func(err error) bool {
-			final := first && isFinal(err)
+			final := isFinal(err, first, o.loggedIn.Load())
 			first = false
 			return final || f.note(i, err)
 		},

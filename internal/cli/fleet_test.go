@@ -232,6 +232,16 @@ func TestFleetWithAWrongPassword(t *testing.T) {
 	bad := strings.Replace(s.url(t, "daemon", "wrong"), "/db", "/other", 1)
 	call(t, "run", "-d", good, "-d", bad).want(t, 1, "", `database "other": failed to connect`)
 
+	// So does one that is refused later, where it was never accepted.
+	g := startFleet(t, "-d", good, "-d", strings.Replace(good, "/db", "/late", 1))
+	g.line(t, func(l logLine) bool { return l.Database == "late" && strings.Contains(l.Error, "3D000") })
+	g.line(t, func(l logLine) bool { return l.Database == "db" && l.Message == "listening" })
+	s.exec(t, "postgres", "alter role daemon password 'another'")
+	g.line(t, func(l logLine) bool { return l.Database == "db" && l.Message == "stopped" })
+	if code := g.stop(); code != 1 {
+		t.Errorf("exit code %d\n%s", code, g.log)
+	}
+
 	// Where it was right before, it is waited for.
 	s.exec(t, "postgres", "alter role daemon password 'daemon''s'")
 	f := startFleet(t, "-d", good)

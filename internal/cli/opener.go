@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
@@ -23,6 +25,7 @@ type opener struct {
 	place    place
 	turns    turns             // for the databases of its server
 	seen     string            // which database it was the last time
+	loggedIn atomic.Bool       // the database has let the daemon in once
 	database *metrics.Database // is told of each connection
 }
 
@@ -36,6 +39,10 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 	connection, err := parse(o.source)
 	if err != nil {
 		return nil, err
+	}
+	connection.AfterConnect = func(context.Context, *pgconn.PgConn) error {
+		o.loggedIn.Store(true)
+		return nil
 	}
 	if o.migrate && o.seen == "" {
 		// Who is a member of the owner's role cannot upgrade the schema, and can work with one that is up to date.

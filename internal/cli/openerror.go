@@ -12,11 +12,11 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
-// isFinal reports whether an error of the first try to open a database is one of the call itself: a connection string that cannot be read, or a
-// wrong password, which a server that counts failures must not be asked about again and again. Later they are of the moment, as where a password is
-// being changed.
-func isFinal(err error) bool {
-	return errors.As(err, new(usageError)) || reconcile.SQLState(err) == "28P01"
+// isFinal reports whether an error of opening a database is one of the call itself: at the first try, a connection string that cannot be read; and a
+// password that is refused before any was accepted, which a server that counts failures must not be asked about again and again, whatever the tries before
+// it met. After a login it is of the moment, as where a password is being changed.
+func isFinal(err error, first, loggedIn bool) bool {
+	return first && errors.As(err, new(usageError)) || !loggedIn && reconcile.SQLState(err) == "28P01"
 }
 
 // needsHelp reports whether a database cannot be opened before a person puts something right: a right, a setting, a schema. What PostgreSQL itself
