@@ -14,10 +14,11 @@ inserted AS (
     FROM asked AS a
     WHERE a.problem IS NULL
     ON CONFLICT DO NOTHING
-    RETURNING id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name
+    RETURNING id, role_name, selector
 )
 SELECT coalesce(i.id, 0) AS id, coalesce(a.problem, '') AS problem
 FROM asked AS a
-LEFT JOIN inserted AS i ON (i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, ''), i.object_name, i.name_match, coalesce(i.column_name, ''))
-    = (a.role_name, a.privilege, a.object_type, coalesce(a.schema_name, ''), a.object_name, a.name_match, coalesce(a.column_name, ''))
+LEFT JOIN inserted AS i
+    ON i.role_name = a.role_name
+    AND i.selector = sync_roles.selector(a.privilege, a.object_type, a.schema_name, a.object_name, a.name_match, a.column_name)
 ORDER BY a.position;

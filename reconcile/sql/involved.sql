@@ -3,18 +3,15 @@
 -- $2 text[]: only those that rows with these names or patterns use; NULL: all
 SELECT i.role_name
 FROM (
-    SELECT g.object_type, g.object_name, g.privilege, g.schema_name, g.name_match, g.column_name
+    SELECT g.selector
     FROM sync_roles.desired_grants AS g
     WHERE g.role_name = ANY ($1) AND ($2::text[] IS NULL OR g.object_name = ANY ($2)) AND EXISTS (SELECT FROM sync_roles.intermediate_roles)
     UNION ALL
-    SELECT w.object_type, w.object_name, w.privilege, w.schema_name, w.name_match, w.column_name
+    SELECT w.selector
     FROM sync_roles.withdrawn AS w
     WHERE w.role_name = ANY ($1)
 ) AS s
-JOIN sync_roles.intermediate_roles AS i
-    ON i.object_type = s.object_type AND i.object_name = s.object_name AND i.privilege = s.privilege
-    AND coalesce(i.schema_name, '') = coalesce(s.schema_name, '') AND i.name_match = s.name_match
-    AND coalesce(i.column_name, '') = coalesce(s.column_name, '')
+JOIN sync_roles.intermediate_roles AS i USING (selector)
 UNION
 SELECT i.role_name
 FROM pg_catalog.pg_roles AS r

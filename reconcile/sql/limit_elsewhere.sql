@@ -17,7 +17,8 @@ waiting AS MATERIALIZED (
 ),
 elsewhere AS MATERIALIZED (
     SELECT w.transaction::text::bigint AS transaction, w.role_name, w.object_type, w.object_name, w.privilege,
-        coalesce(w.schema_name, '') AS schema_name, w.name_match, coalesce(w.column_name, '') AS column_name, w.direct, w.grantable
+        coalesce(w.schema_name, '') AS schema_name, w.name_match, coalesce(w.column_name, '') AS column_name, w.direct, w.grantable,
+        w.selector
     FROM sync_roles.withdrawn AS w
     WHERE NOT w.expired AND w.transaction::text::bigint = ANY ($2)
         AND w.role_name IN (SELECT q.role_name FROM waiting AS q)
@@ -26,9 +27,7 @@ elsewhere AS MATERIALIZED (
         AND NOT EXISTS (
             SELECT
             FROM sync_roles.grants_in_force AS g
-            WHERE g.role_name = w.role_name AND g.object_type = w.object_type AND g.object_name = w.object_name
-                AND g.privilege = w.privilege AND coalesce(g.schema_name, '') = coalesce(w.schema_name, '') AND g.name_match = w.name_match
-                AND coalesce(g.column_name, '') = coalesce(w.column_name, '')
+            WHERE g.role_name = w.role_name AND g.selector = w.selector
         )
 )
 SELECT e.transaction, sum(n.privileges)::bigint AS privileges
@@ -51,9 +50,7 @@ WHERE NOT $3
                 SELECT
                 FROM sync_roles.intermediate_roles AS i
                 JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.member_oid = r.oid
-                WHERE i.object_type = e.object_type AND i.object_name = e.object_name AND i.privilege = e.privilege
-                    AND coalesce(i.schema_name, '') = e.schema_name AND i.name_match = e.name_match
-                    AND coalesce(i.column_name, '') = e.column_name
+                WHERE i.selector = e.selector
             )
             OR e.name_match = 'exact' AND EXISTS (
                 SELECT

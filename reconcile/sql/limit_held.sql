@@ -2,12 +2,12 @@
 -- which the object does not exist hold nothing.
 -- $1 boolean: also rows with a pattern
 WITH asked AS MATERIALIZED (
-    SELECT g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, coalesce(g.column_name, '') AS column_name,
+    SELECT g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, g.selector,
         CASE WHEN g.privilege = 'ALL' THEN cardinality(sync_roles.privileges_of(g.object_type)) ELSE 1 END AS privileges,
         count(*) FILTER (WHERE g.direct) AS direct_rows, count(*) AS all_rows
     FROM sync_roles.matchable_grants AS g
     WHERE $1 OR g.name_match = 'exact'
-    GROUP BY 1, 2, 3, 4, 5, 6
+    GROUP BY g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.selector
 ),
 names AS MATERIALIZED (
     SELECT o.object_type, o.schema_name::text AS schema_name, o.object_name::text AS object_name, count(*) AS objects
@@ -23,9 +23,7 @@ SELECT coalesce(sum(
     END
 ), 0)::bigint
 FROM asked AS a
-LEFT JOIN sync_roles.intermediate_roles AS i
-    ON i.object_type = a.object_type AND i.object_name = a.object_name AND i.privilege = a.privilege
-    AND coalesce(i.schema_name, '') = a.schema_name AND i.name_match = a.name_match AND coalesce(i.column_name, '') = a.column_name
+LEFT JOIN sync_roles.intermediate_roles AS i USING (selector)
 LEFT JOIN names AS e
     ON a.name_match = 'exact' AND e.object_type = a.object_type AND e.schema_name = a.schema_name
     AND e.object_name = CASE WHEN a.object_type = 'routine' THEN split_part(a.object_name, '(', 1) ELSE a.object_name END

@@ -14,12 +14,13 @@ WITH roles AS MATERIALIZED (
 ),
 -- Roles that ask for the same are looked at together.
 asked AS MATERIALIZED (
-    SELECT g.privilege, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable, g.role_name = 'public' AS public,
+    SELECT g.privilege, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable, g.selector,
+        g.role_name = 'public' AS public,
         array_agg(g.id) AS grant_ids, array_agg(g.role_name) AS role_names
     FROM sync_roles.desired_holdings AS g
     WHERE g.role_name = ANY ($1::text[]) AND g.object_type = :'object_type' AND g.privilege <> 'OWNER'
         AND ($2::text[] IS NULL OR g.object_name = ANY ($2))
-    GROUP BY g.privilege, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable, public
+    GROUP BY g.privilege, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable, g.selector, public
 ),
 -- LATERAL with OFFSET 0 makes the planner look each name up by index.
 found AS MATERIALIZED (
@@ -58,11 +59,7 @@ targets AS MATERIALIZED (
         p.privilege IS NOT NULL AS known -- to this server; makeaclitem fails on others
     FROM found AS f
     LEFT JOIN unnest(sync_roles.privileges_of(:'object_type')) AS p (privilege) ON f.privilege IN (p.privilege, 'ALL')
-    LEFT JOIN sync_roles.intermediate_roles AS i
-        ON i.object_type = :'object_type' AND i.object_name = f.object_name AND i.privilege = f.privilege
-        AND coalesce(i.schema_name, '') = f.schema_name AND i.name_match = f.name_match
-        AND coalesce(i.column_name, '') = f.column_name
-        AND NOT f.grantable
+    LEFT JOIN sync_roles.intermediate_roles AS i ON i.selector = f.selector AND NOT f.grantable
     LEFT JOIN LATERAL (
         SELECT c.attnum, c.attacl
         FROM pg_catalog.pg_attribute AS c

@@ -5,9 +5,6 @@ FROM sync_roles.intermediate_roles AS i
 JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.inherit_option
 JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
 JOIN sync_roles.desired_grants AS g
-    ON g.role_name = u.rolname AND g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
-    AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
-    AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
-    AND g.direct IS NOT TRUE AND NOT g.grantable
+    ON g.role_name = u.rolname AND g.selector = i.selector AND g.direct IS NOT TRUE AND NOT g.grantable
 WHERE i.role_name = $1
 ORDER BY 1;

@@ -93,9 +93,7 @@ surplus AS MATERIALIZED (
         AND (
             SELECT true
             FROM sync_roles.grants_in_force AS g
-            WHERE g.role_name = j.member_name AND g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
-                AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
-                AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
+            WHERE g.role_name = j.member_name AND g.selector = i.selector
                 AND g.direct IS NOT TRUE AND NOT g.grantable
             LIMIT 1
         ) IS NULL
@@ -251,10 +249,7 @@ SELECT s.unit AS role_name, s.role_oid, r.rolname::text AS granted_role, s.membe
     EXISTS (
         SELECT
         FROM sync_roles.intermediate_roles AS i
-        JOIN sync_roles.grants_in_force AS g
-            ON g.object_type = i.object_type AND g.object_name = i.object_name AND g.privilege = i.privilege
-            AND coalesce(g.schema_name, '') = coalesce(i.schema_name, '') AND g.name_match = i.name_match
-            AND coalesce(g.column_name, '') = coalesce(i.column_name, '')
+        JOIN sync_roles.grants_in_force AS g USING (selector)
         WHERE i.role_oid = s.role_oid AND g.role_name = u.rolname
     ) AS still_asked,
     coalesce(e.expired, false) AS expired,
@@ -277,10 +272,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT bool_and(w.expired) AS expired, array_agg(DISTINCT w.transaction::text::bigint) FILTER (WHERE NOT w.expired) AS transactions
     FROM sync_roles.withdrawn AS w
-    LEFT JOIN sync_roles.intermediate_roles AS i
-        ON w.object_type = i.object_type AND w.object_name = i.object_name AND w.privilege = i.privilege
-        AND coalesce(w.schema_name, '') = coalesce(i.schema_name, '') AND w.name_match = i.name_match
-        AND coalesce(w.column_name, '') = coalesce(i.column_name, '')
+    LEFT JOIN sync_roles.intermediate_roles AS i USING (selector)
     WHERE w.role_name = u.rolname
         AND (
             i.role_oid = s.role_oid

@@ -1,0 +1,79 @@
+-- What a row points at, as one text: the key of rows and of the registry of intermediate roles.
+
+-- Nothing in it is quoted but what something follows, so that no name gets longer than an index can hold; the name comes last.
+CREATE FUNCTION sync_roles.selector(privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN privilege || coalesce(' ("' || replace(column_name, '"', '""') || '")', '') || ' on ' || object_type
+    || coalesce(' in "' || replace(schema_name, '"', '""') || '"', '')
+    || CASE name_match WHEN 'exact' THEN '' ELSE ' ' || name_match END || ': ' || object_name;
+
+COMMENT ON FUNCTION sync_roles.selector(text, text, text, text, text, text) IS 'What a row of desired_grants points at, in its canonical text, such as: SELECT on table in "app" like: mart_%.';
+
+ALTER TABLE sync_roles.desired_grants
+    ADD COLUMN selector text COLLATE "C" NOT NULL
+    GENERATED ALWAYS AS (sync_roles.selector(privilege, object_type, schema_name, object_name, name_match, column_name)) STORED;
+ALTER TABLE sync_roles.withdrawn
+    ADD COLUMN selector text COLLATE "C" NOT NULL
+    GENERATED ALWAYS AS (sync_roles.selector(privilege, object_type, schema_name, object_name, name_match, column_name)) STORED;
+ALTER TABLE sync_roles.intermediate_roles
+    ADD COLUMN selector text COLLATE "C" NOT NULL
+    GENERATED ALWAYS AS (sync_roles.selector(privilege, object_type, schema_name, object_name, name_match, column_name)) STORED;
+
+COMMENT ON COLUMN sync_roles.desired_grants.selector IS 'What the row points at: privilege, column, type, schema, how the name is compared, and the name. Unique together with role_name.';
+COMMENT ON COLUMN sync_roles.withdrawn.selector IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.intermediate_roles.selector IS 'As in desired_grants: rows with it are fulfilled by membership.';
+
+-- The older index by the single columns stays: upserts name it as their conflict target, and rows are looked up by the object's name.
+CREATE UNIQUE INDEX desired_grants_role_name_selector ON sync_roles.desired_grants (role_name, selector);
+DROP INDEX sync_roles.intermediate_roles_selector;
+CREATE UNIQUE INDEX intermediate_roles_selector ON sync_roles.intermediate_roles (selector);
+
+CREATE OR REPLACE VIEW sync_roles.grants_in_force AS
+SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable,
+    g.create_if_not_exists, g.expires_at, g.created_at, g.selector
+FROM sync_roles.desired_grants AS g
+WHERE g.expires_at IS NULL OR g.expires_at > now();
+
+CREATE OR REPLACE VIEW sync_roles.matchable_grants AS
+SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable,
+    g.create_if_not_exists, g.expires_at, g.created_at, m.compared_as, g.selector
+FROM sync_roles.desired_grants AS g
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN g.name_match = 'exact' THEN g.name_match
+        WHEN NOT EXISTS (
+            SELECT
+            FROM sync_roles.costly_patterns AS c
+            WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
+                AND c.name_match = g.name_match
+        ) THEN g.name_match
+    END AS compared_as
+) AS m
+WHERE (g.expires_at IS NULL OR g.expires_at > now()) AND m.compared_as IS NOT NULL;
+
+CREATE OR REPLACE VIEW sync_roles.desired_holdings AS
+SELECT g.id, g.role_name, g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name,
+    g.name_match, coalesce(g.column_name, '') AS column_name, g.direct, g.grantable, g.compared_as, g.selector
+FROM sync_roles.matchable_grants AS g
+UNION ALL
+SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, ''), i.object_name,
+    i.name_match, coalesce(i.column_name, ''), true, false, m.compared_as, i.selector
+FROM sync_roles.intermediate_roles AS i
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN i.name_match = 'exact' THEN i.name_match
+        WHEN NOT EXISTS (
+            SELECT
+            FROM sync_roles.costly_patterns AS c
+            WHERE c.object_name = i.object_name AND c.object_type = i.object_type AND c.schema_name = coalesce(i.schema_name, '')
+                AND c.name_match = i.name_match
+        ) THEN i.name_match
+    END AS compared_as
+) AS m
+WHERE m.compared_as IS NOT NULL;
+
+COMMENT ON COLUMN sync_roles.grants_in_force.selector IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.matchable_grants.selector IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.desired_holdings.selector IS 'As in desired_grants.';
+
+UPDATE sync_roles.installation SET schema_version = 15;
