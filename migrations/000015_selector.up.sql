@@ -9,6 +9,12 @@ RETURN privilege || coalesce(' ("' || replace(column_name, '"', '""') || '")', '
 
 COMMENT ON FUNCTION sync_roles.selector(text, text, text, text, text, text) IS 'What a row of desired_grants points at, in its canonical text, such as: SELECT on table in "app" like: mart_%.';
 
+CREATE FUNCTION sync_roles.own_name(object_type text, object_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN object_type = 'routine' THEN split_part(object_name, '(', 1) ELSE object_name END;
+
+COMMENT ON FUNCTION sync_roles.own_name(text, text) IS 'The name by which the catalog knows what an exact row names: a routine''s without its arguments.';
+
 ALTER TABLE sync_roles.desired_grants
     ADD COLUMN selector text COLLATE "C" NOT NULL
     GENERATED ALWAYS AS (sync_roles.selector(privilege, object_type, schema_name, object_name, name_match, column_name)) STORED;

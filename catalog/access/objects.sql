@@ -9,7 +9,7 @@ WITH objects AS MATERIALIZED (
     WHERE o.object_type <> 'role'
         AND ($1::text IS NULL OR o.object_type = $1)
         AND ($2::text IS NULL OR o.schema_name = $2)
-        AND ($3::text IS NULL OR o.object_name = CASE WHEN $1 = 'routine' THEN split_part($3, '(', 1) ELSE $3 END)
+        AND ($3::text IS NULL OR o.object_name = sync_roles.own_name($1, $3))
         AND ($3::text IS NULL OR $1 <> 'routine' OR $3 IN (o.object_name, o.signature))
 ),
 entries AS MATERIALIZED (

@@ -11,7 +11,7 @@ CROSS JOIN LATERAL (
         SELECT o.object_type, o.schema_name, o.object_name, o.signature
         FROM sync_roles.objects AS o
         WHERE g.name_match = 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
-            AND o.object_name = CASE WHEN g.object_type = 'routine' THEN split_part(g.object_name, '(', 1) ELSE g.object_name END
+            AND o.object_name = sync_roles.own_name(g.object_type, g.object_name)
             AND (g.object_type <> 'routine' OR g.object_name IN (o.object_name, o.signature))
         OFFSET 0
     )

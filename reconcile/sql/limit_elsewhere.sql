@@ -56,7 +56,7 @@ WHERE NOT $3
                 SELECT
                 FROM sync_roles.objects AS o
                 WHERE o.object_type = e.object_type AND o.schema_name = e.schema_name
-                    AND o.object_name = CASE WHEN e.object_type = 'routine' THEN split_part(e.object_name, '(', 1) ELSE e.object_name END
+                    AND o.object_name = sync_roles.own_name(e.object_type, e.object_name)
                     AND CASE e.privilege
                         WHEN 'OWNER' THEN o.owner = r.oid
                         WHEN 'MEMBER' THEN EXISTS (

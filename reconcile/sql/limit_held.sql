@@ -26,7 +26,7 @@ FROM asked AS a
 LEFT JOIN sync_roles.intermediate_roles AS i USING (selector)
 LEFT JOIN names AS e
     ON a.name_match = 'exact' AND e.object_type = a.object_type AND e.schema_name = a.schema_name
-    AND e.object_name = CASE WHEN a.object_type = 'routine' THEN split_part(a.object_name, '(', 1) ELSE a.object_name END
+    AND e.object_name = sync_roles.own_name(a.object_type, a.object_name)
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN a.name_match <> 'exact' THEN (

@@ -30,7 +30,7 @@ found AS MATERIALIZED (
         SELECT o.*
         FROM sync_roles.objects AS o
         WHERE o.object_type = :'object_type' AND o.schema_name = s.schema_name
-            AND o.object_name = CASE WHEN :'object_type' = 'routine' THEN split_part(s.object_name, '(', 1) ELSE s.object_name END
+            AND o.object_name = sync_roles.own_name(:'object_type', s.object_name)
             AND (:'object_type' <> 'routine' OR s.object_name IN (o.object_name, o.signature))
         OFFSET 0
     ) AS o ON true

@@ -22,7 +22,7 @@ found AS MATERIALIZED (
         SELECT o.*
         FROM sync_roles.objects AS o
         WHERE o.object_type = s.object_type AND o.schema_name = s.schema_name
-            AND o.object_name = CASE WHEN s.object_type = 'routine' THEN split_part(s.object_name, '(', 1) ELSE s.object_name END
+            AND o.object_name = sync_roles.own_name(s.object_type, s.object_name)
         OFFSET 0
     ) AS o
     WHERE s.name_match = 'exact'

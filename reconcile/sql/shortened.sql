@@ -5,7 +5,7 @@
 INSERT INTO sync_roles.shortened_grants AS s (grant_id, until, transaction, shortened_by)
 WITH gone AS MATERIALIZED (
     SELECT w.*, coalesce(w.expires_at, 'infinity') AS until,
-        CASE WHEN w.object_type = 'routine' THEN split_part(w.object_name, '(', 1) ELSE w.object_name END AS own_name
+        sync_roles.own_name(w.object_type, w.object_name) AS own_name
     FROM sync_roles.withdrawn AS w
     WHERE w.id = ANY ($1) AND NOT w.expired
 ),

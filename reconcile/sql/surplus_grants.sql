@@ -45,7 +45,7 @@ withdrawn AS MATERIALIZED (
 ),
 withdrawn_selectors AS MATERIALIZED (
     SELECT DISTINCT w.object_type, w.schema_name, w.object_name, w.name_match,
-        CASE WHEN w.object_type = 'routine' THEN split_part(w.object_name, '(', 1) ELSE w.object_name END AS own_name
+        sync_roles.own_name(w.object_type, w.object_name) AS own_name
     FROM withdrawn AS w
 ),
 -- The objects that bear these names now, and those for which they last stood.
@@ -143,7 +143,7 @@ renamed AS MATERIALIZED (
 -- What rows of the batch, and its intermediate roles, ask for by a name.
 asking AS MATERIALIZED (
     SELECT b.role_name, b.grantee, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name,
-        CASE WHEN g.object_type = 'routine' THEN split_part(g.object_name, '(', 1) ELSE g.object_name END AS own_name
+        sync_roles.own_name(g.object_type, g.object_name) AS own_name
     FROM batch AS b
     CROSS JOIN LATERAL (
         SELECT g.*

@@ -24,7 +24,7 @@ WITH batch AS MATERIALIZED (
 -- What OWNER rows gave that are gone; and, looking for renamed objects, those that are not: an object that bears its name is safe below.
 withdrawn AS MATERIALIZED (
     SELECT w.role_name, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match, w.expired, w.transaction,
-        CASE WHEN w.object_type = 'routine' THEN split_part(w.object_name, '(', 1) ELSE w.object_name END AS own_name
+        sync_roles.own_name(w.object_type, w.object_name) AS own_name
     FROM batch AS b
     CROSS JOIN LATERAL (
         SELECT w.*
