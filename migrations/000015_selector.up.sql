@@ -82,4 +82,95 @@ COMMENT ON COLUMN sync_roles.grants_in_force.selector IS 'As in desired_grants.'
 COMMENT ON COLUMN sync_roles.matchable_grants.selector IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.desired_holdings.selector IS 'As in desired_grants.';
 
+-- Managed roles. --------------------------------------------------------------------------------------------------------------------------
+
+CREATE VIEW sync_roles.managed_roles AS
+WITH RECURSIVE granted (role_name) AS (
+    -- The names in the index, one step each: DISTINCT would read every row.
+    (SELECT g.role_name FROM sync_roles.desired_grants AS g ORDER BY g.role_name LIMIT 1)
+    UNION ALL
+    SELECT (SELECT g.role_name FROM sync_roles.desired_grants AS g WHERE g.role_name > n.role_name ORDER BY g.role_name LIMIT 1)
+    FROM granted AS n
+    WHERE n.role_name IS NOT NULL
+)
+SELECT n.role_name FROM granted AS n WHERE n.role_name IS NOT NULL
+UNION
+SELECT r.role_name FROM sync_roles.desired_roles AS r
+-- Roles whose last row is gone, until what it gave is taken away.
+UNION
+SELECT w.role_name FROM sync_roles.withdrawn AS w
+UNION
+SELECT p.role_name FROM sync_roles.pending AS p WHERE p.role_name IS NOT NULL;
+
+COMMENT ON VIEW sync_roles.managed_roles IS 'The managed roles: those that a row names, and those whose last row is gone and was not yet dealt with.';
+COMMENT ON COLUMN sync_roles.managed_roles.role_name IS 'The role.';
+
+-- The view would list all of them to find one.
+CREATE FUNCTION sync_roles.is_managed(role_name text) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = is_managed.role_name)
+    OR EXISTS (SELECT FROM sync_roles.desired_roles AS r WHERE r.role_name = is_managed.role_name)
+    OR EXISTS (SELECT FROM sync_roles.withdrawn AS w WHERE w.role_name = is_managed.role_name)
+    OR EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = is_managed.role_name);
+
+COMMENT ON FUNCTION sync_roles.is_managed(text) IS 'Whether a role is in managed_roles.';
+
+CREATE OR REPLACE VIEW sync_roles.role_status AS
+-- What an intermediate role cannot have, its members lack.
+WITH lacking AS MATERIALIZED (
+    SELECT u.rolname::text AS role_name, jsonb_agg(DISTINCT p.problem) AS problems
+    FROM sync_roles.intermediate_roles AS i
+    CROSS JOIN LATERAL jsonb_array_elements(i.problems) AS p (problem)
+    JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.inherit_option
+    JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
+    WHERE i.problems IS NOT NULL
+    GROUP BY 1
+)
+SELECT m.role_name,
+    CASE
+        WHEN p.since IS NOT NULL OR a.outcome IS NULL THEN 'pending'
+        WHEN a.outcome IN ('applied', 'unchanged', 'waiting') AND (l.problems IS NOT NULL OR c.problems IS NOT NULL) THEN 'blocked'
+        WHEN a.outcome IN ('applied', 'unchanged') THEN 'in_sync'
+        ELSE a.outcome
+    END AS status,
+    a.outcome,
+    a.cause,
+    coalesce(a.problems, '[]') || coalesce(l.problems, '[]') || coalesce(c.problems, '[]') AS problems,
+    a.error,
+    a.at AS changed_at,
+    coalesce(t.attempt, 0) AS attempts,
+    t.next_retry_at,
+    p.since AS pending_since
+FROM sync_roles.managed_roles AS m
+LEFT JOIN LATERAL (
+    SELECT a.outcome, a.cause, a.problems, a.error, a.at
+    FROM sync_roles.audit AS a
+    WHERE a.role_name = m.role_name
+    ORDER BY a.id DESC
+    LIMIT 1
+) AS a ON true
+LEFT JOIN sync_roles.retries AS t ON t.role_name = m.role_name
+LEFT JOIN lacking AS l ON l.role_name = m.role_name
+LEFT JOIN sync_roles.contested AS c ON c.role_name = m.role_name
+LEFT JOIN (
+    SELECT p.role_name, min(p.queued_at) AS since
+    FROM sync_roles.pending AS p
+    WHERE p.role_name IS NOT NULL
+    GROUP BY p.role_name
+) AS one ON one.role_name = m.role_name
+CROSS JOIN LATERAL (
+    SELECT least(one.since, (SELECT min(p.queued_at) FROM sync_roles.pending AS p WHERE p.role_name IS NULL)) AS since
+) AS p;
+
+CREATE OR REPLACE FUNCTION sync_roles.is_known_role(role_name text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN sync_roles.is_managed(is_known_role.role_name)
+        -- Its last row may have gone, and been dealt with before the question.
+        OR EXISTS (SELECT FROM sync_roles.audit AS a WHERE a.role_name = is_known_role.role_name);
+END
+$$;
+
 UPDATE sync_roles.installation SET schema_version = 15;

@@ -7,9 +7,7 @@ WHERE o.at < now() - $1::interval
     AND (
         o.role_name IS NULL
         OR EXISTS (SELECT FROM sync_roles.audit AS n WHERE n.role_name = o.role_name AND n.id > o.id)
-        OR NOT EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = o.role_name)
-            AND NOT EXISTS (SELECT FROM sync_roles.desired_roles AS r WHERE r.role_name = o.role_name)
-            AND NOT EXISTS (SELECT FROM sync_roles.withdrawn AS w WHERE w.role_name = o.role_name)
+        OR NOT sync_roles.is_managed(o.role_name)
             AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS i WHERE i.role_name = o.role_name)
     )
 ORDER BY o.id
