@@ -82,6 +82,29 @@ COMMENT ON COLUMN sync_roles.grants_in_force.selector IS 'As in desired_grants.'
 COMMENT ON COLUMN sync_roles.matchable_grants.selector IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.desired_holdings.selector IS 'As in desired_grants.';
 
+-- Kinds of revoke_other. ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION sync_roles.covers(revoke_other text[], object_type text, privilege text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN revoke_other && ARRAY['all', object_type || 's']
+    OR object_type = 'table' AND privilege = 'SELECT' AND 'table_selects' = ANY (revoke_other)
+    OR object_type = 'schema' AND privilege = 'USAGE' AND 'schema_usage' = ANY (revoke_other);
+
+COMMENT ON FUNCTION sync_roles.covers(text[], text, text) IS 'Whether desired_roles.revoke_other is about a privilege on objects of a type. Memberships and ownerships have kinds of their own.';
+
+-- Owners. ---------------------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION sync_roles.follows_table(class_oid oid, object_oid oid) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN EXISTS (
+    SELECT
+    FROM pg_catalog.pg_depend AS d
+    WHERE d.classid = follows_table.class_oid AND d.objid = follows_table.object_oid AND d.deptype IN ('a', 'i')
+        AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjsubid > 0
+);
+
+COMMENT ON FUNCTION sync_roles.follows_table(oid, oid) IS 'Whether an object, such as a sequence, belongs to a column, and so has the owner of its table.';
+
 -- Managed roles. --------------------------------------------------------------------------------------------------------------------------
 
 CREATE VIEW sync_roles.managed_roles AS

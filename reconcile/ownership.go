@@ -98,10 +98,7 @@ const needsSQL = `
 		has_database_privilege(current_database(), 'CREATE'),
 		coalesce(has_schema_privilege(r.oid, n.oid, 'CREATE'), n.oid is null),
 		coalesce(n.nspowner, 0),
-		exists (
-			select from pg_catalog.pg_depend as d
-			where d.classid = $3 and d.objid = $4 and d.deptype in ('a', 'i') and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjsubid > 0
-		),
+		sync_roles.follows_table($3, $4),
 		coalesce(not has_schema_privilege(n.oid, 'USAGE') and not has_schema_privilege($5::oid, n.oid, 'USAGE'), false),
 		coalesce(r.oid, 0)
 	from (values (1)) as one

@@ -46,11 +46,7 @@ held AS (
     JOIN objects AS o ON o.owner = b.oid
     WHERE o.object_type <> 'parameter'
         -- A sequence that belongs to a column follows its table.
-        AND NOT (o.object_type = 'sequence' AND EXISTS (
-            SELECT
-            FROM pg_catalog.pg_depend AS d
-            WHERE d.classid = o.class_oid AND d.objid = o.object_oid AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjsubid > 0
-        ))
+        AND NOT (o.object_type = 'sequence' AND sync_roles.follows_table(o.class_oid, o.object_oid))
     UNION
     SELECT b.role_name, 'MEMBER', 'role', '', r.rolname::text, '', bool_or(m.admin_option), false
     FROM batch AS b

@@ -279,13 +279,7 @@ judged AS MATERIALIZED (
         -- What an owner holds on its own objects is implied by owning them.
         h.grantee <> o.owner
         AND (NOT h.other OR (
-            (
-                'all' = ANY (b.revoke_other)
-                OR CASE WHEN h.object_type IN ('foreign_data_wrapper', 'foreign_server', 'database', 'schema', 'table', 'sequence', 'routine', 'type', 'language', 'tablespace', 'parameter', 'large_object')
-                    THEN h.object_type || 's' END = ANY (b.revoke_other)
-                OR h.object_type = 'table' AND h.privilege = 'SELECT' AND 'table_selects' = ANY (b.revoke_other)
-                OR h.object_type = 'schema' AND h.privilege = 'USAGE' AND 'schema_usage' = ANY (b.revoke_other)
-            )
+            sync_roles.covers(b.revoke_other, h.object_type, h.privilege)
             AND NOT o.schema_name = ANY (b.preserved)
             -- What a pattern asks for that costs too much to compare is not known.
             AND NOT EXISTS (

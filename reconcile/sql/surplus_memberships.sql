@@ -151,9 +151,8 @@ surplus AS MATERIALIZED (
     FROM held AS h
     JOIN python AS p USING (role_oid, member_oid)
     WHERE (
-            p.revoke_other && ARRAY['all', 'role_memberships', p.object_type || 's']
-            OR p.object_type = 'table' AND p.privilege = 'SELECT' AND 'table_selects' = ANY (p.revoke_other)
-            OR p.object_type = 'schema' AND p.privilege = 'USAGE' AND 'schema_usage' = ANY (p.revoke_other)
+            'role_memberships' = ANY (p.revoke_other)
+            OR sync_roles.covers(p.revoke_other, p.object_type, p.privilege)
             OR EXISTS (
                 SELECT
                 FROM sync_roles.matchable_withdrawn AS w

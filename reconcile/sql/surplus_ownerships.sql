@@ -126,11 +126,7 @@ WHERE (
         )
         AND (o.object_type <> 'database' OR o.object_name = current_database())
         -- A sequence that belongs to a column follows its table.
-        AND NOT (o.object_type = 'sequence' AND EXISTS (
-            SELECT
-            FROM pg_catalog.pg_depend AS d
-            WHERE d.classid = o.class_oid AND d.objid = o.object_oid AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjsubid > 0
-        ))
+        AND NOT (o.object_type = 'sequence' AND sync_roles.follows_table(o.class_oid, o.object_oid))
     )
     AND (
         SELECT true
