@@ -34,7 +34,7 @@ func nextTransaction(t *testing.T, conn *pgx.Conn) string {
 // Where nothing is to be done, sync takes neither lock nor transaction ID, and writes nothing; where something is, it waits for the lock.
 func TestSyncWithNothingToDo(t *testing.T) {
 	t.Parallel()
-	server, super := newServer(t, map[string]string{})
+	server, super := newServer(t, map[string]string{"autovacuum": "off"}) // which takes transaction IDs, too
 	exec(t, super, "create role daemon login createrole")
 	exec(t, super, "create database db owner daemon")
 	url := server.URL("daemon", "db")
@@ -100,7 +100,7 @@ func TestSyncWithNothingToDo(t *testing.T) {
 // A daemon that has nothing to do leaves the lock to others, writes no failure while it is busy, and misses no rescan.
 func TestIdleDaemon(t *testing.T) {
 	t.Parallel()
-	server, super := newServer(t, map[string]string{})
+	server, super := newServer(t, map[string]string{"autovacuum": "off"}) // which takes transaction IDs, too
 	exec(t, super, "create role daemon login createrole")
 	exec(t, super, "create database db owner daemon")
 	url := server.URL("daemon", "db")

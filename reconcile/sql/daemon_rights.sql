@@ -1,6 +1,6 @@
 -- What decides whether PostgreSQL lets the daemon do something, as one text: its attributes; the roles that it has, through others too; what they and PUBLIC
--- may do in the database and its schemas, with wrappers, servers and parameters; and the event triggers that look at statements.
--- Passes themselves hardly change it: what other roles are granted is left out, and so are roles of ours, on each of which the daemon has the ADMIN option.
+-- may do in the database and its schemas, with wrappers, servers and parameters; what new owners need; and the event triggers that look at statements.
+-- Passes themselves hardly change it: what else other roles are granted is left out, and so are roles of ours, on each of which the daemon has the ADMIN option.
 -- The daemon may have it on a hundred thousand others: each is read once, by index, and nothing is sorted.
 WITH RECURSIVE ours AS MATERIALIZED (
     -- The character after _ is `.
@@ -67,8 +67,8 @@ FROM (
     FROM things AS t
     CROSS JOIN LATERAL aclexplode(t.acl) AS a
     WHERE a.grantee = 0 OR a.grantee IN (SELECT h.oid FROM had AS h)
-        -- A new owner needs this right itself.
-        OR a.privilege_type = 'CREATE' AND a.grantee IN (SELECT m.role_oid FROM members AS m)
+        -- New owners need these rights themselves: on the schema or the database, and on a server's wrapper.
+        OR a.privilege_type = 'CREATE' OR starts_with(t.thing, 'wrapper ')
     UNION ALL
     SELECT format('event trigger %s %s %s', e.oid, e.evtfoid, e.evtenabled)
     FROM pg_catalog.pg_event_trigger AS e
