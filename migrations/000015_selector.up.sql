@@ -15,6 +15,54 @@ RETURN CASE WHEN object_type = 'routine' THEN split_part(object_name, '(', 1) EL
 
 COMMENT ON FUNCTION sync_roles.own_name(text, text) IS 'The name by which the catalog knows what an exact row names: a routine''s without its arguments.';
 
+-- Which objects a row means. They are inlined where they are called: each branch of find_objects runs only for its kind of name, and what has an index is
+-- found by it.
+CREATE FUNCTION sync_roles.find_objects(object_type text, schema_name text, desired_name text, name_match text) RETURNS SETOF sync_roles.objects
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT o.*
+    FROM sync_roles.objects AS o
+    WHERE find_objects.name_match = 'exact' AND o.object_type = find_objects.object_type AND o.schema_name = find_objects.schema_name
+        AND o.object_name = sync_roles.own_name(find_objects.object_type, find_objects.desired_name)
+        AND (find_objects.desired_name = o.object_name OR find_objects.desired_name = o.signature)
+    UNION ALL
+    SELECT o.*
+    FROM sync_roles.objects AS o
+    -- Not "<> 'exact'": the planner would take nearly all for patterns, and reserve memory for what they might find.
+    WHERE find_objects.name_match IN ('like', 'regex') AND o.object_type = find_objects.object_type AND o.schema_name = find_objects.schema_name
+        AND sync_roles.name_matches(o.object_name, find_objects.desired_name, find_objects.name_match)
+        -- Not a parameter that only rows name: see sync_roles.parameters.
+        AND (o.object_oid <> 0 OR o.acl IS NOT NULL);
+END;
+
+COMMENT ON FUNCTION sync_roles.find_objects(text, text, text, text) IS 'The objects that a row means: all overloads of a bare routine name, one by its signature, and those whose own name a pattern matches.';
+
+CREATE FUNCTION sync_roles.find_remembered(object_type text, schema_name text, desired_name text, name_match text) RETURNS SETOF sync_roles.resolved_objects
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT r.*
+    FROM sync_roles.resolved_objects AS r
+    WHERE find_remembered.name_match = 'exact' AND r.object_type = find_remembered.object_type AND r.schema_name = find_remembered.schema_name
+        AND r.object_name = sync_roles.own_name(find_remembered.object_type, find_remembered.desired_name)
+        AND (find_remembered.desired_name = r.object_name OR find_remembered.desired_name = r.signature)
+    UNION ALL
+    SELECT r.*
+    FROM sync_roles.resolved_objects AS r
+    WHERE find_remembered.name_match IN ('like', 'regex') AND r.object_type = find_remembered.object_type AND r.schema_name = find_remembered.schema_name
+        AND sync_roles.name_matches(r.object_name, find_remembered.desired_name, find_remembered.name_match);
+END;
+
+COMMENT ON FUNCTION sync_roles.find_remembered(text, text, text, text) IS 'The objects that a row last meant, whatever their names are now: as find_objects.';
+
+CREATE FUNCTION sync_roles.means(desired_name text, name_match text, object_name text, signature text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE name_match
+    WHEN 'exact' THEN desired_name = object_name OR desired_name = signature
+    ELSE sync_roles.name_matches(object_name, desired_name, name_match)
+END;
+
+COMMENT ON FUNCTION sync_roles.means(text, text, text, text) IS 'Whether a row that names desired_name means the object of this name; a routine also has a signature. As find_objects, for an object at hand.';
+
 ALTER TABLE sync_roles.desired_grants
     ADD COLUMN selector text COLLATE "C" NOT NULL
     GENERATED ALWAYS AS (sync_roles.selector(privilege, object_type, schema_name, object_name, name_match, column_name)) STORED;

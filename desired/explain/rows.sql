@@ -7,25 +7,10 @@ SELECT g.id, g.role_name, g.privilege, coalesce(g.column_name, '') AS column_nam
     o.object_type, o.schema_name::text, coalesce(o.signature, o.object_name::text) AS object_name
 FROM sync_roles.desired_grants AS g
 CROSS JOIN LATERAL (
-    (
-        SELECT o.object_type, o.schema_name, o.object_name, o.signature
-        FROM sync_roles.objects AS o
-        WHERE g.name_match = 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
-            AND o.object_name = sync_roles.own_name(g.object_type, g.object_name)
-            AND (g.object_type <> 'routine' OR g.object_name IN (o.object_name, o.signature))
-        OFFSET 0
-    )
-    UNION ALL
-    (
-        SELECT o.object_type, o.schema_name, o.object_name, o.signature
-        FROM sync_roles.objects AS o
-        WHERE g.name_match <> 'exact' AND o.object_type = g.object_type AND o.schema_name = coalesce(g.schema_name, '')
-            AND ($2::text IS NULL OR o.object_type = 'role' OR coalesce(o.signature, o.object_name::text) = $4)
-            AND sync_roles.name_matches(o.object_name, g.object_name, g.name_match)
-            -- Not a parameter that only rows name: see sync_roles.parameters.
-            AND (o.object_oid <> 0 OR o.acl IS NOT NULL)
-        OFFSET 0
-    )
+    SELECT o.object_type, o.schema_name, o.object_name, o.signature
+    FROM sync_roles.find_objects(g.object_type, coalesce(g.schema_name, ''), g.object_name, g.name_match) AS o
+    WHERE $2::text IS NULL OR o.object_type = 'role' OR coalesce(o.signature, o.object_name::text) = $4
+    OFFSET 0
 ) AS o
 WHERE g.role_name = ANY ($1)
     AND ($2::text IS NULL OR g.object_type = 'role' OR g.object_type = $2 AND coalesce(g.schema_name, '') = $3 AND coalesce(o.signature, o.object_name::text) = $4)

@@ -83,7 +83,7 @@ SELECT o.role_name, o.role_oid AS grantee_oid, e.privilege, e.column_name, e.is_
             FROM sync_roles.desired_holdings AS g
             WHERE g.id IS NOT NULL AND g.role_name = coalesce(u.rolname::text, 'public') AND g.object_type = o.object_type
                 AND g.privilege IN (e.privilege, 'ALL') AND g.schema_name = o.schema_name AND g.column_name = e.column_name
-                AND (g.object_name = o.signature OR sync_roles.name_matches(o.object_name, g.object_name, g.compared_as))
+                AND sync_roles.means(g.object_name, g.compared_as, o.object_name, o.signature)
                 AND g.direct IS NOT FALSE
         ) AS d
     ) ELSE '[]' END AS dependents,
@@ -100,7 +100,7 @@ WHERE e.grantee = e.role_oid
         FROM asking AS k
         WHERE k.role_oid = e.role_oid AND k.object_type = o.object_type AND k.schema_name = o.schema_name AND k.column_name = e.column_name
             AND k.privilege IN (e.privilege, 'ALL')
-            AND (k.object_name = o.signature OR sync_roles.name_matches(o.object_name, k.object_name, k.name_match))
+            AND sync_roles.means(k.object_name, k.name_match, o.object_name, o.signature)
             AND NOT EXISTS (
                 SELECT
                 FROM entries AS other

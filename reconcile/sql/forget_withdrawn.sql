@@ -9,11 +9,11 @@ WHERE w.id = ANY ($1)
         FROM sync_roles.objects AS o
         JOIN pg_catalog.pg_roles AS r ON r.oid = o.owner
         WHERE r.rolname = w.role_name AND r.rolname <> $2 AND o.object_type = w.object_type AND o.schema_name = coalesce(w.schema_name, '')
-            AND (sync_roles.name_matches(o.object_name, w.object_name, w.name_match) OR w.object_name = o.signature)
+            AND sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature)
             AND NOT EXISTS (
                 SELECT
                 FROM sync_roles.matchable_grants AS g
                 WHERE g.privilege = 'OWNER' AND g.role_name = w.role_name AND g.object_type = w.object_type AND coalesce(g.schema_name, '') = o.schema_name
-                    AND (sync_roles.name_matches(o.object_name, g.object_name, g.compared_as) OR g.object_name = o.signature)
+                    AND sync_roles.means(g.object_name, g.compared_as, o.object_name, o.signature)
             )
     ));

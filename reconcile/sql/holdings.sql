@@ -71,10 +71,7 @@ WHERE NOT EXISTS (
         SELECT
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = h.role_name AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
-            AND (
-                sync_roles.name_matches(h.object_name, g.object_name, g.compared_as)
-                OR h.object_type = 'routine' AND sync_roles.name_matches(split_part(h.object_name, '(', 1), g.object_name, g.compared_as)
-            )
+            AND sync_roles.means(g.object_name, g.compared_as, sync_roles.own_name(h.object_type, h.object_name), h.object_name)
             AND coalesce(g.column_name, '') = h.column_name
             AND (g.privilege = h.privilege OR g.privilege = 'ALL' AND h.privilege <> 'OWNER')
             AND (g.grantable OR NOT h.grantable)
@@ -85,6 +82,6 @@ WHERE NOT EXISTS (
         SELECT
         FROM sync_roles.matchable_grants AS g
         WHERE g.privilege = 'OWNER' AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
-            AND sync_roles.name_matches(h.object_name, g.object_name, g.compared_as)
+            AND sync_roles.means(g.object_name, g.compared_as, sync_roles.own_name(h.object_type, h.object_name), h.object_name)
     ))
 ORDER BY 1, 3, 4, 5, 6, 2;

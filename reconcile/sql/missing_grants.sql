@@ -28,27 +28,9 @@ found AS MATERIALIZED (
     FROM asked AS s
     LEFT JOIN LATERAL (
         SELECT o.*
-        FROM sync_roles.objects AS o
-        WHERE o.object_type = :'object_type' AND o.schema_name = s.schema_name
-            AND o.object_name = sync_roles.own_name(:'object_type', s.object_name)
-            AND (:'object_type' <> 'routine' OR s.object_name IN (o.object_name, o.signature))
+        FROM sync_roles.find_objects(:'object_type', s.schema_name, s.object_name, s.name_match) AS o
         OFFSET 0
     ) AS o ON true
-    WHERE s.name_match = 'exact'
-    UNION ALL
-    SELECT s.*, o.class_oid, o.object_oid, o.object_name, o.signature, o.owner, o.acl
-    FROM asked AS s
-    LEFT JOIN LATERAL (
-        SELECT o.*
-        FROM sync_roles.objects AS o
-        WHERE o.object_type = :'object_type' AND o.schema_name = s.schema_name
-            AND sync_roles.name_matches(o.object_name, s.object_name, s.name_match)
-            -- Not a parameter that only rows name: see sync_roles.parameters.
-            AND (:'object_type' <> 'parameter' OR o.object_oid <> 0 OR o.acl IS NOT NULL)
-        OFFSET 0
-    ) AS o ON true
-    -- Not "<> 'exact'": the planner would take nearly all for patterns, and reserve memory for what they might find.
-    WHERE s.name_match IN ('like', 'regex')
 ),
 targets AS MATERIALIZED (
     SELECT row_number() OVER () AS target, f.*, i.role_oid AS intermediate_oid,

@@ -20,24 +20,9 @@ found AS MATERIALIZED (
     FROM asked AS s
     CROSS JOIN LATERAL (
         SELECT o.*
-        FROM sync_roles.objects AS o
-        WHERE o.object_type = s.object_type AND o.schema_name = s.schema_name
-            AND o.object_name = sync_roles.own_name(s.object_type, s.object_name)
+        FROM sync_roles.find_objects(s.object_type, s.schema_name, s.object_name, s.name_match) AS o
         OFFSET 0
     ) AS o
-    WHERE s.name_match = 'exact'
-        AND (s.object_type <> 'routine' OR s.object_name IN (o.object_name, o.signature))
-    UNION ALL
-    SELECT s.id, o.class_oid, o.object_oid, o.object_name, o.signature, o.owner
-    FROM asked AS s
-    CROSS JOIN LATERAL (
-        SELECT o.*
-        FROM sync_roles.objects AS o
-        WHERE o.object_type = s.object_type AND o.schema_name = s.schema_name
-            AND sync_roles.name_matches(o.object_name, s.object_name, s.name_match)
-        OFFSET 0
-    ) AS o
-    WHERE s.name_match <> 'exact'
 )
 SELECT
     ARRAY[s.id] AS grant_ids,
@@ -73,7 +58,7 @@ LEFT JOIN LATERAL (
     FROM sync_roles.matchable_grants AS o
     WHERE f.object_oid IS NOT NULL
         AND o.privilege = 'OWNER' AND o.object_type = s.object_type AND coalesce(o.schema_name, '') = s.schema_name
-        AND (sync_roles.name_matches(f.object_name, o.object_name, o.compared_as) OR o.name_match = 'exact' AND o.object_name = f.signature)
+        AND sync_roles.means(o.object_name, o.compared_as, f.object_name, f.signature)
     ORDER BY o.name_match <> 'exact', o.created_at, o.id
     LIMIT 1
 ) AS owners ON true

@@ -44,8 +44,7 @@ withdrawn AS MATERIALIZED (
     ) AS p (privilege)
 ),
 withdrawn_selectors AS MATERIALIZED (
-    SELECT DISTINCT w.object_type, w.schema_name, w.object_name, w.name_match,
-        sync_roles.own_name(w.object_type, w.object_name) AS own_name
+    SELECT DISTINCT w.object_type, w.schema_name, w.object_name, w.name_match
     FROM withdrawn AS w
 ),
 -- The objects that bear these names now, and those for which they last stood.
@@ -53,45 +52,18 @@ withdrawn_objects AS MATERIALIZED (
     SELECT s.object_type, s.schema_name, s.object_name, s.name_match, o.class_oid, o.object_oid
     FROM withdrawn_selectors AS s
     CROSS JOIN LATERAL (
-        SELECT o.class_oid, o.object_oid, o.object_name, o.signature
-        FROM sync_roles.objects AS o
-        WHERE o.object_type = s.object_type AND o.schema_name = s.schema_name AND o.object_name = s.own_name
-        OFFSET 0
-    ) AS o
-    WHERE s.name_match = 'exact'
-        AND (s.object_type <> 'routine' OR s.object_name IN (o.object_name, o.signature))
-    UNION
-    SELECT s.object_type, s.schema_name, s.object_name, s.name_match, o.class_oid, o.object_oid
-    FROM withdrawn_selectors AS s
-    CROSS JOIN LATERAL (
         SELECT o.class_oid, o.object_oid
-        FROM sync_roles.objects AS o
-        WHERE o.object_type = s.object_type AND o.schema_name = s.schema_name
-            AND sync_roles.name_matches(o.object_name, s.object_name, s.name_match)
+        FROM sync_roles.find_objects(s.object_type, s.schema_name, s.object_name, s.name_match) AS o
         OFFSET 0
     ) AS o
-    WHERE s.name_match <> 'exact'
-    UNION
-    SELECT s.object_type, s.schema_name, s.object_name, s.name_match, r.class_oid, r.object_oid
-    FROM withdrawn_selectors AS s
-    CROSS JOIN LATERAL (
-        SELECT r.class_oid, r.object_oid, r.object_name, r.signature
-        FROM sync_roles.resolved_objects AS r
-        WHERE r.object_type = s.object_type AND r.schema_name = s.schema_name AND r.object_name = s.own_name
-        OFFSET 0
-    ) AS r
-    WHERE s.name_match = 'exact' AND s.object_name IN (r.object_name, r.signature)
     UNION
     SELECT s.object_type, s.schema_name, s.object_name, s.name_match, r.class_oid, r.object_oid
     FROM withdrawn_selectors AS s
     CROSS JOIN LATERAL (
         SELECT r.class_oid, r.object_oid
-        FROM sync_roles.resolved_objects AS r
-        WHERE r.object_type = s.object_type AND r.schema_name = s.schema_name
-            AND sync_roles.name_matches(r.object_name, s.object_name, s.name_match)
+        FROM sync_roles.find_remembered(s.object_type, s.schema_name, s.object_name, s.name_match) AS r
         OFFSET 0
     ) AS r
-    WHERE s.name_match <> 'exact'
 ),
 -- Columns that last stood for a name, and have another now.
 renamed_columns AS MATERIALIZED (
@@ -158,12 +130,12 @@ gone AS MATERIALIZED (
         CASE WHEN a.object_name LIKE '%)' THEN r.same_signature ELSE r.borne END AS succeeded
     FROM asking AS a
     JOIN renamed AS r ON r.object_type = a.object_type AND r.schema_name = a.schema_name AND r.object_name = a.own_name
-    WHERE a.name_match = 'exact' AND a.object_name IN (r.object_name, r.signature)
+    WHERE a.name_match = 'exact' AND sync_roles.means(a.object_name, a.name_match, r.object_name, r.signature)
     UNION ALL
     SELECT a.role_name, a.grantee, a.privilege, a.column_name, r.*, r.borne
     FROM asking AS a
     JOIN renamed AS r ON r.object_type = a.object_type AND r.schema_name = a.schema_name
-    WHERE a.name_match <> 'exact' AND sync_roles.name_matches(r.object_name, a.object_name, a.name_match)
+    WHERE a.name_match <> 'exact' AND sync_roles.means(a.object_name, a.name_match, r.object_name, r.signature)
 ),
 -- privilege '' stands for every privilege; with option, the grant option alone may be surplus
 candidates AS MATERIALIZED (
@@ -359,7 +331,7 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
                     FROM sync_roles.desired_holdings AS g
                     JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
                     WHERE r.oid = e.grantee AND g.grantable AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-                        AND g.schema_name = s.schema_name AND (g.object_name = s.signature OR sync_roles.name_matches(s.object_name, g.object_name, g.compared_as))
+                        AND g.schema_name = s.schema_name AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
                         AND g.column_name = s.column_name
                 )
         )
@@ -372,7 +344,7 @@ SELECT s.role_name, s.grantee AS grantee_oid, s.privilege, s.column_name, s.is_g
             SELECT coalesce(r.rolname::text, 'public') AS role_name, bool_or(g.grantable) AS grantable
             FROM sync_roles.desired_holdings AS g
             WHERE g.id IS NOT NULL AND g.role_name = coalesce(r.rolname::text, 'public') AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-                AND g.schema_name = s.schema_name AND (g.object_name = s.signature OR sync_roles.name_matches(s.object_name, g.object_name, g.compared_as))
+                AND g.schema_name = s.schema_name AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
                 AND g.column_name = s.column_name AND g.direct IS NOT FALSE
         ) AS d
         WHERE NOT EXISTS (

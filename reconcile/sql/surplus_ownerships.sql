@@ -81,22 +81,22 @@ given AS MATERIALIZED (
     SELECT o.class_oid, o.object_oid, w.expired, w.transaction, false AS succeeded
     FROM owned AS o
     JOIN withdrawn AS w ON w.role_name = o.role_name AND w.object_type = o.object_type AND w.schema_name = o.schema_name AND w.own_name = o.object_name
-    WHERE w.name_match = 'exact' AND w.object_name IN (o.object_name, o.signature)
+    WHERE w.name_match = 'exact' AND sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature)
     UNION ALL
     SELECT o.class_oid, o.object_oid, w.expired, w.transaction, false
     FROM owned AS o
     JOIN withdrawn AS w ON w.role_name = o.role_name AND w.object_type = o.object_type AND w.schema_name = o.schema_name
-    WHERE w.name_match <> 'exact' AND sync_roles.name_matches(o.object_name, w.object_name, w.name_match)
+    WHERE w.name_match <> 'exact' AND sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature)
     UNION ALL
     SELECT r.class_oid, r.object_oid, w.expired, w.transaction, CASE WHEN w.object_name LIKE '%)' THEN r.same_signature ELSE r.borne END
     FROM remembered AS r
     JOIN withdrawn AS w ON w.role_name = r.role_name AND w.object_type = r.object_type AND w.schema_name = r.schema_name AND w.own_name = r.object_name
-    WHERE w.name_match = 'exact' AND w.object_name IN (r.object_name, r.signature)
+    WHERE w.name_match = 'exact' AND sync_roles.means(w.object_name, w.name_match, r.object_name, r.signature)
     UNION ALL
     SELECT r.class_oid, r.object_oid, w.expired, w.transaction, r.borne
     FROM remembered AS r
     JOIN withdrawn AS w ON w.role_name = r.role_name AND w.object_type = r.object_type AND w.schema_name = r.schema_name
-    WHERE w.name_match <> 'exact' AND sync_roles.name_matches(r.object_name, w.object_name, w.name_match)
+    WHERE w.name_match <> 'exact' AND sync_roles.means(w.object_name, w.name_match, r.object_name, r.signature)
 ),
 reasons AS MATERIALIZED (
     SELECT g.class_oid, g.object_oid,
