@@ -27,6 +27,6 @@ values
 {%- for role in roles %}
     ('{{ role | replace("'", "''") }}', '{{ privilege }}', 'table', '{{ this.schema | replace("'", "''") }}', '{{ this.identifier | replace("'", "''") }}', 'dbt model {{ model.name }}'){{ "," if not loop.last }}
 {%- endfor %}
-on conflict (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, ''))
+on conflict (role_name, selector)
 do update set note = excluded.note, created_by = excluded.created_by
 {% endmacro %}
