@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
@@ -33,6 +34,19 @@ func Down(ctx context.Context, config *pgx.ConnConfig, force bool) (left Left, e
 		return left, dropSchema(ctx, conn)
 	}
 
+	for attempt := 1; ; attempt++ {
+		left, err = remove(ctx, conn, force)
+		var why *pgconn.PgError
+		if attempt == maxDeadlocks || !errors.As(err, &why) || why.Code != "40P01" {
+			return left, err
+		}
+	}
+}
+
+// maxDeadlocks is how often a daemon at work may be in the way: it holds what dropping the schema waits for, and waits for what that holds.
+const maxDeadlocks = 10
+
+func remove(ctx context.Context, conn *pgx.Conn, force bool) (left Left, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		// Nobody may add a row while we look.
 		if _, err := tx.Exec(ctx, "lock table sync_roles.desired_grants, sync_roles.desired_roles in share row exclusive mode"); err != nil {
@@ -57,8 +71,10 @@ func Down(ctx context.Context, config *pgx.ConnConfig, force bool) (left Left, e
 		case len(dependents) > 0 && !force:
 			return fmt.Errorf("%s depend on schema %s: drop them first, or use --force to drop them too", some(dependents), Schema)
 		}
-		_, err = tx.Exec(ctx, "drop schema sync_roles cascade")
-		return err
+		if _, err = tx.Exec(ctx, "drop schema sync_roles cascade"); err != nil {
+			return fmt.Errorf("drop schema %s: %w", Schema, err)
+		}
+		return nil
 	})
 	return left, err
 }
