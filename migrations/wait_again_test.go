@@ -8,7 +8,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
-// A role that its last pass refused is not in sync because somebody has queued it again: whoever waits learns what the next pass makes of it.
+// A role that its last pass refused is not in sync because another session has queued it again: whoever waits learns what the next pass makes of it.
 func TestWaitForARoleThatIsQueuedAgain(t *testing.T) {
 	t.Parallel()
 	for _, all := range []bool{false, true} {
@@ -60,7 +60,7 @@ func TestWaitForARoleThatIsQueuedAgain(t *testing.T) {
 	}
 }
 
-// One row that nobody tries again is enough to end the wait, however many there are of others; ten are as many as a message tells.
+// One row that is not retried is enough to end the wait, however many there are of others; ten are as many as a message tells.
 func TestWaitForAllLooksAtAllBadRows(t *testing.T) {
 	t.Parallel()
 	for _, writes := range []string{"owner", "writer"} {

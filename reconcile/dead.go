@@ -116,8 +116,8 @@ func (e *Engine) dropSomeDead(ctx context.Context, w work, roles []deadRole, rep
 	return p, tried, err
 }
 
-// dropDeadIn is one transaction of dropDead. Whether these roles are dead is asked again once nobody else creates any. It tries them one after the other
-// for as long as it may keep the lock, and reports how many; with none, nothing is done. An error beside some is that of roles which somebody was in the
+// dropDeadIn is one transaction of dropDead. Whether these roles are dead is asked again under the lock. It tries them one after the other
+// for as long as it may keep the lock, and reports how many; with none, nothing is done. An error beside some is that of roles which another session was in the
 // way of: the others are dropped.
 func (e *Engine) dropDeadIn(ctx context.Context, w work, roles []deadRole) (p *Pass, tried int, err error) {
 	p = &Pass{}
@@ -175,7 +175,7 @@ func (e *Engine) dropDeadIn(ctx context.Context, w work, roles []deadRole) (p *P
 	return p, tried, missed
 }
 
-// dropOneDead drops a role, and makes the row of the audit about it. An error is that somebody was in the way, and undoes only this.
+// dropOneDead drops a role, and makes the row of the audit about it. An error means that another session was in the way, and undoes only this.
 func (e *Engine) dropOneDead(ctx context.Context, tx pgx.Tx, w work, r deadRole) (AuditRow, error) {
 	started := time.Now()
 	row := AuditRow{Role: r.Name, Cause: w.cause, Outcome: Applied, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, Attempt: 1, Instance: e.instance}

@@ -231,7 +231,7 @@ func TestPruneLeavesWhatIsInUse(t *testing.T) { //nolint:paralleltest // see abo
 	}
 }
 
-// A role that somebody has locked is left for the next time, and keeps none of the others from being dropped. A daemon keeps all of them for as long as
+// A role that another session has locked is left for the next time, and keeps none of the others from being dropped. A daemon keeps all of them for as long as
 // restoring a cluster may take.
 func TestDeadRoleThatIsLocked(t *testing.T) { //nolint:paralleltest // see above
 	f := newFixture(t)

@@ -278,7 +278,7 @@ func (e *Engine) lookAtAll(ctx context.Context, roles []string, w work, report *
 	return drifted, nil
 }
 
-// lookBeside does what nobody's access waits for. What fails of it must not keep a rescan from being one: another rescan does it again.
+// lookBeside does the work that no role's access waits for. What fails of it must not keep a rescan from being one: another rescan does it again.
 func (e *Engine) lookBeside(ctx context.Context, w work, report *Report) error {
 	if err := e.dropDead(ctx, w, report); err != nil {
 		if w.prune || e.lost(ctx, err) {
@@ -300,7 +300,7 @@ func (e *Engine) lost(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || e.conn.IsClosed() || classOf(err) == disconnected
 }
 
-// briefly reads what only informs, in a transaction of which no statement takes long.
+// briefly reads what only informs, in a transaction with a short statement timeout.
 func (e *Engine) briefly(ctx context.Context, read func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "set local statement_timeout = "+milliseconds(min(readingTimeout, e.statementTimeout))); err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
-// What is named in a row and does not exist may come to be in this moment, or never: it is tried again for a while, and then only when somebody asks.
+// What is named in a row and does not exist may come to be in this moment, or never: it is tried again for a while, and then only when a person asks.
 func TestWhatNeverComesIsBlocked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

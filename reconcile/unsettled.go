@@ -28,7 +28,7 @@ func (d *Drift) leavesAlone(oid catalog.OID, role string) bool {
 }
 
 // What is left alone fails for its role, and is tried again. So it should have been renamed a moment ago, and not since anybody last looked: an engine
-// remembers at which times transactions had which IDs. Where none of those times tells, one more is noted, and what was begun is begun anew when that time
+// remembers at which times transactions had which IDs. Where none of those times tells, one more is noted, and the pass starts over when that time
 // is long enough ago; nothing is locked meanwhile. An event trigger tells of what has happened this moment: there is nothing to find out.
 
 // transactionMark is the next transaction ID at a time.
@@ -128,7 +128,7 @@ func (e *Engine) untilDated(ctx context.Context) error {
 	return nil
 }
 
-// datedPass is pass, begun anew where something in it must be dated first.
+// datedPass is pass, started over where a rename in it must be dated first.
 func (e *Engine) datedPass(ctx context.Context, w work) (*Pass, error) {
 	p, err := e.pass(ctx, w)
 	if !errors.Is(err, errUndated) {

@@ -82,6 +82,8 @@ func (o *operator) copy(ctx context.Context) (string, error) {
 		err = o.sync(ctx)
 	case errors.As(err, &refusal) && refusal.Code == "55006": // somebody has got in
 		word, err = refused, nil
+	case errors.As(err, &refusal) && raced(refusal): // ALTER DATABASE takes no lock that a GRANT on the database could wait for
+		word, err = refused, nil
 	case !errors.As(err, &refusal) || refusal.Code[:3] == "57P":
 		word, err = unknown, nil
 	}
