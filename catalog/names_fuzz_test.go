@@ -132,3 +132,22 @@ func wantTokens(t *testing.T, sql string, want []sqllex.Token) {
 func identifier(name string) sqllex.Token { return sqllex.Token{Kind: sqllex.Identifier, Text: name} }
 func word(text string) sqllex.Token       { return sqllex.Token{Kind: sqllex.Word, Text: text} }
 func symbol(text string) sqllex.Token     { return sqllex.Token{Kind: sqllex.Symbol, Text: text} }
+
+// FuzzLiteral: whatever a text holds, as a literal it is that text, and nothing but a string.
+func FuzzLiteral(f *testing.F) {
+	for _, text := range append(sqllex.Hostile(), "") {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		tokens, err := sqllex.Tokens(catalog.Literal(text))
+		if !utf8.ValidString(text) || strings.Contains(text, "\x00") { // no text of the database: one string, or no SQL at all
+			if err == nil && (len(tokens) != 1 || tokens[0].Kind != sqllex.String) {
+				t.Errorf("%q becomes %s, which is %q", text, catalog.Literal(text), tokens)
+			}
+			return
+		}
+		if want := []sqllex.Token{{Kind: sqllex.String, Text: text}}; err != nil || !slices.Equal(tokens, want) {
+			t.Errorf("%s is %q, %v; want %q", catalog.Literal(text), tokens, err, text)
+		}
+	})
+}

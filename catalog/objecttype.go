@@ -7,11 +7,15 @@ type ObjectType string
 
 // The object types that the engine treats apart. All others are only data.
 const (
-	Role     ObjectType = "role"
-	Database ObjectType = "database"
-	Schema   ObjectType = "schema"
-	Table    ObjectType = "table"
-	Routine  ObjectType = "routine"
+	Role               ObjectType = "role"
+	Database           ObjectType = "database"
+	Schema             ObjectType = "schema"
+	Table              ObjectType = "table"
+	Routine            ObjectType = "routine"
+	Sequence           ObjectType = "sequence"
+	Type               ObjectType = "type"
+	LargeObject        ObjectType = "large_object"
+	ForeignDataWrapper ObjectType = "foreign_data_wrapper"
 )
 
 // Keywords is how an object type is spelled in statements.

@@ -16,6 +16,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 func TestMain(m *testing.M) {
@@ -67,7 +68,7 @@ func execute(tb testing.TB, conn execer, sql string, args ...any) {
 func engine(tb testing.TB, env *pgtest.Env) *reconcile.Engine {
 	tb.Helper()
 	e, err := reconcile.Open(tb.Context(), parse(tb, env.URL(env.Daemon)), reconcile.Config{
-		Policy:      reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600},
+		Policy:      plan.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600},
 		LockTimeout: time.Minute, // all tests of the package share the cluster's lock
 	})
 	if err != nil {

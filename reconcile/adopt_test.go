@@ -12,9 +12,11 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/adopt"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-func (f *fixture) adopt(t *testing.T, patterns bool, roles ...string) *reconcile.Adoption {
+func (f *fixture) adopt(t *testing.T, patterns bool, roles ...string) *adopt.Adoption {
 	t.Helper()
 	a, err := f.engine.Adopt(t.Context(), roles, patterns)
 	if err != nil {
@@ -37,7 +39,7 @@ func TestAdoptAMess(t *testing.T) {
 			roles := f.Mess(t, 200)
 			before := f.Effective(t, f.super, roles)
 			a := f.adopt(t, patterns, append(roles, "public")...)
-			for _, u := range a.Refused {
+			for _, u := range a.Inexpressible {
 				t.Errorf("refused: %+v", u)
 			}
 			if report := f.dryRun(t); len(report.Statements) > 0 {
@@ -110,7 +112,7 @@ func TestAdoptWhatRowsCannotSay(t *testing.T) {
 	}
 	a := f.adopt(t, false, alice)
 	var refused []string
-	for _, u := range a.Refused {
+	for _, u := range a.Inexpressible {
 		refused = append(refused, u.What)
 		if u.Why == "" || u.Role != alice {
 			t.Errorf("no reason, or not for alice: %+v", u)
@@ -120,8 +122,8 @@ func TestAdoptWhatRowsCannotSay(t *testing.T) {
 	if !slices.Equal(refused, want) {
 		t.Errorf("refused are %q, want %q", refused, want)
 	}
-	if len(a.Beyond) != 1 || !strings.Contains(a.Beyond[0].What, "pg_authid") {
-		t.Errorf("beyond rows is %+v, want pg_authid alone", a.Beyond)
+	if len(a.Foreign) != 1 || !strings.Contains(a.Foreign[0].What, "pg_authid") {
+		t.Errorf("beyond rows is %+v, want pg_authid alone", a.Foreign)
 	}
 	f.inSyncAfter(t, alice)
 	f.is(t, true, "exists (select from sync_roles.desired_grants where role_name = $1 and privilege = 'OWNER' and object_name = 'other')", alice)
@@ -131,7 +133,7 @@ func TestAdoptWhatRowsCannotSay(t *testing.T) {
 func (f *fixture) inSyncAfter(t *testing.T, role string) {
 	t.Helper()
 	f.pending(t)
-	f.outcome(t, role, reconcile.Unchanged)
+	f.outcome(t, role, plan.Unchanged)
 	f.quiet(t)
 }
 
@@ -160,16 +162,16 @@ func TestAdoptWhom(t *testing.T) {
 		t.Errorf("a superuser adopted the daemon: %v", err)
 	}
 	f.Exec(t, "grant pg_monitor to "+alice)
-	beyond := f.adopt(t, false, alice, admin).Beyond
+	beyond := f.adopt(t, false, alice, admin).Foreign
 	for _, word := range []string{"attribute CREATEROLE", "MEMBER of role pg_monitor"} {
-		if !slices.ContainsFunc(beyond, func(u reconcile.Unsaid) bool { return u.What == word }) {
+		if !slices.ContainsFunc(beyond, func(u adopt.Inexpressible) bool { return u.What == word }) {
 			t.Errorf("adopt does not say what becomes of %s: %+v", word, beyond)
 		}
 	}
 	f.is(t, true, "login and connection_limit = 7 and valid_until = '2031-02-03 04:05:06.789+00' and createrole = false from sync_roles.desired_roles where role_name = $1", alice)
 	f.is(t, true, "createrole is null from sync_roles.desired_roles where role_name = $1", admin)
 	f.pending(t)
-	f.outcome(t, admin, reconcile.Unchanged)
+	f.outcome(t, admin, plan.Unchanged)
 	f.quiet(t)
 }
 
@@ -188,8 +190,8 @@ func TestAdoptBesidesRows(t *testing.T) {
 	if got, want := f.texts(t, "select object_name from sync_roles.desired_grants where role_name = $1 order by id", alice), []string{"s%", f.Database, "costs"}; !slices.Equal(got, want) {
 		t.Errorf("alice has rows for %q, want %q", got, want)
 	}
-	if len(a.Refused) > 0 {
-		t.Errorf("refused: %+v", a.Refused)
+	if len(a.Inexpressible) > 0 {
+		t.Errorf("refused: %+v", a.Inexpressible)
 	}
 	f.pending(t)
 	f.can(t, alice, "select from app.sales")
@@ -224,8 +226,8 @@ func TestAdoptWhatIsHeldTwice(t *testing.T) {
 	f.afterwards(t, "drop owned by "+python+"; drop role "+python)
 	f.asOwner(t, "grant select on app.sales to "+python+"; grant select on app.sales to "+alice+" with grant option; grant select on app.costs to "+alice)
 	a := f.adopt(t, true, alice)
-	if len(a.Refused) > 0 {
-		t.Errorf("refused: %+v", a.Refused)
+	if len(a.Inexpressible) > 0 {
+		t.Errorf("refused: %+v", a.Inexpressible)
 	}
 	sameList(t, "rows", []string{"% false", "sales true"}, f.texts(t, "select object_name || ' ' || grantable from sync_roles.desired_grants where role_name = $1 and object_type = 'table' order by 1", alice))
 	f.inSyncAfter(t, alice)

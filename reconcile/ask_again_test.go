@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // errors counts what the server's log says of statements that it refused.
@@ -133,11 +134,11 @@ func TestWhatIsRefusedIsSentAfterAMissedLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = engine.Close(context.WithoutCancel(t.Context())) }()
-	if _, err := engine.Pending(t.Context(), reconcile.Notify); err != nil {
+	if _, err := engine.Pending(t.Context(), audit.Notify); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err != nil {
+		if _, err := engine.Rescan(t.Context(), audit.Rescan); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,13 +152,13 @@ func TestWhatIsRefusedIsSentAfterAMissedLock(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), "comment on role _pgsr_lock is null"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err == nil {
+	if _, err := engine.Rescan(t.Context(), audit.Rescan); err == nil {
 		t.Error("a rescan has the lock that another session holds, or has asked for nothing")
 	}
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err != nil {
+	if _, err := engine.Rescan(t.Context(), audit.Rescan); err != nil {
 		t.Fatal(err)
 	}
 	c.may(t, true, "alice", "select from app.sales")

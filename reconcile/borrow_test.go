@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // A membership that the daemon's role gave itself is the one that is borrowed on: afterwards it is as it was.
@@ -28,7 +28,7 @@ func TestBorrowKeepsOwnMembership(t *testing.T) {
 			id := f.insert(t, alice, "SELECT", "table", "app", "t")
 			f.pending(t)
 			f.can(t, alice, "select from app.t")
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.delete(t, id)
 			f.pending(t)
 			f.cannot(t, alice, "select from app.t")

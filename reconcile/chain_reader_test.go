@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit/chain"
 )
 
 // Whoever may not read the audit's tables is told the statement that allows it.

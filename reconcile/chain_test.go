@@ -14,11 +14,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/failure"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit/chain"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // verify checks the audit, as the daemon role.
@@ -109,7 +112,7 @@ func TestChain(t *testing.T) {
 	f.Exec(t, `create function public.fail() returns trigger language plpgsql as $$ begin if new.outcome = 'applied' then raise 'no'; end if; return new; end $$;
 		create trigger fail before insert on sync_roles.audit for each row execute function public.fail()`)
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Failed)
+	f.outcome(t, alice, plan.Failed)
 	if again := f.intact(t, v.Head); again.Head.Seq != v.Head.Seq+1 {
 		t.Errorf("a failure moved the head from %s to %s", v.Head, again.Head)
 	}
@@ -249,7 +252,7 @@ func TestRemovalByHand(t *testing.T) {
 		} {
 			for _, setting := range []string{"off", "on"} {
 				_, err := conn.PgConn().Exec(t.Context(), "set sync_roles.retention = "+setting+"; "+sql).ReadAll()
-				if reconcile.SQLState(err) != "42501" || !strings.Contains(err.Error(), "stays on record") {
+				if failure.SQLState(err) != "42501" || !strings.Contains(err.Error(), "stays on record") {
 					t.Errorf("with retention %s, %s: %v", setting, sql, err)
 				}
 			}
@@ -296,7 +299,7 @@ func TestChainOfSeveralEngines(t *testing.T) {
 						if _, err := writers[i].Exec(t.Context(), sql, users[i]); err != nil {
 							return err
 						}
-						if _, err := list[i].Pending(t.Context(), reconcile.Notify); err != nil {
+						if _, err := list[i].Pending(t.Context(), audit.Notify); err != nil {
 							return err
 						}
 					}
@@ -352,7 +355,7 @@ func TestRowsFromBeforeTheChain(t *testing.T) {
 		update sync_roles.audit_chain set rows_before = 5, id_before = (select max(id) from sync_roles.audit);
 		update sync_roles.audit_chain set begin_hash = sha256(convert_to(json_build_array('begin', extract(epoch from begun_at)::text, rows_before, id_before)::text, 'UTF8'));
 		update sync_roles.audit_chain set hash = begin_hash`)
-	if _, err := f.daemon.Exec(t.Context(), "insert into sync_roles.audit (cause, outcome, duration, instance) values ('manual', 'applied', '1 s', 'x')"); reconcile.SQLState(err) != "23514" {
+	if _, err := f.daemon.Exec(t.Context(), "insert into sync_roles.audit (cause, outcome, duration, instance) values ('manual', 'applied', '1 s', 'x')"); failure.SQLState(err) != "23514" {
 		t.Errorf("a row without a place in the chain: %v", err)
 	}
 	f.busy(t, f.user(t, "alice"))
@@ -373,7 +376,7 @@ func TestChainWithoutItsEnd(t *testing.T) {
 	alice := f.user(t, "alice")
 	f.tamper(t, "delete from sync_roles.audit_chain")
 	f.insert(t, alice, "SELECT", "table", "app", "sales")
-	if _, err := f.engine.Pending(t.Context(), reconcile.Notify); err == nil || !strings.Contains(err.Error(), "audit_chain has no row") {
+	if _, err := f.engine.Pending(t.Context(), audit.Notify); err == nil || !strings.Contains(err.Error(), "audit_chain has no row") {
 		t.Errorf("a pass without the chain's end: %v", err)
 	}
 	f.cannot(t, alice, "select from app.sales")
@@ -439,7 +442,7 @@ func TestChainAfterAKill(t *testing.T) {
 	f.Exec(t, `create function public.die() returns trigger language plpgsql security definer as $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;
 		create trigger die after update on sync_roles.audit_chain for each row execute function public.die()`)
 	f.insert(t, alice, "SELECT", "table", "app", "sales")
-	if _, err := f.engine.Pending(t.Context(), reconcile.Notify); err == nil {
+	if _, err := f.engine.Pending(t.Context(), audit.Notify); err == nil {
 		t.Fatal("the server process did not die")
 	}
 	if v := f.intact(t, end.Head); v.Head != end.Head {
@@ -473,7 +476,7 @@ func TestChainWaitsNoLongerThanForALock(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.insert(t, alice, "SELECT", "table", "app", "sales")
-	if _, err := engine.Pending(t.Context(), reconcile.Notify); reconcile.SQLState(err) != "55P03" {
+	if _, err := engine.Pending(t.Context(), audit.Notify); failure.SQLState(err) != "55P03" {
 		t.Errorf("while the chain is locked: %v", err)
 	}
 	if err := tx.Rollback(t.Context()); err != nil {
@@ -520,7 +523,7 @@ func TestChainInOtherEncodings(t *testing.T) {
 				}
 			}
 			report := f.pending(t)
-			if len(report.Rows) != 1 || !strings.Contains(strings.Join(report.Rows[0].Statements, ""), quote(table)) || report.Rows[0].Outcome != reconcile.Applied {
+			if len(report.Rows) != 1 || !strings.Contains(strings.Join(report.Rows[0].Statements, ""), quote(table)) || report.Rows[0].Outcome != plan.Applied {
 				t.Errorf("the pass for %q wrote %+v", role, report.Rows)
 			}
 			if v := verify(t, conn); !v.Intact || v.Rows != 1 {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // A row for a whole table that goes takes nothing on the table's columns along: neither what was granted by hand, nor what other rows give.
@@ -78,8 +78,8 @@ func TestColumnsAreNotLostInPart(t *testing.T) {
 	f.can(t, alice, "select id, amount from app.sales")
 	f.can(t, bob, "select amount from app.sales")
 	f.cannot(t, bob, "select id from app.sales")
-	f.outcome(t, alice, reconcile.Blocked)
-	f.problem(t, alice, reconcile.Blocked, "REVOKE SELECT", "no columns")
+	f.outcome(t, alice, plan.Blocked)
+	f.problem(t, alice, plan.Blocked, "REVOKE SELECT", "no columns")
 	f.Exec(t, "drop event trigger "+f.Prefix+"no")
 	f.sync(t)
 	f.can(t, alice, "select amount from app.sales")

@@ -11,57 +11,44 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/inspect"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Attributes and memberships are the cluster's, and each database has its own rows. Where those of two databases contradict each other, each daemon undoes
 // at every rescan what the other did, and each finds the role in order afterwards. What shows it is the audit: the same statement again and again, for
 // which nobody asked.
 
-var (
-	contestedSQL = query("contested")
-	rivalsSQL    = query("rivals")
-)
-
-// contest is a statement for a role that something undoes each time.
-type contest struct{ Role, SQL string }
-
 // reportContested notes for role_status which roles are contested, and by which database. With nothing to note it writes nothing. active says that
 // something was done just now.
 func (e *Engine) reportContested(ctx context.Context, active bool) error {
-	var list []contest
+	var list []inspect.Contest
 	var known []string
 	err := e.briefly(ctx, func(tx pgx.Tx) (err error) {
-		if list, err = collect[contest](ctx, tx, contestedSQL, active); err != nil {
-			return fmt.Errorf("look for roles that are changed back again and again: %w", err)
-		}
-		if known, err = names(ctx, tx, "select role_name from sync_roles.contested"); err != nil {
-			return fmt.Errorf("read contested roles: %w", err)
-		}
-		return nil
+		list, known, err = inspect.Contested(ctx, tx, active)
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	var fresh []contest
+	var fresh []inspect.Contest
 	over := asSet(known)
 	for _, c := range list {
-		if !over[c.Role] {
+		if !over[c.RoleName] {
 			fresh = append(fresh, c)
 		}
-		delete(over, c.Role)
+		delete(over, c.RoleName)
 	}
 	if len(fresh)+len(over) == 0 {
 		return nil
 	}
 	rivals := e.rivals(ctx, fresh)
 	batch := &pgx.Batch{}
-	if len(over) > 0 {
-		batch.Queue("delete from sync_roles.contested where role_name = any ($1)", keys(over))
-	}
+	audit.ForgetContests(batch, slices.Sorted(maps.Keys(over)))
 	for _, c := range fresh {
-		problem := c.problem(rivals[c.Role])
-		batch.Queue("insert into sync_roles.contested (role_name, problems) values ($1, $2) on conflict (role_name) do update set problems = excluded.problems", c.Role, []Problem{problem})
-		e.log.Warn().Str("role", c.Role).Strs("databases", rivals[c.Role]).Str("statement", c.SQL).Msg("something undoes this each time it is done")
+		audit.RecordContest(batch, c.RoleName, contestProblem(c, rivals[c.RoleName]))
+		e.log.Warn().Str("role", c.RoleName).Strs("databases", rivals[c.RoleName]).Str("statement", c.Statement).Msg("another session undoes this each time it is done")
 	}
 	if err := e.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("note which roles are contested: %w", err)
@@ -69,9 +56,9 @@ func (e *Engine) reportContested(ctx context.Context, active bool) error {
 	return nil
 }
 
-// problem says it to people.
-func (c contest) problem(rivals []string) Problem {
-	who := "something undoes it each time: another tool, a person, or rows of a database that the daemon cannot look into"
+// contestProblem tells of a contest.
+func contestProblem(c inspect.Contest, rivals []string) plan.Problem {
+	who := "another session undoes it each time: a tool, a person, or rows of a database that the daemon cannot read"
 	if len(rivals) > 0 {
 		quoted := make([]string, len(rivals))
 		for i, name := range rivals {
@@ -79,35 +66,30 @@ func (c contest) problem(rivals []string) Problem {
 		}
 		who = fmt.Sprintf("rows of database %s ask for something else and undo it each time: let the rows of one database hold a role's attributes and memberships", strings.Join(quoted, ", "))
 	}
-	return Problem{Kind: Blocked, Object: "role " + c.Role, Reason: fmt.Sprintf("%s was run again and again, and %s", c.SQL, who)}
+	return plan.Problem{
+		Kind: plan.Blocked, Code: plan.Contested, Role: c.RoleName, Object: "role " + c.RoleName, Statement: c.Statement,
+		Reason: fmt.Sprintf("%s was run again and again, and %s", c.Statement, who),
+	}
 }
 
-// Looking into other databases is bounded: it is only so that a person finds the cause sooner, and a rescan waits for it.
+// Reading other databases is bounded: it only helps a person find the cause sooner, and a rescan waits for it.
 const (
 	maxRivals     = 100
 	rivalTimeout  = 2 * time.Second
 	rivalsTimeout = 5 * time.Second
 )
 
-// otherDatabasesSQL lists first those that a daemon is connected to.
-const otherDatabasesSQL = `
-	select d.datname
-	from pg_catalog.pg_database as d
-	where d.datallowconn and not d.datistemplate and d.datname <> current_database() and has_database_privilege(d.oid, 'CONNECT')
-	order by exists (select from pg_catalog.pg_stat_activity as a where a.datid = d.oid and a.application_name = 'pg-sync-roles') desc, d.datname
-	limit $1`
-
-// rivals looks for the databases of which the daemon changes the same roles, too. One that cannot be looked into is passed by.
-func (e *Engine) rivals(ctx context.Context, list []contest) map[string][]string {
+// rivals looks for the databases of which the daemon changes the same roles, too. One that cannot be read is left out.
+func (e *Engine) rivals(ctx context.Context, list []inspect.Contest) map[string][]string {
 	found := map[string][]string{}
 	if len(list) == 0 {
 		return found
 	}
 	roles := map[string]bool{}
 	for _, c := range list {
-		roles[c.Role] = true
+		roles[c.RoleName] = true
 	}
-	databases, err := names(ctx, e.conn, otherDatabasesSQL, maxRivals)
+	databases, err := inspect.OtherDatabases(ctx, e.conn, maxRivals)
 	if err != nil {
 		e.log.Debug().Err(err).Msg("cannot list the databases that may contest roles")
 		return found
@@ -118,9 +100,9 @@ func (e *Engine) rivals(ctx context.Context, list []contest) map[string][]string
 		if left <= 0 {
 			break
 		}
-		names, err := e.contestedIn(ctx, database, keys(roles), min(left, rivalTimeout))
+		names, err := e.contestedIn(ctx, database, slices.Sorted(maps.Keys(roles)), min(left, rivalTimeout))
 		if err != nil {
-			e.log.Debug().Err(err).Str("other", database).Msg("cannot look into a database that may contest roles")
+			e.log.Debug().Err(err).Str("other", database).Msg("cannot read a database that may contest roles")
 		}
 		for _, role := range names {
 			found[role] = append(found[role], database)
@@ -128,16 +110,6 @@ func (e *Engine) rivals(ctx context.Context, list []contest) map[string][]string
 	}
 	return found
 }
-
-// ownAuditSQL tells whether the audit of a database is this role's own. Whoever else owned it could have this session run code.
-const ownAuditSQL = `
-	select exists (
-		select
-		from pg_catalog.pg_class as c
-		join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-		join pg_catalog.pg_roles as me on me.rolname = current_user
-		where n.nspname = 'sync_roles' and c.relname = 'audit' and c.relkind = 'r' and n.nspowner = me.oid and c.relowner = me.oid and not c.relforcerowsecurity
-	)`
 
 // contestedIn returns which of these roles another database changes again and again. The time is for what is read there: when a context ends, pgx closes
 // the connection that waits by it, and that must not be the one by which the daemon works.
@@ -148,11 +120,11 @@ func (e *Engine) contestedIn(ctx context.Context, database string, roles []strin
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	return e.oftenChanged(ctx, list)
+	return inspect.OftenChanged(ctx, e.conn, list)
 }
 
 // changesIn reads what another database does for these roles without a request.
-func (e *Engine) changesIn(ctx context.Context, database string, roles []string) ([]contest, error) {
+func (e *Engine) changesIn(ctx context.Context, database string, roles []string) ([]inspect.Contest, error) {
 	config := e.conn.Config()
 	config.Database = database
 	maps.Copy(config.RuntimeParams, map[string]string{"default_transaction_read_only": "on", "statement_timeout": milliseconds(rivalTimeout), "lock_timeout": milliseconds(rivalTimeout / 2)})
@@ -161,25 +133,5 @@ func (e *Engine) changesIn(ctx context.Context, database string, roles []string)
 		return nil, err
 	}
 	defer func() { _ = catalog.Close(ctx, conn) }()
-	var ours bool
-	if err := conn.QueryRow(ctx, ownAuditSQL).Scan(&ours); err != nil || !ours {
-		return nil, err
-	}
-	return collect[contest](ctx, conn, rivalsSQL, roles)
-}
-
-// oftenChanged lists the roles of which the statements change more than once what databases share.
-func (e *Engine) oftenChanged(ctx context.Context, list []contest) ([]string, error) {
-	roles, statements := make([]string, len(list)), make([]string, len(list))
-	for i, c := range list {
-		roles[i], statements[i] = c.Role, c.SQL
-	}
-	result, err := names(ctx, e.conn, `
-		select s.role_name
-		from unnest($1::text[], $2::text[]) as s (role_name, sql)
-		where sync_roles.is_shared_change(s.sql)
-		group by s.role_name
-		having count(*) > 1`, roles, statements)
-	slices.Sort(result)
-	return result, err
+	return inspect.Unrequested(ctx, conn, roles)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // statusOf reads how a role is, with its problems in words.
@@ -51,7 +51,7 @@ func TestContestedByAnotherDatabase(t *testing.T) {
 			rescan := func() {
 				t.Helper()
 				f.rescan(t)
-				if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err != nil {
+				if _, err := engine.Rescan(t.Context(), audit.Rescan); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -61,7 +61,7 @@ func TestContestedByAnotherDatabase(t *testing.T) {
 			if _, err := there.Exec(t.Context(), sql.Replace(c.there)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := engine.Pending(t.Context(), reconcile.Notify); err != nil {
+			if _, err := engine.Pending(t.Context(), audit.Notify); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
@@ -85,7 +85,7 @@ func TestContestedByAnotherDatabase(t *testing.T) {
 			if _, err := there.Exec(t.Context(), c.agree); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := engine.Pending(t.Context(), reconcile.Notify); err != nil {
+			if _, err := engine.Pending(t.Context(), audit.Notify); err != nil {
 				t.Fatal(err)
 			}
 			status, problems := "", ""
@@ -114,7 +114,7 @@ func TestContestedByHand(t *testing.T) {
 		f.asOwner(t, "drop table app.sales; create table app.sales (id int, amount int)")
 		f.rescan(t)
 	}
-	if status, problems := statusOf(t, f.daemon, alice); status != "blocked" || !strings.Contains(problems, "something undoes it each time") {
+	if status, problems := statusOf(t, f.daemon, alice); status != "blocked" || !strings.Contains(problems, "another session undoes it each time") {
 		t.Errorf("the role is %s: %s", status, problems)
 	}
 	if status, problems := statusOf(t, f.daemon, bob); status != "in_sync" {

@@ -10,50 +10,36 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/failure"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/apply"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/inspect"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-// DROP DATABASE takes the registry along, and leaves the database's intermediate roles and keepers to the cluster. Any other database can drop them:
-// their names tell the OID of a database that is no more, and they hold nothing.
-
-var deadSQL = query("dead")
-
-// deadRole is an intermediate role or a keeper of a database that is no more.
-type deadRole struct {
-	OID      catalog.OID
-	Name     string
-	Database string // its OID, as in the name
-}
+// DROP DATABASE drops the registry, and leaves the database's intermediate roles and keepers to the cluster. Any other database can drop them:
+// their names tell the OID of a dropped database, and they hold nothing.
 
 const (
-	deadListed = 1000            // as many dead.sql lists
 	deadChunk  = 50              // roles that one transaction drops
 	deadLocked = time.Second     // for how long it may, as all databases wait for it
 	deadTime   = 5 * time.Second // for all that one rescan drops, as this database waits for it
 )
 
-// deadKept is how many times as long as one that holds nothing a role is kept of which the database is no more. Where a cluster is being restored, its
+// deadKept is how many times as long as one that holds nothing a role of a dropped database is kept. Where a cluster is being restored, its
 // roles come before its databases, and between them may be the time that it takes to restore the others.
 const deadKept = 24
 
-// readDead lists those of these roles that are dead; nil: of all.
-func readDead(ctx context.Context, q catalog.Querier, among []catalog.OID) ([]deadRole, error) {
-	list, err := collect[deadRole](ctx, q, deadSQL, among)
-	if err != nil {
-		return nil, fmt.Errorf("look for intermediate roles of databases that are no more: %w", err)
-	}
-	return list, nil
-}
-
-// overdueDead remembers since when databases are no more, and returns the roles of those that are so for long enough.
-func (e *Engine) overdueDead(list []deadRole, now time.Time) []deadRole {
+// overdueDead remembers when databases were first found dropped, and returns the roles of those for which that is long enough ago.
+func (e *Engine) overdueDead(list []inspect.DeadRole, now time.Time) []inspect.DeadRole {
 	since := map[string]time.Time{}
-	var overdue []deadRole
+	var overdue []inspect.DeadRole
 	for _, r := range list {
-		since[r.Database] = now
-		if before, ok := e.deadSince[r.Database]; ok {
-			since[r.Database] = before
+		since[r.DatabaseOID] = now
+		if before, ok := e.deadSince[r.DatabaseOID]; ok {
+			since[r.DatabaseOID] = before
 		}
-		if !since[r.Database].Add(deadKept * time.Duration(e.policy.PruneEmptyAfterSecs) * time.Second).After(now) {
+		if !since[r.DatabaseOID].Add(deadKept * time.Duration(e.policy.PruneEmptyAfterSecs) * time.Second).After(now) {
 			overdue = append(overdue, r)
 		}
 	}
@@ -61,19 +47,19 @@ func (e *Engine) overdueDead(list []deadRole, now time.Time) []deadRole {
 	return overdue
 }
 
-// dropDead drops the roles that databases left which are no more. With prune all of them, and at once; a daemon goes on at the next rescan.
+// dropDead drops the roles of dropped databases. With prune all of them, and at once; a daemon goes on at the next rescan.
 func (e *Engine) dropDead(ctx context.Context, w work, report *Report) error {
 	until := time.Now().Add(deadTime)
 	for {
-		var list []deadRole
+		var list []inspect.DeadRole
 		err := e.briefly(ctx, func(tx pgx.Tx) (err error) {
-			list, err = readDead(ctx, tx, nil)
+			list, err = inspect.DeadRoles(ctx, tx, nil)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		more := w.prune && len(list) == deadListed
+		more := w.prune && len(list) == inspect.DeadListed
 		if !w.prune {
 			list = e.overdueDead(list, time.Now())
 		}
@@ -83,7 +69,7 @@ func (e *Engine) dropDead(ctx context.Context, w work, report *Report) error {
 			p, tried, err := e.dropSomeDead(ctx, w, list[:min(len(list), deadChunk)], report)
 			switch {
 			case tried == 0 && errors.As(err, new(*lockError)) && !w.prune && !e.lost(ctx, err):
-				e.log.Debug().Err(err).Msg("cannot drop roles of databases that are no more; trying again at the next rescan")
+				e.log.Debug().Err(err).Msg("cannot drop roles of dropped databases; trying again at the next rescan")
 				return nil
 			case tried == 0:
 				return err
@@ -96,7 +82,7 @@ func (e *Engine) dropDead(ctx context.Context, w work, report *Report) error {
 		case missed != nil && w.prune:
 			return missed
 		case missed != nil:
-			e.log.Debug().Err(missed).Msg("cannot drop some roles of databases that are no more; trying again at the next rescan")
+			e.log.Debug().Err(missed).Msg("cannot drop some roles of dropped databases; trying again at the next rescan")
 		}
 		if !more || dropped == 0 {
 			return nil
@@ -105,7 +91,7 @@ func (e *Engine) dropDead(ctx context.Context, w work, report *Report) error {
 }
 
 // dropSomeDead is dropDeadIn, and tells of it.
-func (e *Engine) dropSomeDead(ctx context.Context, w work, roles []deadRole, report *Report) (p *Pass, tried int, err error) {
+func (e *Engine) dropSomeDead(ctx context.Context, w work, roles []inspect.DeadRole, report *Report) (p *Pass, tried int, err error) {
 	started := time.Now()
 	p, tried, err = e.dropDeadIn(ctx, w, roles)
 	if tried > 0 && len(p.Rows) > 0 {
@@ -119,24 +105,24 @@ func (e *Engine) dropSomeDead(ctx context.Context, w work, roles []deadRole, rep
 // dropDeadIn is one transaction of dropDead. Whether these roles are dead is asked again under the lock. It tries them one after the other
 // for as long as it may keep the lock, and reports how many; with none, nothing is done. An error beside some is that of roles which another session was in the
 // way of: the others are dropped.
-func (e *Engine) dropDeadIn(ctx context.Context, w work, roles []deadRole) (p *Pass, tried int, err error) {
+func (e *Engine) dropDeadIn(ctx context.Context, w work, roles []inspect.DeadRole) (p *Pass, tried int, err error) {
 	p = &Pass{}
-	tx, err := e.beginLocked(ctx, min(shortWait, e.lockTimeout), e.readingTime(w))
+	tx, err := e.beginLocked(ctx, min(apply.ShortLockWait, e.lockTimeout), e.readingTime(w))
 	if err != nil {
 		return p, 0, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	started := time.Now()
-	p.id, p.lockWait = tx.id, tx.waited
+	p.id, p.lockWaited = tx.id, tx.waited
 	oids := make([]catalog.OID, len(roles))
 	for i, r := range roles {
 		oids[i] = r.OID
 	}
-	still, err := readDead(ctx, tx, oids)
+	still, err := inspect.DeadRoles(ctx, tx, oids)
 	if err != nil {
 		return p, 0, err
 	}
-	known, err := readRoles(ctx, tx, namesOf(still))
+	known, err := inspect.Roles(ctx, tx, namesOf(still))
 	if err != nil {
 		return p, 0, err
 	}
@@ -151,12 +137,12 @@ func (e *Engine) dropDeadIn(ctx context.Context, w work, roles []deadRole) (p *P
 		}
 		row, err := e.dropOneDead(ctx, tx, w, r)
 		switch {
-		case err != nil && (SQLState(err) == "" || e.lost(ctx, err)):
+		case err != nil && (failure.SQLState(err) == "" || e.lost(ctx, err)):
 			return p, 0, err
 		case err != nil:
 			missed = errors.Join(missed, err)
 			continue
-		case row.Outcome == Blocked && (missed != nil || !endsOtherwise(known[r.Name], row.Outcome, row.Problems)):
+		case row.Outcome == plan.Blocked && (missed != nil || !audit.StatusChanged(known[r.Name], row.Outcome, row.Problems)):
 			continue // a keeper of one that is left; or said before
 		}
 		p.Statements = append(p.Statements, row.Statements...)
@@ -165,20 +151,20 @@ func (e *Engine) dropDeadIn(ctx context.Context, w work, roles []deadRole) (p *P
 	if len(p.Rows) == 0 {
 		return p, tried, missed
 	}
-	if p.head, err = e.audit(ctx, tx, &pgx.Batch{}, p.Rows, w.dry); err != nil {
+	if p.head, err = e.writer().Write(ctx, tx, &pgx.Batch{}, p.Rows, w.rehearsal); err != nil {
 		return p, 0, fmt.Errorf("write the audit: %w", err)
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return p, 0, fmt.Errorf("commit: %w", err)
 	}
-	e.written(p.head, len(p.Rows))
+	e.wrote(p.head, len(p.Rows))
 	return p, tried, missed
 }
 
 // dropOneDead drops a role, and makes the row of the audit about it. An error means that another session was in the way, and undoes only this.
-func (e *Engine) dropOneDead(ctx context.Context, tx pgx.Tx, w work, r deadRole) (AuditRow, error) {
+func (e *Engine) dropOneDead(ctx context.Context, tx pgx.Tx, w work, r inspect.DeadRole) (audit.Row, error) {
 	started := time.Now()
-	row := AuditRow{Role: r.Name, Cause: w.cause, Outcome: Applied, Statements: []string{}, Problems: []Problem{}, RequestedBy: []string{}, Attempt: 1, Instance: e.instance}
+	row := audit.NewRow(r.Name, w.cause, plan.Applied, e.instance)
 	sql := "DROP ROLE " + catalog.Quote(r.Name)
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, sql)
@@ -187,17 +173,19 @@ func (e *Engine) dropOneDead(ctx context.Context, tx pgx.Tx, w work, r deadRole)
 	switch {
 	case err == nil:
 		row.Statements = []string{sql}
-	case isRefusal(err) && classOf(err) != locked && classOf(err) != slow:
-		row.Outcome = Blocked
-		row.Problems = []Problem{{Kind: Blocked, Object: "role " + r.Name, Reason: "its database is no more, and it cannot be dropped: " + err.Error()}}
+	case failure.IsRejection(err) && failure.Of(err) != failure.Locked && failure.Of(err) != failure.Slow:
+		row.Outcome = plan.Blocked
+		row.Problems = []plan.Problem{{
+			Kind: plan.Blocked, Code: plan.RoleNotDropped, Role: r.Name, Object: "role " + r.Name, Reason: "its database was dropped, and the role cannot be: " + err.Error(),
+		}}
 	default:
-		return row, fmt.Errorf("drop role %q of a database that is no more: %w", r.Name, err)
+		return row, fmt.Errorf("drop role %q of a dropped database: %w", r.Name, err)
 	}
 	row.Duration = time.Since(started)
 	return row, nil
 }
 
-func namesOf(list []deadRole) []string {
+func namesOf(list []inspect.DeadRole) []string {
 	result := make([]string, len(list))
 	for i, r := range list {
 		result[i] = r.Name

@@ -13,6 +13,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // A dropped database has left intermediate roles and keepers to the cluster.
@@ -154,7 +155,7 @@ func TestRescanAfterDropDatabase(t *testing.T) { //nolint:paralleltest // see ab
 	d := f.dropAnother(t)
 	policy := defaultPolicy
 	policy.PruneEmptyAfterSecs = 0
-	if _, err := f.engineWith(t, policy).Rescan(t.Context(), reconcile.Rescan); err != nil {
+	if _, err := f.engineWith(t, policy).Rescan(t.Context(), audit.Rescan); err != nil {
 		t.Fatal(err)
 	}
 	if left := f.left(t, d); len(left) > 0 {
@@ -240,7 +241,7 @@ func TestDeadRoleThatIsLocked(t *testing.T) { //nolint:paralleltest // see above
 	policy.PruneEmptyAfterSecs = 1
 	kept := f.engineWith(t, policy)
 	for range 2 {
-		if _, err := kept.Rescan(t.Context(), reconcile.Rescan); err != nil {
+		if _, err := kept.Rescan(t.Context(), audit.Rescan); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := f.super.Exec(t.Context(), "select pg_sleep(1.1)"); err != nil {
@@ -262,7 +263,7 @@ func TestDeadRoleThatIsLocked(t *testing.T) { //nolint:paralleltest // see above
 	}
 	policy.PruneEmptyAfterSecs = 0
 	engine := f.engineWith(t, policy)
-	if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err != nil {
+	if _, err := engine.Rescan(t.Context(), audit.Rescan); err != nil {
 		t.Fatal(err)
 	}
 	left := f.left(t, d)
@@ -277,7 +278,7 @@ func TestDeadRoleThatIsLocked(t *testing.T) { //nolint:paralleltest // see above
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := engine.Rescan(t.Context(), reconcile.Rescan); err != nil {
+	if _, err := engine.Rescan(t.Context(), audit.Rescan); err != nil {
 		t.Fatal(err)
 	}
 	if left := f.left(t, d); len(left) > 0 {

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,81 +9,69 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/failure"
 	"github.com/pg-sync-roles/pg-sync-roles/desired"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/inspect"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // DryRun does what Sync would do, in transactions that it rolls back, and reports it. Statements given first are run in each of these transactions before:
 // what would this change do? They cannot end the transaction.
 //
-// It does the real thing because half of a plan depends on the other half: what a new owner holds, what a new role lacks. As in earnest, it looks without
+// It does the real thing because half of a plan depends on the other half: what a new owner holds, what a new role lacks. As in earnest, it inspects without
 // the lock first, and then takes it for one batch at a time of the roles that differ.
 func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Report, error) {
-	report := &Report{}
-	due, err := e.foresee(ctx, roles, first, report)
+	d := &dryRun{engine: e, first: first, report: &Report{}, printed: newPrinted()}
+	due, err := d.precheck(ctx, roles)
 	if err != nil {
-		return report, err
+		return d.report, err
 	}
-	d := &dryRun{engine: e, first: first, report: report, shown: newShown()}
+	l := ladder{engine: e, pass: d.pass, done: d.done, record: d.record}
 	for chunk := range slices.Chunk(due, batchSize) {
-		if err := d.rehearse(ctx, chunk, work{}); err != nil {
-			return report, err
+		if err := l.climb(ctx, work{cause: audit.Manual, roles: chunk, renamed: true, members: true, rehearsal: true, lockWait: e.lockTimeout}); err != nil {
+			return d.report, err
 		}
 	}
-	return report, nil
+	return d.report, nil
 }
 
-// foresee looks at roles, or at all, without the lock. It returns those that there is something to do for, and reports the problems of the others.
-func (e *Engine) foresee(ctx context.Context, roles []string, first string, report *Report) (due []string, err error) {
-	tx, err := e.conn.Begin(ctx)
+// dryRun is one in the making.
+type dryRun struct {
+	engine  *Engine
+	first   string
+	report  *Report
+	printed *printed
+}
+
+const expiredSQL = "select distinct role_name from sync_roles.desired_grants where expires_at <= now() and role_name = any ($1)"
+
+// precheck inspects roles, or all, without the lock. It returns those for which there is something to do, and reports the problems of the others.
+func (d *dryRun) precheck(ctx context.Context, roles []string) (due []string, err error) {
+	tx, err := d.engine.conn.Begin(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := e.runFirst(ctx, tx, first); err != nil {
+	if err := d.runFirst(ctx, tx); err != nil {
 		return nil, err
 	}
-	var idle, foreign []string
+	var useless, foreign []string
 	if len(roles) == 0 {
-		var intermediates []string
-		if roles, err = desired.Managed(ctx, tx); err != nil {
-			return nil, err
-		}
-		if intermediates, err = names(ctx, tx, intermediatesSQL); err != nil {
-			return nil, fmt.Errorf("read intermediate roles: %w", err)
-		}
-		if foreign, err = names(ctx, tx, foreignSQL); err != nil {
-			return nil, fmt.Errorf("look for intermediate roles of other databases: %w", err)
-		}
-		roles = slices.Concat(roles, intermediates, foreign)
-		if idle, err = e.useless(ctx, tx, nil, false); err != nil {
+		if roles, useless, foreign, err = d.all(ctx, tx); err != nil {
 			return nil, err
 		}
 	}
-	expired, err := names(ctx, tx, "select distinct role_name from sync_roles.desired_grants where expires_at <= now() and role_name = any ($1)", roles)
+	expired, err := catalog.Column[string](ctx, tx, expiredSQL, roles)
 	if err != nil {
 		return nil, fmt.Errorf("look for expired grants: %w", err)
 	}
-	set, said := asSet(append(expired, idle...)), map[string]bool{}
-	w := work{cause: Manual, renamed: true, members: true, dry: true}
+	set := asSet(append(expired, useless...))
+	told := map[string]bool{}
 	for chunk := range slices.Chunk(roles, batchSize) {
-		var seen glance
-		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
-			seen, err = e.glanceIn(ctx, tx, chunk, w)
-			return err
-		})
-		if class := classOf(err); class == slow || class == locked || class == again {
-			seen, err = glance{due: chunk}, nil // the rehearsal finds out whose fault it is
-		}
-		if err != nil {
+		if err := d.precheckBatch(ctx, tx, chunk, set, told); err != nil {
 			return nil, err
-		}
-		maps.Copy(set, asSet(seen.due))
-		for _, role := range keys(seen.problems) {
-			if !set[role] && !said[role] {
-				said[role] = true // members of an intermediate role are looked at with it, and by themselves
-				list := seen.problems[role]
-				report.Rows = append(report.Rows, AuditRow{Role: role, Cause: Manual, Outcome: outcomeOf(false, list), Statements: []string{}, Problems: list, RequestedBy: []string{}, Instance: e.instance})
-			}
 		}
 	}
 	var last []string // by then the roles have by other ways what their rows ask for
@@ -94,73 +81,62 @@ func (e *Engine) foresee(ctx context.Context, roles []string, first string, repo
 			delete(set, role)
 		}
 	}
-	return append(keys(set), last...), nil
+	return append(slices.Sorted(maps.Keys(set)), last...), nil
 }
 
-// dryRun is one in the making.
-type dryRun struct {
-	engine *Engine
-	first  string
-	report *Report
-	shown  *shown
-}
-
-// rehearse does one batch of a dry run. As in earnest, a batch that fails is tried without what PostgreSQL refuses, and then split until the role that
-// cannot be served stands alone.
-func (d *dryRun) rehearse(ctx context.Context, roles []string, w work) error {
-	for attempt := 1; ; attempt++ {
-		p, err := d.once(ctx, roles, w)
-		switch {
-		case err == nil:
-			p.Statements = d.shown.filter(p.Statements, p.spans)
-			d.report.add(p)
-			return nil
-		case ctx.Err() != nil || SQLState(err) == "" || classOf(err) == disconnected || errors.As(err, new(*lockError)):
-			return err
-		case classOf(err) == slow:
-			retry, problem := d.engine.afterTimeout(ctx, &w, roles)
-			if problem != nil {
-				return problem
-			}
-			if retry {
-				continue
-			}
-		case classOf(err) == again && attempt < maxAttempts:
-			w.patient = true
-			if err := pause(ctx, attempt); err != nil {
-				return err
-			}
-			continue
-		}
-		if !w.tolerant && (classOf(err) != slow || len(roles) == 1) {
-			w.patient, w.tolerant = true, true
-			continue
-		}
-		if len(roles) == 1 {
-			d.report.Rows = append(d.report.Rows, AuditRow{
-				Role: roles[0], Cause: Manual, Outcome: Failed, SQLState: SQLState(err), Error: err.Error(),
-				Problems: []Problem{{Kind: Failed, Object: "role " + roles[0], Reason: err.Error()}},
-			})
-			return nil
-		}
-		half := len(roles) / 2
-		if err := d.rehearse(ctx, roles[:half], w); err != nil {
-			return err
-		}
-		return d.rehearse(ctx, roles[half:], w)
+// all lists all roles to be inspected; those among them that are of no use; and those that are named like other databases' intermediate roles.
+func (d *dryRun) all(ctx context.Context, tx pgx.Tx) (roles, useless, foreign []string, err error) {
+	if roles, err = desired.Managed(ctx, tx); err != nil {
+		return nil, nil, nil, err
 	}
+	intermediates, err := inspect.Intermediates(ctx, tx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if foreign, err = inspect.ForeignRoles(ctx, tx); err != nil {
+		return nil, nil, nil, err
+	}
+	useless, err = d.engine.useless(ctx, tx, nil, false)
+	return slices.Concat(roles, intermediates, foreign), useless, foreign, err
 }
 
-// once does what a pass does, and rolls it back.
-func (d *dryRun) once(ctx context.Context, roles []string, w work) (*Pass, error) {
-	w.cause, w.roles, w.renamed, w.members, w.dry = Manual, roles, true, true, true
-	p := &Pass{roles: slices.Clone(roles)}
-	tx, err := d.engine.beginLocked(ctx, d.engine.lockTimeout, d.engine.readingTime(w))
+// precheckBatch adds the roles that are due to the set, and tells the problems of the others, once: members of an intermediate role are inspected with it,
+// and by themselves.
+func (d *dryRun) precheckBatch(ctx context.Context, tx pgx.Tx, roles []string, due, told map[string]bool) error {
+	w := work{cause: audit.Manual, renamed: true, members: true, rehearsal: true}
+	var found precheck
+	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
+		found, err = d.engine.precheckIn(ctx, tx, roles, w)
+		return err
+	})
+	if class := failure.Of(err); class == failure.Slow || class == failure.Locked || class == failure.Again {
+		found, err = precheck{due: roles}, nil // the rehearsal finds out the reason
+	}
+	if err != nil {
+		return err
+	}
+	maps.Copy(due, asSet(found.due))
+	for _, role := range slices.Sorted(maps.Keys(found.problems)) {
+		if due[role] || told[role] {
+			continue
+		}
+		told[role] = true
+		row := audit.NewRow(role, audit.Manual, plan.WorstOf(false, found.problems[role]), d.engine.instance)
+		row.Problems = found.problems[role]
+		d.report.Rows = append(d.report.Rows, row)
+	}
+	return nil
+}
+
+// pass does what a pass does, and rolls it back.
+func (d *dryRun) pass(ctx context.Context, w work) (*Pass, error) {
+	p := &Pass{roles: slices.Clone(w.roles)}
+	tx, err := d.engine.beginLocked(ctx, w.lockWait, d.engine.readingTime(w))
 	if err != nil {
 		return p, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := d.engine.runFirst(ctx, tx, d.first); err != nil {
+	if err := d.runFirst(ctx, tx); err != nil {
 		return p, err
 	}
 	requests, kept, err := take(ctx, tx, w)
@@ -171,17 +147,33 @@ func (d *dryRun) once(ctx context.Context, roles []string, w work) (*Pass, error
 	return p, d.engine.reconcile(ctx, tx, w, p, requests, time.Now())
 }
 
+// done reports what a pass would do.
+func (d *dryRun) done(_ work, p *Pass) {
+	p.Statements = d.printed.filter(p.Statements, p.spans)
+	d.report.add(p)
+}
+
+// record reports that the pass over a role would fail.
+func (d *dryRun) record(_ context.Context, _ work, role string, err error) error {
+	row := audit.NewRow(role, audit.Manual, plan.Failed, d.engine.instance)
+	row.SQLState, row.Error = failure.SQLState(err), err.Error()
+	row.Problems = []plan.Problem{{Kind: plan.Failed, Code: plan.RoleFailed, Role: role, Object: "role " + role, Reason: err.Error()}}
+	d.report.Rows = append(d.report.Rows, row)
+	return nil
+}
+
 // runFirst runs the user's statements inside a function, where PostgreSQL itself refuses COMMIT and its like. They have the time that the daemon gives a
 // statement.
-func (e *Engine) runFirst(ctx context.Context, tx pgx.Tx, sql string) error {
-	if sql == "" {
+func (d *dryRun) runFirst(ctx context.Context, tx pgx.Tx) error {
+	if d.first == "" {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, "select set_config('sync_roles.first', $1, true), set_config('statement_timeout', $2, true)", sql, milliseconds(e.statementTimeout)); err != nil {
+	e := d.engine
+	if _, err := tx.Exec(ctx, "select set_config('sync_roles.first', $1, true), set_config('statement_timeout', $2, true)", d.first, milliseconds(e.statementTimeout)); err != nil {
 		return fmt.Errorf("pass on the statements of --with-sql: %w", err)
 	}
 	_, err := tx.Exec(ctx, "do $$ begin execute current_setting('sync_roles.first'); end $$")
-	if SQLState(err) == "0A000" {
+	if failure.SQLState(err) == "0A000" {
 		return fmt.Errorf("the statements of --with-sql cannot control the transaction, which plan rolls back: %w", err)
 	}
 	if err != nil {

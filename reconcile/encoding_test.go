@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // acl returns how many entries a table's ACL has.
@@ -22,7 +22,7 @@ func TestEncodingOverflow(t *testing.T) {
 		t.Run(fmt.Sprintf("together %t", together), func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			f.engine = f.engineWith(t, reconcile.Policy{MaxDirectGrantees: 5, PruneEmptyAfterSecs: 3600})
+			f.engine = f.engineWith(t, plan.Policy{MaxDirectGrantees: 5, PruneEmptyAfterSecs: 3600})
 			neighbour := f.user(t, "neighbour")
 			f.asOwner(t, "grant select on app.costs to "+neighbour)
 			users := make([]string, 12)
@@ -39,7 +39,7 @@ func TestEncodingOverflow(t *testing.T) {
 			for _, u := range users {
 				f.can(t, u, "select from app.sales")
 				f.cannot(t, u, "select from app.costs")
-				f.outcome(t, u, reconcile.Applied)
+				f.outcome(t, u, plan.Applied)
 			}
 			// At most five entries, and that of the intermediate role.
 			if n := f.acl(t, "app.sales"); n > 6 {
@@ -112,7 +112,7 @@ func TestEncodingChange(t *testing.T) {
 				f.can(t, bob, c.try)
 				f.encoded(t, ids[0], &direct, r.match)
 				f.encoded(t, ids[1], ptr(true), r.match)
-				f.outcome(t, alice, reconcile.Applied)
+				f.outcome(t, alice, plan.Applied)
 				f.quiet(t)
 				f.write(t, "update sync_roles.desired_grants set direct = null where id = $1", ids[0])
 				f.pending(t)
@@ -347,7 +347,7 @@ func TestEncodingDeleteAndInsertAgain(t *testing.T) {
 			f.delete(t, id)
 			id = f.add(t, r)
 			f.pending(t)
-			f.outcome(t, alice, reconcile.Unchanged)
+			f.outcome(t, alice, plan.Unchanged)
 			f.can(t, alice, "select from app.sales")
 			f.quiet(t)
 			f.loses(t, alice, "select from app.sales", id)

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Whoever owns an extension can put objects of its own into it: that takes none of them out of reach of OWNER patterns. What belongs to a superuser, as
@@ -37,7 +37,7 @@ func TestOwnerPatternsReachWhatIsPutIntoAnExtension(t *testing.T) {
 	routines.objectType = "routine"
 	ids := []int64{f.add(t, tables), f.add(t, routines)}
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	if got := owners(); len(got) != 1 || got[0] != alice {
 		t.Errorf("app.hidden, app.one and the other tables belong to %v, want %s", got, alice)
 	}

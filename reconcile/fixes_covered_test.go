@@ -15,14 +15,19 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
-// Each function of fixes.go is tried by a case of TestFixesHelp, or by the test that fixedElsewhere names; and nothing else makes a statement to be printed.
+// Each function of plan/fix.go is tried by a case of TestFixesHelp, or by the test that fixedElsewhere names; and nothing else makes a statement to be printed.
 func TestEveryFixIsTried(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"*.go", "*/*.go", "audit/*/*.go"} {
+		matches, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, matches...)
 	}
 	functions := map[string]bool{} // and tests
 	for _, file := range files {
@@ -35,7 +40,7 @@ func TestEveryFixIsTried(t *testing.T) {
 				functions[f.Name.Name] = true
 			}
 		}
-		if !strings.HasSuffix(file, "_test.go") && file != "fixes.go" {
+		if !strings.HasSuffix(file, "_test.go") && file != fixFile {
 			madeElsewhere(t, file, parsed)
 		}
 	}
@@ -57,8 +62,11 @@ func TestEveryFixIsTried(t *testing.T) {
 	}
 }
 
+// fixFile is where all fixes are made.
+var fixFile = filepath.Join("plan", "fix.go")
+
 // reports are the functions that take what is printed as a fix, as the last argument.
-var reports = []string{"problem", "lacks", "cannotTake", "blockedMembership"}
+var reports = []string{"problem", "lack", "cannot"}
 
 // printed is the beginning of a statement in a message.
 var printed = regexp.MustCompile(`run:? [A-Z]+ [A-Z%]`)
@@ -83,7 +91,7 @@ func madeElsewhere(t *testing.T, file string, parsed *ast.File) {
 				return
 			}
 		}
-		t.Errorf("%s: a fix that no function of fixes.go has made, at byte %d", file, e.Pos()-parsed.FileStart)
+		t.Errorf("%s: a fix that no function of plan/fix.go has made, at byte %d", file, e.Pos()-parsed.FileStart)
 	}
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -147,7 +155,7 @@ func TestFixesOfTheConnection(t *testing.T) {
 					return err
 				}
 				defer func() { _ = engine.Close(context.WithoutCancel(t.Context())) }()
-				_, err = engine.Pending(t.Context(), reconcile.Notify)
+				_, err = engine.Pending(t.Context(), audit.Notify)
 				return err
 			}
 			err := serve()

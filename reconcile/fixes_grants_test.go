@@ -58,7 +58,7 @@ var grantFixes = map[string]fixCase{
 		setUp: bySuperuser("create function app.one() returns int language sql as 'select 1'; revoke execute on function app.one() from public"),
 	},
 	"through an intermediate role to a NOINHERIT role": {
-		fix: "attributeFix", before: 16, row: row{privilege: "SELECT", objectType: "table", schema: "app", name: "costs", direct: ptr(false)}, try: "select from app.costs",
+		fix: "AttributeFix", before: 16, row: row{privilege: "SELECT", objectType: "table", schema: "app", name: "costs", direct: ptr(false)}, try: "select from app.costs",
 		setUp: bySuperuser("alter role <alice> noinherit"),
 	},
 	"no room for a direct grant": {
@@ -70,7 +70,7 @@ var grantFixes = map[string]fixCase{
 		setUp: bySuperuser(fullACL),
 	},
 	"no room for a NOINHERIT role": {
-		fix: "attributeFix", before: 16, row: row{privilege: "SELECT", objectType: "table", schema: "app", name: "costs"}, try: "select from app.costs",
+		fix: "AttributeFix", before: 16, row: row{privilege: "SELECT", objectType: "table", schema: "app", name: "costs"}, try: "select from app.costs",
 		setUp: bySuperuser("alter role <alice> noinherit;" + fullACL),
 	},
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // givesGroup lets group g read app.costs.
@@ -18,7 +18,7 @@ var (
 // Whose member a role is to be, or to be no more.
 var membershipFixes = map[string]fixCase{
 	"a membership": {
-		fix: "adminFix", since: 16, row: member, try: "select from app.costs", setUp: bySuperuser(givesGroup),
+		fix: "AdminFix", since: 16, row: member, try: "select from app.costs", setUp: bySuperuser(givesGroup),
 	},
 	"a membership in a superuser": {
 		fix: "joinFix", policy: allowingGroup, row: member, try: "select from app.costs", setUp: bySuperuser(givesGroup + "alter role <g> superuser"),
@@ -59,7 +59,7 @@ var membershipFixes = map[string]fixCase{
 		setUp: passedOnMembership("grant <g> to <carol> with admin option"),
 	},
 	"a membership passed on to a role with a row": {
-		fix: "adminFix leaveFix", since: 16, taken: true, try: "select from app.costs",
+		fix: "AdminFix leaveFix", since: 16, taken: true, try: "select from app.costs",
 		setUp: withdrawn(grantable, givesGroup+`revoke <alice> from <daemon>; create role <near>; create role <carol>; grant <g> to <near> with admin option; set role <near>; grant <g> to <alice> with admin option; reset role;
 			set role <alice>; grant <g> to <carol>; reset role; insert into sync_roles.desired_grants (role_name, privilege, object_type, object_name) values ('<carol>', 'MEMBER', 'role', '<g>')`),
 	},
@@ -80,7 +80,7 @@ func passedOnMembership(sql string) func(*testing.T, *fixture, string) {
 	}
 }
 
-func allowingGroup(f *fixture) reconcile.Policy {
+func allowingGroup(f *fixture) plan.Policy {
 	policy := defaultPolicy
 	policy.AllowMembershipIn = []string{f.Role("g")}
 	return policy

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // What a role is to own, or to own no more.
@@ -39,7 +39,7 @@ var ownerFixes = map[string]fixCase{
 		setUp: bySuperuser("alter database <db> owner to postgres; revoke create on database <db> from <owner>"),
 	},
 	"a database to own": {
-		fix: "attributeFix", row: row{privilege: "OWNER", objectType: "database", name: "<db>"}, try: "create schema mine", setUp: bySuperuser(""),
+		fix: "AttributeFix", row: row{privilege: "OWNER", objectType: "database", name: "<db>"}, try: "create schema mine", setUp: bySuperuser(""),
 	},
 	"nobody to take a table over": {
 		fix: "createOwnerFix", policy: withHeir, setUp: owning(""), taken: true, try: "drop table inner_.t",
@@ -56,7 +56,7 @@ var ownerFixes = map[string]fixCase{
 	},
 }
 
-func withHeir(f *fixture) reconcile.Policy {
+func withHeir(f *fixture) plan.Policy {
 	policy := defaultPolicy
 	policy.FallbackOwner = f.Role("heir")
 	return policy

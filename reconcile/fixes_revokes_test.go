@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 const (
@@ -110,7 +110,7 @@ var revokeFixes = map[string]fixCase{
 	},
 }
 
-func protectingCarol(f *fixture) reconcile.Policy {
+func protectingCarol(f *fixture) plan.Policy {
 	policy := defaultPolicy
 	policy.Protect = []string{f.Role("carol")}
 	return policy

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // roleIs is true for whoever has this in pg_roles.
@@ -22,7 +22,7 @@ func desiredRole(column, value, sql string) func(*testing.T, *fixture, string) {
 	}
 }
 
-func allowingAttributes(*fixture) reconcile.Policy {
+func allowingAttributes(*fixture) plan.Policy {
 	policy := defaultPolicy
 	policy.AllowAttribute = []string{"replication", "bypassrls", "createrole"}
 	return policy
@@ -31,20 +31,20 @@ func allowingAttributes(*fixture) reconcile.Policy {
 // What roles are to be, and what their sessions start with.
 var roleFixes = map[string]fixCase{
 	"an attribute": {
-		fix: "adminFix", since: 16, setUp: desiredRole("connection_limit", "7", "revoke <alice> from <daemon>"), try: roleIs("rolconnlimit = 7"),
+		fix: "AdminFix", since: 16, setUp: desiredRole("connection_limit", "7", "revoke <alice> from <daemon>"), try: roleIs("rolconnlimit = 7"),
 	},
 	"a setting of another's role": {
-		fix: "adminFix", since: 16, setUp: desiredRole("settings", `'{"work_mem": "7MB"}'`, "revoke <alice> from <daemon>"),
+		fix: "AdminFix", since: 16, setUp: desiredRole("settings", `'{"work_mem": "7MB"}'`, "revoke <alice> from <daemon>"),
 		try: fmt.Sprintf(raiseUnless, "current_setting('work_mem') = '7MB'"),
 	},
-	"CREATEDB":    {fix: "attributeFix", since: 16, setUp: desiredRole("createdb", "true", ""), try: roleIs("rolcreatedb")},
-	"REPLICATION": {fix: "attributeFix", policy: allowingAttributes, setUp: desiredRole("replication", "true", ""), try: roleIs("rolreplication")},
-	"BYPASSRLS":   {fix: "attributeFix", policy: allowingAttributes, setUp: desiredRole("bypassrls", "true", ""), try: roleIs("rolbypassrls")},
+	"CREATEDB":    {fix: "AttributeFix", since: 16, setUp: desiredRole("createdb", "true", ""), try: roleIs("rolcreatedb")},
+	"REPLICATION": {fix: "AttributeFix", policy: allowingAttributes, setUp: desiredRole("replication", "true", ""), try: roleIs("rolreplication")},
+	"BYPASSRLS":   {fix: "AttributeFix", policy: allowingAttributes, setUp: desiredRole("bypassrls", "true", ""), try: roleIs("rolbypassrls")},
 	"NOREPLICATION": {
-		fix: "attributeFix", setUp: desiredRole("replication", "false", "alter role <alice> replication"), taken: true, try: roleIs("rolreplication"),
+		fix: "AttributeFix", setUp: desiredRole("replication", "false", "alter role <alice> replication"), taken: true, try: roleIs("rolreplication"),
 	},
 	"NOBYPASSRLS": {
-		fix: "attributeFix", setUp: desiredRole("bypassrls", "false", "alter role <alice> bypassrls"), taken: true, try: roleIs("rolbypassrls"),
+		fix: "AttributeFix", setUp: desiredRole("bypassrls", "false", "alter role <alice> bypassrls"), taken: true, try: roleIs("rolbypassrls"),
 	},
 	"a role with REPLICATION": {
 		fix: "alterFix", before: 16, try: roleIs("rolconnlimit = 7"),
@@ -55,7 +55,7 @@ var roleFixes = map[string]fixCase{
 		},
 	},
 	"a keeper with an attribute": {
-		fix: "attributeFix", since: 16, row: row{privilege: "SELECT", objectType: "table", schema: "app", name: "costs"},
+		fix: "AttributeFix", since: 16, row: row{privilege: "SELECT", objectType: "table", schema: "app", name: "costs"},
 		setUp: func(t *testing.T, f *fixture, _ string) {
 			t.Helper()
 			f.add(t, row{role: f.Role("carol"), privilege: "SELECT", objectType: "table", schema: "app", name: "c%", match: "like"})
@@ -77,7 +77,7 @@ var roleFixes = map[string]fixCase{
 		},
 	},
 	"a stranger with the name of an intermediate role": {
-		fix: "strangerFix", row: row{privilege: "SELECT", objectType: "table", schema: "app", name: "c%", match: "like"},
+		fix: "conflictFix", row: row{privilege: "SELECT", objectType: "table", schema: "app", name: "c%", match: "like"},
 		setUp: func(t *testing.T, f *fixture, _ string) {
 			t.Helper()
 			id := f.add(t, row{role: f.Role("carol"), privilege: "SELECT", objectType: "table", schema: "app", name: "c%", match: "like"})

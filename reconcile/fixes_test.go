@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // fixForms are the functions of fixes.go, and what they print.
 var fixForms = map[string]string{
-	"adminFix":         `GRANT \S+ TO \S+ WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
+	"AdminFix":         `GRANT \S+ TO \S+ WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
 	"alterFix":         `ALTER ROLE \S+ [A-Z0-9 ]+; SELECT sync_roles.apply_password\(\S+\)`,
-	"attributeFix":     `ALTER ROLE \S+ [A-Z]+`,
+	"AttributeFix":     `ALTER ROLE \S+ [A-Z]+`,
 	"createFix":        `GRANT CREATE ON SCHEMA \S+ TO \S+`,
 	"createOwnerFix":   `CREATE ROLE \S+(; GRANT \S+ TO \S+ WITH INHERIT TRUE, SET TRUE)?`,
 	"databaseFix":      `GRANT CREATE ON DATABASE \S+ TO \S+`,
@@ -30,22 +30,22 @@ var fixForms = map[string]string{
 	"rejoinFix":        `(REVOKE \S+ FROM \S+; )?GRANT \S+ TO \S+?( WITH ADMIN OPTION)?`,
 	"revokeFix":        `(GRANT USAGE ON SCHEMA \S+ TO \S+; )?(SET ROLE \S+; )?REVOKE .+ ON .+ FROM .+`,
 	"settingFix":       `GRANT SET ON PARAMETER \S+ TO \S+|ALTER ROLE \S+ IN DATABASE \S+ SET .+`,
-	"strangerFix":      `DROP ROLE \S+`,
+	"conflictFix":      `DROP ROLE \S+`,
 	"usageFix":         `GRANT USAGE ON SCHEMA \S+ TO \S+`,
 }
 
 // fixedElsewhere are those that have a test of their own.
 var fixedElsewhere = map[string]string{
 	"approveFix": "TestLimitHoldsWhenTheTableIsEmptied",
-	"regainFix":  "TestLostAdmin",
-	"unhideFix":  "TestFixesOfTheConnection",
+	"RegainFix":  "TestLostAdmin",
+	"UnhideFix":  "TestFixesOfTheConnection",
 }
 
 // fixCase is something that the daemon cannot do, and says how to allow.
 type fixCase struct {
 	fix           string // of which functions the statement is
 	since, before int    // versions of the server
-	policy        func(f *fixture) reconcile.Policy
+	policy        func(f *fixture) plan.Policy
 	setUp         func(t *testing.T, f *fixture, alice string)
 	row           row                                   // what alice has asked for after that
 	taken         bool                                  // it is about access that she keeps, and not about access that she has not

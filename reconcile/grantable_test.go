@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // grantableCases are rows with an option, and what tells that a login has it.
@@ -101,8 +101,8 @@ func TestGrantableDependents(t *testing.T) {
 			f.write(t, "update sync_roles.desired_grants set grantable = false where id = $1", id)
 			f.pending(t)
 			f.cannot(t, bob, "select from app.sales")
-			f.outcome(t, alice, reconcile.Applied)
-			f.outcome(t, bob, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
+			f.outcome(t, bob, plan.Applied)
 			f.cannot(t, alice, fmt.Sprintf(raiseUnless, c.pass))
 			f.can(t, alice, c.use)
 			f.quiet(t)

@@ -8,6 +8,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // A blocked role is looked at by each rescan, without the lock and without another audit row.
@@ -26,7 +28,7 @@ func TestGrantorBlockedStaysSilent(t *testing.T) {
 	f.pending(t)
 	f.delete(t, id)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
+	f.outcome(t, x, plan.Blocked)
 	if n := len(f.last(t, x).Problems); n != 2 {
 		t.Errorf("%d problems, want 2: %v", n, f.last(t, x))
 	}
@@ -46,7 +48,7 @@ func TestGrantorBlockedStaysSilent(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), "comment on role _pgsr_lock is null"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = engine.Rescan(t.Context(), reconcile.Rescan)
+	_, err = engine.Rescan(t.Context(), audit.Rescan)
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -81,11 +83,11 @@ func TestGrantorBlockedHindersNobody(t *testing.T) {
 		f.can(t, u, "select from app.sales, app.costs")
 		switch i {
 		case 5:
-			f.outcome(t, u, reconcile.Refused)
+			f.outcome(t, u, plan.Refused)
 		case 2, 4, 7:
-			f.outcome(t, u, reconcile.Blocked)
+			f.outcome(t, u, plan.Blocked)
 		default:
-			f.outcome(t, u, reconcile.Applied)
+			f.outcome(t, u, plan.Applied)
 		}
 	}
 	f.quiet(t)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Since 16 each grantor has its own row for a membership.
@@ -31,9 +31,9 @@ func TestGrantorMemberships(t *testing.T) {
 	f.delete(t, id)
 	f.pending(t)
 	if f.Version >= 16 {
-		f.outcome(t, x, reconcile.Blocked)
-		f.problem(t, x, reconcile.Blocked, g, far, fmt.Sprintf("REVOKE %s FROM %s GRANTED BY %s", quote(g), quote(x), quote(far)))
-		f.problem(t, x, reconcile.Blocked, g, "postgres")
+		f.outcome(t, x, plan.Blocked)
+		f.problem(t, x, plan.Blocked, g, far, fmt.Sprintf("REVOKE %s FROM %s GRANTED BY %s", quote(g), quote(x), quote(far)))
+		f.problem(t, x, plan.Blocked, g, "postgres")
 		left := f.texts(t, "select grantor::regrole::text from pg_auth_members where member = (select oid from pg_roles where rolname = $1) order by 1", x)
 		sameList(t, "the grantors that are left", left, []string{"postgres", far})
 		f.quiet(t)
@@ -62,7 +62,7 @@ func TestGrantorMembershipWithoutAdmin(t *testing.T) {
 	id := f.insert(t, x, "MEMBER", "role", "", g)
 	f.insert(t, x, "SELECT", "table", "app", "costs")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
+	f.outcome(t, x, plan.Blocked)
 	f.can(t, x, "select from app.costs")
 	f.cannot(t, x, "select from app.sales")
 	f.quiet(t)
@@ -89,7 +89,7 @@ func TestGrantorMembershipWithDependents(t *testing.T) {
 	f.insert(t, x, "INSERT", "table", "app", "costs")
 	f.pending(t)
 	f.can(t, x, "insert into app.costs values (1)")
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.isMember(t, false, x, g)
 	f.isMember(t, false, dependent, g)
 	f.quiet(t)

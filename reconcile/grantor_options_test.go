@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // grantor makes a role that holds SELECT on app.sales with grant option and hands it on to x.
@@ -43,11 +43,11 @@ func TestGrantorTwoOnOneTable(t *testing.T) {
 			id := f.add(t, row{role: x, privilege: "SELECT", objectType: "table", schema: "app", name: "sales"})
 			f.asOwner(t, "grant select on app.sales to "+x)
 			f.pending(t)
-			f.outcome(t, x, reconcile.Unchanged) // satisfied as it is
+			f.outcome(t, x, plan.Unchanged) // satisfied as it is
 			f.quiet(t)
 			f.delete(t, id)
 			f.pending(t)
-			f.outcome(t, x, reconcile.Applied)
+			f.outcome(t, x, plan.Applied)
 			f.cannot(t, x, "select from app.sales")
 			f.can(t, neighbour, "select from app.sales")
 			nothing()
@@ -76,10 +76,10 @@ func TestGrantorBeyondReach(t *testing.T) {
 
 	f.delete(t, sales, costs, other)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
-	f.problem(t, x, reconcile.Blocked, "app.sales", g)
+	f.outcome(t, x, plan.Blocked)
+	f.problem(t, x, plan.Blocked, "app.sales", g)
 	f.cannot(t, x, "select from app.costs")
-	f.outcome(t, neighbour, reconcile.Applied)
+	f.outcome(t, neighbour, plan.Applied)
 	f.cannot(t, neighbour, "select from app.sales")
 	sameList(t, "what x holds on tables", f.tables(t, x), []string{"tables SELECT app.sales from " + g})
 	nothing()
@@ -124,7 +124,7 @@ func TestGrantorWithDependents(t *testing.T) {
 	f.pending(t)
 	f.can(t, neighbour, "insert into app.costs values (1)")
 	f.cannot(t, dependent, "select from app.sales")
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.can(t, x, "insert into app.costs values (1)")
 	f.cannot(t, x, "select from app.costs")
 	f.cannot(t, x, "select from app.sales")

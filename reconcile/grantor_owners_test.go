@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // The daemon has ADMIN on the owner and nothing else: it borrows within the transaction, and nothing is left of that.
@@ -26,7 +26,7 @@ func TestGrantorOwnerWithAdminOnly(t *testing.T) {
 	f.insert(t, x, "EXECUTE", "routine", "two", "f")
 	f.insert(t, x, "CREATE", "schema", "", "two")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.can(t, x, "select from two.t; update two.t set a = 1; insert into two.u values (1); select two.f(); create table two.mine (id int)")
 	f.cannot(t, x, "delete from two.t")
 	nothing()
@@ -34,7 +34,7 @@ func TestGrantorOwnerWithAdminOnly(t *testing.T) {
 	f.is(t, false, "exists (select from pg_auth_members where roleid = (select oid from pg_roles where rolname = $1) and member = (select oid from pg_roles where rolname = $2))", owner, x)
 	f.write(t, "delete from sync_roles.desired_grants")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	for _, sql := range []string{"select from two.t", "update two.t set a = 1", "insert into two.u values (1)", "select two.f()", "create table two.mine (id int)"} {
 		f.cannot(t, x, sql)
 	}
@@ -58,7 +58,7 @@ func TestGrantorOwnerBeyondReach(t *testing.T) {
 	f.insert(t, x, "USAGE", "schema", "", "strange")
 	f.insert(t, x, "SELECT", "table", "app", "sales")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
+	f.outcome(t, x, plan.Blocked)
 	f.can(t, x, "select from app.sales")
 	f.cannot(t, x, "select from strange.t")
 	f.quiet(t)
@@ -72,7 +72,7 @@ func TestGrantorOwnerBeyondReach(t *testing.T) {
 	}
 	nothing := f.nothingBorrowed(t)
 	f.rescan(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.can(t, x, "select from strange.t, strange.u")
 	f.quiet(t)
 
@@ -81,7 +81,7 @@ func TestGrantorOwnerBeyondReach(t *testing.T) {
 	f.write(t, "delete from sync_roles.desired_grants where schema_name = 'strange' and name_match = 'exact'")
 	f.write(t, "delete from sync_roles.desired_grants where object_name = 'strange'")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
+	f.outcome(t, x, plan.Blocked)
 	f.quiet(t)
 	f.fixes(t, x)
 	f.rescan(t)
@@ -146,8 +146,8 @@ func TestGrantorSuperuserOwns(t *testing.T) { //nolint:tparallel // its subtests
 			fine := f.insert(t, x, "SELECT", "table", "app", "sales")
 			near := f.insert(t, neighbour, "SELECT", "table", "app", "sales")
 			f.pending(t)
-			f.outcome(t, x, reconcile.Blocked)
-			f.outcome(t, neighbour, reconcile.Applied)
+			f.outcome(t, x, plan.Blocked)
+			f.outcome(t, neighbour, plan.Applied)
 			f.is(t, false, o.has, x)
 			f.can(t, x, "select from app.sales")
 			f.quiet(t)
@@ -157,13 +157,13 @@ func TestGrantorSuperuserOwns(t *testing.T) { //nolint:tparallel // its subtests
 				}
 			}
 			f.rescan(t)
-			f.outcome(t, x, reconcile.Applied)
+			f.outcome(t, x, plan.Applied)
 			f.is(t, true, o.has, x)
 			f.is(t, false, o.has, neighbour)
 			f.quiet(t)
 			f.delete(t, id)
 			f.pending(t)
-			f.outcome(t, x, reconcile.Applied)
+			f.outcome(t, x, plan.Applied)
 			f.is(t, false, o.has, x)
 			f.can(t, x, "select from app.sales")
 			f.quiet(t)
@@ -185,8 +185,8 @@ func TestGrantorWithoutUsageOnTheSchema(t *testing.T) {
 	f.insert(t, x, "SELECT", "table", "app", "sales")
 	f.insert(t, neighbour, "SELECT", "table", "app", "sales")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
-	f.outcome(t, neighbour, reconcile.Applied)
+	f.outcome(t, x, plan.Blocked)
+	f.outcome(t, neighbour, plan.Applied)
 	f.can(t, neighbour, "select from app.sales")
 	f.can(t, x, "select from app.sales")
 	f.quiet(t)
@@ -196,7 +196,7 @@ func TestGrantorWithoutUsageOnTheSchema(t *testing.T) {
 		f.Exec(t, want[0])
 	}
 	f.sync(t, x)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.is(t, true, "has_table_privilege($1, 'strange.t', 'SELECT')", x)
 	f.quiet(t)
 }

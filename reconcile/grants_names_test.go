@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Patterns match whole names; a regex is PostgreSQL's, and in like a backslash escapes.
@@ -107,13 +107,13 @@ func TestGrantsNames(t *testing.T) {
 				f.can(t, role, column)
 				f.cannot(t, role, fmt.Sprintf("select id from %s.columns", q))
 				f.cannot(t, bob, table)
-				f.outcome(t, role, reconcile.Applied)
+				f.outcome(t, role, plan.Applied)
 				f.quiet(t)
 				f.delete(t, ids...)
 				f.pending(t)
 				f.cannot(t, role, table)
 				f.cannot(t, role, column)
-				f.outcome(t, role, reconcile.Applied)
+				f.outcome(t, role, plan.Applied)
 				f.quiet(t)
 				f.noIntermediates(t)
 				if t.Failed() {
@@ -163,7 +163,7 @@ func TestGrantsPatternFollowsTables(t *testing.T) {
 			alice, bob := f.user(t, "alice"), f.user(t, "bob")
 			id := f.add(t, row{role: alice, privilege: "SELECT", objectType: "table", schema: "app", name: `day\_%`, match: "like", direct: direct})
 			f.pending(t)
-			f.outcome(t, alice, reconcile.Waiting)
+			f.outcome(t, alice, plan.Waiting)
 			f.quiet(t)
 
 			f.asOwner(t, "create table app.day_1 (id int)")
@@ -185,7 +185,7 @@ func TestGrantsPatternFollowsTables(t *testing.T) {
 
 			f.asOwner(t, "drop view app.day_2")
 			f.rescan(t)
-			f.outcome(t, alice, reconcile.Waiting)
+			f.outcome(t, alice, plan.Waiting)
 			f.quiet(t)
 
 			f.asOwner(t, "create table app.day_3 (id int)")
@@ -213,8 +213,8 @@ func TestGrantsWaitForObjects(t *testing.T) {
 			}
 			f.insert(t, bob, "SELECT", "table", "app", "sales")
 			f.pending(t)
-			f.outcome(t, alice, reconcile.Waiting)
-			f.outcome(t, bob, reconcile.Applied)
+			f.outcome(t, alice, plan.Waiting)
+			f.outcome(t, bob, plan.Applied)
 			f.can(t, bob, "select from app.sales")
 			if got := f.last(t, alice).Problems; len(got) != 3 {
 				t.Errorf("problems are %v, want one for each row", got)
@@ -223,14 +223,14 @@ func TestGrantsWaitForObjects(t *testing.T) {
 
 			f.asOwner(t, "create schema later")
 			f.rescan(t)
-			f.outcome(t, alice, reconcile.Waiting)
+			f.outcome(t, alice, plan.Waiting)
 			f.asOwner(t, "create table later.t (id int); alter table app.sales add column extra int")
 			f.rescan(t)
 			f.can(t, alice, "select from later.t")
 			f.can(t, alice, "select extra from app.sales")
 			f.cannot(t, alice, "select id from app.sales")
 			f.cannot(t, bob, "select from later.t")
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.quiet(t)
 
 			f.delete(t, ids...)
@@ -250,10 +250,10 @@ func TestGrantsDeleteWhileWaiting(t *testing.T) {
 	alice := f.user(t, "alice")
 	id := f.add(t, row{role: alice, privilege: "SELECT", objectType: "table", schema: "app", name: "never", direct: ptr(false)})
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Waiting)
+	f.outcome(t, alice, plan.Waiting)
 	f.delete(t, id)
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Unchanged)
+	f.outcome(t, alice, plan.Unchanged)
 	f.asOwner(t, "create table app.never (id int)")
 	f.rescan(t)
 	f.cannot(t, alice, "select from app.never")
@@ -277,7 +277,7 @@ func TestGrantsDroppedAndMadeAgain(t *testing.T) {
 			f.quiet(t)
 			f.asOwner(t, "drop table app.sales")
 			f.rescan(t)
-			f.outcome(t, alice, reconcile.Waiting)
+			f.outcome(t, alice, plan.Waiting)
 			f.quiet(t)
 			f.asOwner(t, "create table app.sales (id int)")
 			f.rescan(t)

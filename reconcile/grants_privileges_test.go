@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // privilegeCase is a desired grant, and what a login may do because of it.
@@ -182,7 +182,7 @@ func testPrivilege(t *testing.T, f *fixture, c privilegeCase) {
 	}
 	f.cannot(t, carol, c.try)
 	f.can(t, bob, c.try)
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	f.encoded(t, id, r.direct, r.match)
 	f.quiet(t)
 
@@ -192,7 +192,7 @@ func testPrivilege(t *testing.T, f *fixture, c privilegeCase) {
 		f.cannot(t, alice, sql)
 	}
 	f.can(t, bob, c.try)
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	f.quiet(t)
 	f.noIntermediates(t)
 }
@@ -258,7 +258,7 @@ func TestGrantsOwner(t *testing.T) {
 			// What owning takes for the moment does not stay.
 			f.cannot(t, alice, "create table app.mine (id int)")
 			f.cannot(t, alice, "select from app.costs")
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.quiet(t)
 
 			f.delete(t, id)
@@ -267,7 +267,7 @@ func TestGrantsOwner(t *testing.T) {
 			f.cannot(t, alice, "select from app.sales")
 			f.can(t, bob, "select from app.sales")
 			f.can(t, f.Daemon, "drop table app.sales")
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.quiet(t)
 		})
 	}
@@ -281,7 +281,7 @@ func TestGrantsOwner(t *testing.T) {
 		f.can(t, alice, "create table fresh.t (id int)")
 		f.can(t, alice, "drop schema fresh")
 		f.cannot(t, bob, "create table fresh.t (id int)")
-		f.outcome(t, alice, reconcile.Applied)
+		f.outcome(t, alice, plan.Applied)
 		f.quiet(t)
 
 		f.delete(t, id)
@@ -301,13 +301,13 @@ func TestGrantsOwner(t *testing.T) {
 		id := f.insert(t, bob, "OWNER", "schema", "", "later")
 		f.pending(t)
 		f.can(t, alice, "create table app.t (id int)")
-		f.outcome(t, bob, reconcile.Waiting)
+		f.outcome(t, bob, plan.Waiting)
 		f.quiet(t)
 		f.Exec(t, "create schema later authorization "+f.Owner)
 		f.rescan(t)
 		f.can(t, bob, "create table later.t (id int)")
 		f.cannot(t, alice, "create table later.t (id int)")
-		f.outcome(t, bob, reconcile.Applied)
+		f.outcome(t, bob, plan.Applied)
 		f.quiet(t)
 		f.delete(t, id)
 		f.pending(t)
@@ -332,7 +332,7 @@ func TestGrantsMember(t *testing.T) {
 	if _, err := f.TryConnect(t.Context(), team); err == nil {
 		t.Error("the role that a MEMBER row made can log in")
 	}
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	f.quiet(t)
 
 	f.insert(t, bob, "MEMBER", "role", "", team)

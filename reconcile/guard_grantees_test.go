@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // smuggle writes rows past the triggers, as a restore or logical replication does, and queues the role.
@@ -59,10 +59,10 @@ func TestGuardProtectedGrantees(t *testing.T) {
 			daemonHas := withoutMemberships(f.holdings(t, f.Daemon))
 			f.pending(t)
 			for _, r := range []string{boss, shielded, f.Daemon, f.Role("nobody")} {
-				f.outcome(t, r, reconcile.Refused)
-				f.problem(t, r, reconcile.Refused, "role "+r)
+				f.outcome(t, r, plan.Refused)
+				f.problem(t, r, plan.Refused, "role "+r)
 			}
-			f.outcome(t, neighbour, reconcile.Applied)
+			f.outcome(t, neighbour, plan.Applied)
 			f.can(t, neighbour, "select from app.sales")
 			f.is(t, false, "exists (select from pg_roles where rolname = $1)", f.Role("nobody"))
 			f.is(t, false, "exists (select from pg_namespace where nspname like 'schema\\_%')")
@@ -106,9 +106,9 @@ func TestGuardReservedGrantees(t *testing.T) {
 	c.insert(t, "alice", "SELECT", "table", "app", "sales")
 	c.pending(t)
 	for _, r := range []string{"pg_monitor", "pg_new", "_pgsr_mine", "_pgsr_lock", "_pgsr_new", "none", "postgres"} {
-		c.outcome(t, r, reconcile.Refused)
+		c.outcome(t, r, plan.Refused)
 	}
-	c.outcome(t, "alice", reconcile.Applied)
+	c.outcome(t, "alice", plan.Applied)
 	c.is(t, false, "exists (select from pg_roles where rolname in ('pg_new', '_pgsr_new', 'none'))")
 	same()
 	c.quiet(t)

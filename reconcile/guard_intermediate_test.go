@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // The registry says what an intermediate role is; the name proves nothing.
@@ -38,9 +38,9 @@ func TestGuardForgedIntermediateRole(t *testing.T) {
 	f.can(t, x, "select from app.costs") // what has nothing to do with it
 	// The row is served through a role of another name, and the stranger reported.
 	f.can(t, x, "select from app.sales")
-	f.outcome(t, x, reconcile.Applied)
-	f.outcome(t, name, reconcile.Refused)
-	f.problem(t, name, reconcile.Refused, name)
+	f.outcome(t, x, plan.Applied)
+	f.outcome(t, name, plan.Refused)
+	f.problem(t, name, plan.Refused, name)
 	f.quiet(t)
 }
 
@@ -72,7 +72,7 @@ func TestGuardReplacedIntermediateRole(t *testing.T) {
 			}
 			f.cannot(t, x, "create role "+f.Role("new"))
 			f.can(t, neighbour, "select from app.sales")
-			if last := f.last(t, x); last.Outcome == string(reconcile.Applied) || last.Outcome == string(reconcile.Unchanged) {
+			if last := f.last(t, x); last.Outcome == string(plan.Applied) || last.Outcome == string(plan.Unchanged) {
 				f.can(t, x, "select from app.sales")
 			}
 			f.quiet(t)

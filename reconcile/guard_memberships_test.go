@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Memberships that give away what rows may not: refused; with --allow-membership-in given, and then taken away again.
@@ -46,8 +46,8 @@ func TestGuardPrivilegedMemberships(t *testing.T) {
 				id := f.insert(t, x, "MEMBER", "role", "", asked)
 				f.add(t, row{role: x, privilege: "SELECT", objectType: "table", schema: "app", name: "sales"})
 				f.pending(t)
-				f.outcome(t, x, reconcile.Refused)
-				f.problem(t, x, reconcile.Refused, asked, boss, "--allow-membership-in")
+				f.outcome(t, x, plan.Refused)
+				f.problem(t, x, plan.Refused, asked, boss, "--allow-membership-in")
 				f.isMember(t, false, x, asked)
 				f.can(t, x, "select from app.sales")
 				f.quiet(t)
@@ -57,7 +57,7 @@ func TestGuardPrivilegedMemberships(t *testing.T) {
 				policy.AllowMembershipIn = []string{f.Role("other"), x}
 				f.engine = f.engineWith(t, policy)
 				f.sync(t)
-				f.outcome(t, x, reconcile.Refused)
+				f.outcome(t, x, plan.Refused)
 				f.isMember(t, false, x, asked)
 
 				policy.AllowMembershipIn = []string{boss}
@@ -69,9 +69,9 @@ func TestGuardPrivilegedMemberships(t *testing.T) {
 				switch {
 				case name == "superuser" && chain == 0, name == "daemon" && f.Version >= 16:
 					// Allowed, but PostgreSQL does not let a daemon without superuser give it.
-					f.outcome(t, x, reconcile.Blocked)
+					f.outcome(t, x, plan.Blocked)
 				default:
-					f.outcome(t, x, reconcile.Applied)
+					f.outcome(t, x, plan.Applied)
 					f.isMember(t, true, x, asked)
 				}
 				f.can(t, x, "select from app.sales")
@@ -101,7 +101,7 @@ func TestGuardMembershipsOfASuperuserDaemon(t *testing.T) {
 	}
 	f.insert(t, x, "SELECT", "table", "app", "sales")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Refused)
+	f.outcome(t, x, plan.Refused)
 	if n := len(f.last(t, x).Problems); n != 7 {
 		t.Errorf("%d problems, want 7: %v", n, f.last(t, x))
 	}
@@ -137,8 +137,8 @@ func TestGuardPrivilegedInTheSameBatch(t *testing.T) {
 	f.is(t, true, "rolcreaterole from pg_roles where rolname = $1", b)
 	f.isMember(t, false, a, b)
 	f.isMember(t, false, d, c)
-	f.outcome(t, a, reconcile.Refused)
-	f.outcome(t, d, reconcile.Refused)
+	f.outcome(t, a, plan.Refused)
+	f.outcome(t, d, plan.Refused)
 	f.quiet(t)
 }
 
@@ -161,12 +161,12 @@ func TestGuardChainInTheSameBatch(t *testing.T) {
 	// Without the flag, y now reaches maker.
 	f.insert(t, x, "MEMBER", "role", "", y)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Refused)
+	f.outcome(t, x, plan.Refused)
 	f.isMember(t, false, x, y)
 	// The next look takes from y what this engine does not allow; then there is nothing against x's row.
 	f.rescan(t)
 	f.isMember(t, false, y, maker)
-	f.outcome(t, y, reconcile.Refused)
+	f.outcome(t, y, plan.Refused)
 	f.rescan(t)
 	f.isMember(t, true, x, y)
 	f.quiet(t)
@@ -183,8 +183,8 @@ func TestGuardCircularMemberships(t *testing.T) {
 	back := f.insert(t, b, "MEMBER", "role", "", a)
 	f.insert(t, b, "SELECT", "table", "app", "sales")
 	f.pending(t)
-	f.outcome(t, b, reconcile.Refused)
-	f.problem(t, b, reconcile.Refused, a, "circular")
+	f.outcome(t, b, plan.Refused)
+	f.problem(t, b, plan.Refused, a, "circular")
 	f.is(t, true, "has_table_privilege($1, 'app.sales', 'SELECT')", b)
 	f.quiet(t)
 	f.delete(t, back)
@@ -202,10 +202,10 @@ func TestGuardCircularMemberships(t *testing.T) {
 	for _, pair := range [][2]string{{x, y}, {y, z}, {z, x}} {
 		if f.member(t, pair[0], pair[1]) {
 			n++
-			f.outcome(t, pair[0], reconcile.Applied)
+			f.outcome(t, pair[0], plan.Applied)
 		} else {
-			f.outcome(t, pair[0], reconcile.Refused)
-			f.problem(t, pair[0], reconcile.Refused, "circular")
+			f.outcome(t, pair[0], plan.Refused)
+			f.problem(t, pair[0], plan.Refused, "circular")
 		}
 	}
 	if n != 2 {
@@ -276,7 +276,7 @@ func TestGuardPatternPassesTheRoleItselfBy(t *testing.T) {
 	f.add(t, row{role: x, privilege: "MEMBER", objectType: "role", name: strings.ReplaceAll(f.Role("team_"), "_", `\_`) + "%", match: "like"})
 	f.pending(t)
 	f.isMember(t, true, x, g)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.quiet(t)
 }
 
@@ -289,7 +289,7 @@ func TestGuardCreatedGroups(t *testing.T) {
 	f.insert(t, x, "MEMBER", "role", "", g)
 	f.insert(t, x, "MEMBER", "role", "", "pg_no_such_role")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Refused)
+	f.outcome(t, x, plan.Refused)
 	f.is(t, false, "rolcanlogin from pg_roles where rolname = $1", g)
 	f.isMember(t, true, x, g)
 	f.quiet(t)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Roles whose names are SQL's own words are ordinary roles.
@@ -28,7 +28,7 @@ func TestGuardNamesThatAreWords(t *testing.T) {
 	}
 	c.pending(t)
 	for _, name := range names {
-		c.outcome(t, name, reconcile.Applied)
+		c.outcome(t, name, plan.Applied)
 		c.may(t, true, name, "select from app.sales, app.costs; update app.costs set id = 1; create table "+pgx.Identifier{"schema of " + name, "t"}.Sanitize()+" (id int)")
 		c.may(t, false, name, "insert into app.sales values (1)")
 		c.isMember(t, true, name, "team of "+name)
@@ -83,7 +83,7 @@ func TestGuardOddNames(t *testing.T) {
 	f.pending(t)
 	for _, name := range names {
 		x := f.Role(name)
-		f.outcome(t, x, reconcile.Applied)
+		f.outcome(t, x, plan.Applied)
 		f.can(t, x, "select from app.sales, app.costs; grant select on app.sales to "+f.Role("neighbour"))
 		f.cannot(t, x, "insert into app.sales values (1)")
 		f.is(t, true, "count(*) = 1 from pg_auth_members as m join pg_roles as g on g.oid = m.roleid where m.member = (select oid from pg_roles where rolname = $1) and not starts_with(g.rolname, '_pgsr_')", x)

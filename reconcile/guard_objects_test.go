@@ -3,7 +3,7 @@ package reconcile_test
 import (
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Rows that come in without the triggers are held to the rules that the triggers have.
@@ -27,7 +27,7 @@ func TestGuardRowsWithoutTriggers(t *testing.T) {
 	}
 	f.insert(t, x, "SELECT", "table", "app", "costs")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Refused)
+	f.outcome(t, x, plan.Refused)
 	f.can(t, x, "select from app.costs")
 	f.cannot(t, x, "select from app.sales")
 	f.is(t, false, "has_schema_privilege($1, 'sync_roles', 'USAGE') or has_table_privilege($1, 'pg_catalog.pg_authid', 'SELECT') or has_table_privilege($1, 'sync_roles.desired_grants', 'SELECT')", x)

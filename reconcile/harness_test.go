@@ -13,10 +13,12 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // defaultPolicy is what a daemon without flags runs with.
-var defaultPolicy = reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600, Limit: reconcile.Limit{Revokes: 500, Percent: 25, Window: time.Minute}}
+var defaultPolicy = plan.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600, Limit: plan.Limit{Revokes: 500, Percent: 25, Window: time.Minute}}
 
 // fixture is a database with sync_roles installed by the daemon role, an application schema, and an engine.
 type fixture struct {
@@ -55,7 +57,7 @@ func (f *fixture) config(t *testing.T) *pgx.ConnConfig {
 }
 
 // engineWith opens one more engine, with another policy.
-func (f *fixture) engineWith(t *testing.T, policy reconcile.Policy) *reconcile.Engine {
+func (f *fixture) engineWith(t *testing.T, policy plan.Policy) *reconcile.Engine {
 	t.Helper()
 	// Passes take turns in the whole cluster, which here is many tests at once.
 	config := reconcile.Config{Policy: policy, Log: zerolog.Nop(), LockTimeout: 2 * time.Minute, StatementTimeout: 3 * time.Minute}
@@ -156,7 +158,7 @@ func (f *fixture) delete(t *testing.T, ids ...int64) {
 // pending serves the queue.
 func (f *fixture) pending(t *testing.T) *reconcile.Report {
 	t.Helper()
-	report, err := f.engine.Pending(t.Context(), reconcile.Notify)
+	report, err := f.engine.Pending(t.Context(), audit.Notify)
 	if err != nil {
 		t.Fatalf("serve the queue: %v", err)
 	}
@@ -186,7 +188,7 @@ func (f *fixture) prune(t *testing.T) *reconcile.Report {
 // rescan looks at all roles, as the daemon does every minute.
 func (f *fixture) rescan(t *testing.T) *reconcile.Report {
 	t.Helper()
-	report, err := f.engine.Rescan(t.Context(), reconcile.Rescan)
+	report, err := f.engine.Rescan(t.Context(), audit.Rescan)
 	if err != nil {
 		t.Fatalf("rescan: %v", err)
 	}
@@ -208,7 +210,7 @@ type auditRow struct {
 	Cause, Outcome   string
 	Granted, Revoked int
 	Statements       []string
-	Problems         []reconcile.Problem
+	Problems         []plan.Problem
 	SQLState, Error  *string
 	RequestedBy      []string
 }
@@ -220,7 +222,7 @@ func (r auditRow) String() string {
 		text += "\n    " + s
 	}
 	for _, p := range r.Problems {
-		text += fmt.Sprintf("\n    %s: %s %s: %s [%s]", p.Kind, p.Privilege, p.Object, p.Reason, p.Fix)
+		text += fmt.Sprintf("\n    %s %s: %s %s %s: %s [%s]", p.Kind, p.Code, p.Privilege, p.Object, p.Statement, p.Reason, p.Fix)
 	}
 	if r.Error != nil {
 		text += "\n    " + *r.Error
@@ -327,7 +329,7 @@ func (f *fixture) isMember(t *testing.T, want bool, role, group string) {
 }
 
 // outcome asserts how the last pass over a role ended.
-func (f *fixture) outcome(t *testing.T, role string, want reconcile.Outcome) {
+func (f *fixture) outcome(t *testing.T, role string, want plan.Outcome) {
 	t.Helper()
 	if got := f.last(t, role); got.Outcome != string(want) {
 		t.Errorf("the outcome for %s is %s, want %s: %v", role, got.Outcome, want, got)

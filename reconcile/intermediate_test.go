@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // An intermediate role is in the registry, says in a comment what it holds, and cannot log in.
@@ -185,7 +185,7 @@ func TestIntermediatePrune(t *testing.T) {
 	f.quiet(t)
 	f.prune(t)
 	f.noIntermediates(t)
-	f.outcome(t, alice, reconcile.Waiting)
+	f.outcome(t, alice, plan.Waiting)
 	f.quiet(t)
 	f.asOwner(t, "create table app.sales (id int)")
 	f.rescan(t)
@@ -211,7 +211,7 @@ func TestIntermediateOverdue(t *testing.T) {
 	f.asOwner(t, "drop table app.sales")
 	f.rescan(t)
 	f.intermediate(t)
-	f.engine = f.engineWith(t, reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 0})
+	f.engine = f.engineWith(t, plan.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 0})
 	f.write(t, "update sync_roles.intermediate_roles set empty_since = empty_since - interval '1 s'")
 	f.rescan(t)
 	f.noIntermediates(t)
@@ -230,13 +230,13 @@ func TestIntermediateNoInherit(t *testing.T) {
 	f.pending(t)
 	f.can(t, alice, "select from app.sales")
 	f.can(t, carol, "select from app.sales")
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	if f.Version >= 16 {
 		f.can(t, bob, "select from app.sales")
-		f.outcome(t, bob, reconcile.Applied)
+		f.outcome(t, bob, plan.Applied)
 	} else {
 		f.cannot(t, bob, "select from app.sales")
-		f.outcome(t, bob, reconcile.Blocked)
+		f.outcome(t, bob, plan.Blocked)
 		if p := f.last(t, bob).Problems; len(p) != 1 || !strings.Contains(p[0].Reason, "NOINHERIT") || p[0].Fix != "ALTER ROLE "+quote(bob)+" INHERIT" || p[0].GrantID != asked {
 			t.Errorf("problems are %+v", p)
 		}
@@ -246,7 +246,7 @@ func TestIntermediateNoInherit(t *testing.T) {
 	f.Exec(t, "alter role "+bob+" inherit")
 	f.rescan(t)
 	f.can(t, bob, "select from app.sales")
-	f.outcome(t, bob, reconcile.Applied)
+	f.outcome(t, bob, plan.Applied)
 	f.quiet(t)
 	f.delete(t, chosen, asked)
 	f.pending(t)
@@ -287,7 +287,7 @@ func TestIntermediateOnManagedOwnersTable(t *testing.T) {
 			f.delete(t, id)
 			f.pending(t)
 			f.cannot(t, bob, "select from app.sales")
-			f.outcome(t, bob, reconcile.Applied)
+			f.outcome(t, bob, plan.Applied)
 			f.can(t, alice, "drop table app.sales")
 			f.noIntermediates(t)
 			f.quiet(t)
@@ -317,7 +317,7 @@ func TestIntermediatePatternOfAnOwner(t *testing.T) {
 			pattern := f.add(t, row{role: alice, privilege: "SELECT", objectType: "table", schema: "app", name: "s%", match: "like"})
 			owner := f.insert(t, alice, "OWNER", "table", "app", "sales")
 			f.pending(t)
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.can(t, alice, "drop table app.sales")
 			if two {
 				f.can(t, alice, "select from app.sums")

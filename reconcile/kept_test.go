@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // refused gives a role SELECT on app.sales by a grantor that can no longer revoke it: it has lost USAGE on the schema, which belongs to a superuser, so
@@ -36,9 +36,9 @@ func TestKeptWhileOthersWrite(t *testing.T) {
 	f.Exec(t, "drop event trigger "+f.Prefix+"ask")
 	f.pending(t)
 	f.is(t, true, "has_table_privilege($1, 'app.sales', 'SELECT')", r)
-	f.outcome(t, r, reconcile.Blocked)
+	f.outcome(t, r, plan.Blocked)
 	f.is(t, true, "exists (select from sync_roles.withdrawn)")
-	if p := f.problem(t, r, reconcile.Blocked, "no USAGE on schema app"); p.Fix != `GRANT USAGE ON SCHEMA "app" TO `+quote(lead) {
+	if p := f.problem(t, r, plan.Blocked, "no USAGE on schema app"); p.Fix != `GRANT USAGE ON SCHEMA "app" TO `+quote(lead) {
 		t.Errorf("the fix is %q", p.Fix)
 	}
 
@@ -62,13 +62,13 @@ func TestKeptAfterARename(t *testing.T) {
 		f.Exec(t, "alter table app.sales rename to sold")
 		for range 3 {
 			f.rescan(t)
-			f.outcome(t, r, reconcile.Blocked)
+			f.outcome(t, r, plan.Blocked)
 			f.is(t, true, "has_table_privilege($1, 'app.sold', 'SELECT')", r)
 		}
 		f.Exec(t, "grant usage on schema app to "+lead)
 		f.rescan(t)
 		f.is(t, false, "has_table_privilege($1, 'app.sold', 'SELECT')", r)
-		f.outcome(t, r, reconcile.Waiting)
+		f.outcome(t, r, plan.Waiting)
 		f.quiet(t)
 	})
 	t.Run("waiting for its next try", func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestKeptAfterARename(t *testing.T) {
 		}
 		f.rescan(t)
 		f.cannot(t, r, "select from app.sold")
-		f.outcome(t, r, reconcile.Waiting)
+		f.outcome(t, r, plan.Waiting)
 		f.quiet(t)
 	})
 }
@@ -105,7 +105,7 @@ func TestExpiryBesideTrouble(t *testing.T) {
 	}
 	f.is(t, false, "exists (select from sync_roles.desired_grants)")
 	f.is(t, false, "has_table_privilege($1, 'app.costs', 'SELECT')", other)
-	f.outcome(t, r, reconcile.Blocked)
+	f.outcome(t, r, plan.Blocked)
 	f.inOrder(t, other)
 
 	f.Exec(t, "grant usage on schema app to public")
@@ -208,7 +208,7 @@ func TestRebuildIsAllOrNothing(t *testing.T) {
 		f.is(t, false, old)
 		f.can(t, alice, "select from app.sales")
 		f.can(t, mallory, "select from app.sales")
-		f.problem(t, name, reconcile.Blocked, "membership of "+mallory, "cannot be made anew", lead+", only that role can revoke it, and it has no USAGE")
+		f.problem(t, name, plan.Blocked, "membership of "+mallory, "cannot be made anew", lead+", only that role can revoke it, and it has no USAGE")
 	}
 	f.Exec(t, "grant usage on schema app to "+lead)
 	f.rescan(t)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Only its grantor can revoke a privilege, also where that one may not use the schema any more: it has USAGE for the moment, if the daemon can give it
@@ -78,7 +78,7 @@ func TestLendTheGrantorUsage(t *testing.T) {
 			f.loses(t, x, "select id from inner_.other", second)
 			f.can(t, x, "select amount from inner_.other")
 			f.loses(t, x, "insert into inner_.other values (1)", third)
-			f.outcome(t, x, reconcile.Applied)
+			f.outcome(t, x, plan.Applied)
 			f.can(t, neighbour, "select from inner_.t")
 			if after := acl(); after != before {
 				t.Errorf("the schema's ACL is %s, was %s", after, before)

@@ -4,24 +4,24 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // What is held is compared with the limit that is in force: a wider one lets it go, and no other does.
 func TestHeldUnderTheLimitInForce(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		limit reconcile.Limit
+		limit plan.Limit
 		goes  bool
 	}{
-		"the same":                       {reconcile.Limit{Revokes: 5, Percent: 25}, false},
-		"a narrower one":                 {reconcile.Limit{Revokes: 1}, false},
-		"one more":                       {reconcile.Limit{Revokes: 6, Percent: 25}, true},
-		"a wider number":                 {reconcile.Limit{Revokes: 100}, true},
-		"a share that is not wide":       {reconcile.Limit{Revokes: 5, Percent: 70}, false},
-		"a share that is wide":           {reconcile.Limit{Revokes: 5, Percent: 80}, true},
-		"none":                           {reconcile.Limit{}, true},
-		"a number as wide as it need be": {reconcile.Limit{Revokes: 5}, false},
+		"the same":                       {plan.Limit{Revokes: 5, Percent: 25}, false},
+		"a narrower one":                 {plan.Limit{Revokes: 1}, false},
+		"one more":                       {plan.Limit{Revokes: 6, Percent: 25}, true},
+		"a wider number":                 {plan.Limit{Revokes: 100}, true},
+		"a share that is not wide":       {plan.Limit{Revokes: 5, Percent: 70}, false},
+		"a share that is wide":           {plan.Limit{Revokes: 5, Percent: 80}, true},
+		"none":                           {plan.Limit{}, true},
+		"a number as wide as it need be": {plan.Limit{Revokes: 5}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +67,7 @@ func TestHeldForTheMomentsBeforeStaysHeld(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	policy := defaultPolicy
-	policy.Limit = reconcile.Limit{Revokes: 3, Window: 2 * time.Minute}
+	policy.Limit = plan.Limit{Revokes: 3, Window: 2 * time.Minute}
 	f.engine = f.engineWith(t, policy)
 	alice := f.user(t, "alice")
 	var ids []int64

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // limited is a fixture of which the engine holds what takes away more than so much.
@@ -14,7 +14,7 @@ func limited(t *testing.T, revokes, percent int) *fixture {
 	t.Helper()
 	f := newFixture(t)
 	policy := defaultPolicy
-	policy.Limit = reconcile.Limit{Revokes: revokes, Percent: percent}
+	policy.Limit = plan.Limit{Revokes: revokes, Percent: percent}
 	f.engine = f.engineWith(t, policy)
 	return f
 }
@@ -25,7 +25,7 @@ func (f *fixture) held(t *testing.T, roles ...string) {
 	sameList(t, "held", roles, f.texts(t, "select role_name from sync_roles.held"))
 	sameList(t, "held by role_status", roles, f.texts(t, "select role_name from sync_roles.role_status where status = 'held'"))
 	for _, role := range roles {
-		f.problem(t, role, reconcile.Held, "role "+role, "--max-revokes")
+		f.problem(t, role, plan.Held, "role "+role, "--max-revokes")
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/failure"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/inspect"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // lockedTx is a pass's transaction.
@@ -19,18 +22,18 @@ type lockedTx struct {
 	waited time.Duration // for the lock
 }
 
-// beginLocked begins a transaction and takes the lock. When the lock keeper is of no more use, because somebody altered or dropped it, the daemon
+// beginLocked begins a transaction and takes the lock. When the keeper of the lock is of no more use, because it was altered or dropped, the daemon
 // locks as itself.
 //
-// Within it, locks on objects are waited for no longer than patience, and what is read takes no longer than reading.
-func (e *Engine) beginLocked(ctx context.Context, patience, reading time.Duration) (lockedTx, error) {
+// Within it, a lock on an object is waited for no longer than lockWait, and a statement that reads takes no longer than reading.
+func (e *Engine) beginLocked(ctx context.Context, lockWait, reading time.Duration) (lockedTx, error) {
 	for {
 		started := time.Now()
 		tx, err := e.conn.Begin(ctx)
 		if err != nil {
 			return lockedTx{}, fmt.Errorf("begin: %w", err)
 		}
-		id, err := e.lock(ctx, tx, patience, reading)
+		id, err := e.lock(ctx, tx, lockWait, reading)
 		if err == nil {
 			return lockedTx{tx, id, time.Since(started)}, nil
 		}
@@ -38,11 +41,11 @@ func (e *Engine) beginLocked(ctx context.Context, patience, reading time.Duratio
 		if errors.Is(err, errTablesLocked) {
 			return lockedTx{}, &lockError{e.tablesLocked(ctx, err)}
 		}
-		if e.locker == "" || SQLState(err) != "42501" && SQLState(err) != "22023" {
+		if e.lockKeeper == "" || failure.SQLState(err) != "42501" && failure.SQLState(err) != "22023" {
 			return lockedTx{}, &lockError{err}
 		}
-		e.log.Warn().Str("role", e.locker).Err(err).Msg("cannot lock as this role, and so locks as itself, which takes longer; pg-sync-roles migrate puts it right")
-		e.locker = ""
+		e.log.Warn().Str("role", e.lockKeeper).Err(err).Msg("cannot lock as this role, and so locks as itself, which takes longer; pg-sync-roles migrate puts it right")
+		e.lockKeeper = ""
 	}
 }
 
@@ -50,8 +53,8 @@ func (e *Engine) beginLocked(ctx context.Context, patience, reading time.Duratio
 // (a shared object, so cluster-wide) against itself until the transaction ends, and a NULL comment leaves no row.
 // The advisory lock comes first: whoever holds it must not make us hold the real one. It returns the transaction's ID, by the same message.
 //
-// Writers of rows can lock the tables that a pass reads. While it holds the lock, on which all databases wait, it does not wait for theirs.
-func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience, reading time.Duration) (id string, err error) {
+// Writers of rows can lock the tables that a pass reads. While it holds the lock, for which all databases wait, it does not wait for theirs.
+func (e *Engine) lock(ctx context.Context, tx pgx.Tx, lockWait, reading time.Duration) (id string, err error) {
 	if key := e.policy.AdvisoryLockKey; key != nil {
 		if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", *key); err != nil {
 			return "", fmt.Errorf("wait for advisory lock %d (--advisory-lock-key): %w", *key, err)
@@ -59,26 +62,26 @@ func (e *Engine) lock(ctx context.Context, tx pgx.Tx, patience, reading time.Dur
 	}
 	sql := "comment on role _pgsr_lock is null"
 	before := 1 // statements, up to the lock
-	if e.locker != "" {
-		sql = "set local role " + catalog.Quote(e.locker) + "; " + sql + "; reset role"
+	if e.lockKeeper != "" {
+		sql = "set local role " + catalog.Quote(e.lockKeeper) + "; " + sql + "; reset role"
 		before = 3
 	}
-	results, err := tx.Conn().PgConn().Exec(ctx, sql+"; "+lockTables+"; set local lock_timeout = "+milliseconds(patience)+
+	results, err := tx.Conn().PgConn().Exec(ctx, sql+"; "+lockTables+"; set local lock_timeout = "+milliseconds(lockWait)+
 		"; set local statement_timeout = "+milliseconds(reading)+"; select pg_current_xact_id()").ReadAll()
-	if SQLState(err) == "55P03" && len(results) >= before {
+	if failure.SQLState(err) == "55P03" && len(results) >= before {
 		return "", fmt.Errorf("%w: %w", errTablesLocked, err)
 	}
 	if err != nil && len(results) >= before {
 		return "", fmt.Errorf("begin a pass: %w", err)
 	}
-	switch SQLState(err) {
+	switch failure.SQLState(err) {
 	case "":
 		if err != nil {
 			return "", fmt.Errorf("lock role _pgsr_lock: %w", err)
 		}
 		return string(results[len(results)-1].Rows[0][0]), nil
 	case "42501":
-		return "", fmt.Errorf("lock role _pgsr_lock (as a superuser, or as whoever installed sync_roles in another database of this cluster, run: %s): %w", adminFix("_pgsr_lock", e.server), err)
+		return "", fmt.Errorf("lock role _pgsr_lock (as a superuser, or as whoever installed sync_roles in another database of this cluster, run: %s): %w", plan.AdminFix("_pgsr_lock", e.server), err)
 	case "42704":
 		return "", fmt.Errorf("lock role _pgsr_lock (run pg-sync-roles migrate, which creates it): %w", err)
 	case "25006":
@@ -95,21 +98,19 @@ const lockTables = "lock table sync_roles.desired_grants, sync_roles.desired_rol
 // errTablesLocked is that another session has locked a table that passes read.
 var errTablesLocked = errors.New("read the desired rows, which another session has locked")
 
-var lockHoldersSQL = query("lock_holders")
-
 // tablesLocked says who holds the locks.
 func (e *Engine) tablesLocked(ctx context.Context, err error) error {
-	holders, problem := names(ctx, e.conn, lockHoldersSQL)
+	holders, problem := inspect.LockHolders(ctx, e.conn)
 	if problem != nil || len(holders) == 0 {
 		return err
 	}
 	return fmt.Errorf("%w (%s)", err, strings.Join(holders, ", "))
 }
 
-// findLocker looks for the keeper of the lock, as which it is had in the same time however many roles the daemon has ADMIN on.
-func (e *Engine) findLocker(ctx context.Context) error {
-	e.locker = ""
-	if !usesKeepers(e.server) {
+// findLockKeeper looks for the keeper of the lock, as which it is had in the same time however many roles the daemon has ADMIN on.
+func (e *Engine) findLockKeeper(ctx context.Context) error {
+	e.lockKeeper = ""
+	if !plan.UsesKeepers(e.server) {
 		return nil
 	}
 	err := e.conn.QueryRow(ctx, `
@@ -117,7 +118,7 @@ func (e *Engine) findLocker(ctx context.Context) error {
 		from sync_roles.keepers as k
 		join pg_catalog.pg_roles as r on r.oid = k.role_oid and r.rolcreaterole
 		join pg_catalog.pg_roles as l on l.rolname = '_pgsr_lock'
-		where k.locks and pg_has_role(r.oid, 'SET') and pg_has_role(r.oid, l.oid, 'MEMBER WITH ADMIN OPTION')`).Scan(&e.locker)
+		where k.locks and pg_has_role(r.oid, 'SET') and pg_has_role(r.oid, l.oid, 'MEMBER WITH ADMIN OPTION')`).Scan(&e.lockKeeper)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("look for the keeper of role _pgsr_lock: %w", err)
 	}

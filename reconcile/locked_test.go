@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // A lock that somebody holds for long keeps back what needs it, for this time, and nothing and nobody else.
@@ -41,7 +41,7 @@ func TestLockedObjectDelaysNobody(t *testing.T) {
 	f.can(t, dave, "select from app.costs")
 	f.inOrder(t, dave)
 	for _, role := range []string{alice, bob, carol} {
-		f.outcome(t, role, reconcile.Failed)
+		f.outcome(t, role, plan.Failed)
 		last := f.last(t, role)
 		if last.SQLState == nil || *last.SQLState != "55P03" || !strings.Contains(*last.Error, "lock") {
 			t.Errorf("the audit does not say that it is a lock: %v", last)
@@ -95,11 +95,11 @@ func TestRefusedGranteeAmongMany(t *testing.T) {
 	f.pending(t)
 	for _, role := range []string{alice, bob} {
 		f.can(t, role, "select from app.sales, app.costs")
-		f.outcome(t, role, reconcile.Applied)
+		f.outcome(t, role, plan.Applied)
 	}
 	f.cannot(t, bad, "select from app.sales")
-	f.outcome(t, bad, reconcile.Blocked)
-	f.problem(t, bad, reconcile.Blocked, "not to bad")
+	f.outcome(t, bad, plan.Blocked)
+	f.problem(t, bad, plan.Blocked, "not to bad")
 	f.Exec(t, "drop event trigger "+f.Prefix+"no")
 	f.rescan(t)
 	f.can(t, bad, "select from app.sales, app.costs")

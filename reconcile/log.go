@@ -3,18 +3,21 @@ package reconcile
 import (
 	"slices"
 	"strings"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // logPass writes one line for each role that was changed, or that has a problem, and none for nothing.
 func (e *Engine) logPass(w work, p *Pass) {
 	log := e.log.With().Str("pass", p.id).Stringer("audit_head", p.head).Logger()
-	if p.held > 0 && slices.ContainsFunc(p.Rows, func(r AuditRow) bool { return r.Outcome == Held }) {
-		log.Warn().Int("roles", p.held).Int64("privileges", p.taking).
-			Msg("taking away so much at once is held until the rows are put back or somebody approves: pg-sync-roles sync --approve")
+	if p.held > 0 && slices.ContainsFunc(p.Rows, func(r audit.Row) bool { return r.Outcome == plan.Held }) {
+		log.Warn().Int("roles", p.held).Int64("privileges", p.heldSum).
+			Msg("so many revokes at once are held until the rows are put back or a person approves: pg-sync-roles sync --approve")
 	}
 	for _, r := range p.Rows {
 		switch {
-		case r.Outcome == Unchanged:
+		case r.Outcome == plan.Unchanged:
 			log.Debug().Str("role", r.Role).Str("cause", string(w.cause)).Msg("nothing to do")
 		case r.Outcome.InOrder():
 			log.Info().Str("role", r.Role).Str("cause", string(w.cause)).Str("outcome", string(r.Outcome)).
@@ -27,7 +30,7 @@ func (e *Engine) logPass(w work, p *Pass) {
 }
 
 // reasons lists at most three problems in words.
-func reasons(list []Problem) string {
+func reasons(list []plan.Problem) string {
 	var texts []string
 	for _, p := range list {
 		if len(texts) == 3 {

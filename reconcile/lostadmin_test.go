@@ -13,6 +13,7 @@ import (
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // After an upgrade from PostgreSQL 15 the daemon has no ADMIN option on what it made, and the bootstrap superuser is the grantor of all memberships. That
@@ -129,7 +130,7 @@ func TestLostAdminLeaves(t *testing.T) {
 	same := f.untouched(t, carol)
 	f.write(t, "delete from sync_roles.desired_grants where role_name = $1", alice)
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	f.cannot(t, alice, "select from app.t0")
 	f.can(t, bob, "select from app.t0, app.t1")
 	same()
@@ -137,7 +138,7 @@ func TestLostAdminLeaves(t *testing.T) {
 	if left := f.tables(t, old); len(left) > 0 {
 		t.Errorf("what was abandoned still holds %v", left)
 	}
-	f.problem(t, old, reconcile.Blocked, "it holds nothing any more", "DROP ROLE "+quote(old))
+	f.problem(t, old, plan.Blocked, "it holds nothing any more", "DROP ROLE "+quote(old))
 
 	// The one in its place is like any other.
 	f.asOwner(t, "create table app.t2 (id int)")
@@ -159,7 +160,7 @@ func TestLostAdminJoinsAndEnds(t *testing.T) {
 	alice, carol := users[0], f.user(t, "carol")
 	id := f.add(t, row{role: carol, privilege: "SELECT", objectType: "table", schema: "app", name: "t%", match: "like"})
 	f.pending(t)
-	f.outcome(t, carol, reconcile.Applied)
+	f.outcome(t, carol, plan.Applied)
 	f.can(t, carol, "select from app.t0")
 	f.can(t, alice, "select from app.t0")
 	f.is(t, false, "exists (select from sync_roles.intermediate_roles where role_name = $1)", old)
@@ -190,7 +191,7 @@ func TestLostAdminUnused(t *testing.T) {
 	if left := f.tables(t, old); len(left) > 0 {
 		t.Errorf("what was left holds %v", left)
 	}
-	f.problem(t, old, reconcile.Blocked, "DROP ROLE "+quote(old))
+	f.problem(t, old, plan.Blocked, "DROP ROLE "+quote(old))
 	f.quiet(t)
 }
 
@@ -202,8 +203,8 @@ func TestLostAdminWithoutTheOwner(t *testing.T) {
 	f.Exec(t, "revoke "+f.Owner+" from "+f.Daemon)
 	f.write(t, "delete from sync_roles.desired_grants where role_name = $1", alice)
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Blocked)
-	f.problem(t, alice, reconcile.Blocked, "no ADMIN option", "cannot be made anew", "whose privileges the daemon does not have")
+	f.outcome(t, alice, plan.Blocked)
+	f.problem(t, alice, plan.Blocked, "no ADMIN option", "cannot be made anew", "whose privileges the daemon does not have")
 	f.can(t, alice, "select from app.t0")
 	f.can(t, bob, "select from app.t0")
 	f.is(t, true, "exists (select from sync_roles.intermediate_roles where role_name = $1)", old)
@@ -214,7 +215,7 @@ func TestLostAdminWithoutTheOwner(t *testing.T) {
 		}
 	}
 	f.rescan(t)
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	f.cannot(t, alice, "select from app.t0")
 	f.can(t, bob, "select from app.t0")
 	f.quiet(t)
@@ -230,13 +231,13 @@ func TestLostAdminExclusive(t *testing.T) {
 	f.pending(t)
 	f.cannot(t, alice, "select from app.t0")
 	f.can(t, bob, "select from app.t0")
-	f.outcome(t, alice, reconcile.Blocked)
+	f.outcome(t, alice, plan.Blocked)
 	want := "DROP ROLE " + quote(old)
 	if fixes := f.fixes(t, alice); len(fixes) != 1 || fixes[0] != want {
 		t.Fatalf("the fixes are %q, want %s", fixes, want)
 	}
 	f.rescan(t)
-	f.outcome(t, alice, reconcile.Unchanged)
+	f.outcome(t, alice, plan.Unchanged)
 	f.can(t, bob, "select from app.t0")
 	f.quiet(t)
 }

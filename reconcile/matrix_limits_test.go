@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // What this server does not know is refused at INSERT. Where it came in even so, as from a dump of a newer server, it is reported, and harms no other row.
@@ -55,11 +55,11 @@ func TestMatrixUnknownToServer(t *testing.T) {
 	f.can(t, alice, "select * from app.sales")
 	f.can(t, alice, "insert into app.sales values (1)")
 	f.can(t, bob, "select * from app.sales")
-	f.outcome(t, alice, reconcile.Refused)
-	f.outcome(t, bob, reconcile.Applied)
+	f.outcome(t, alice, plan.Refused)
+	f.outcome(t, bob, plan.Applied)
 	reported := map[int64]string{}
 	for _, p := range f.last(t, alice).Problems {
-		if p.Kind == reconcile.Refused {
+		if p.Kind == plan.Refused {
 			reported[p.GrantID] = p.Reason
 		}
 	}
@@ -102,8 +102,8 @@ func TestMatrixColumnThatComesLater(t *testing.T) {
 	}
 	f.pending(t)
 	for _, role := range []string{alice, ben} {
-		f.outcome(t, role, reconcile.Waiting)
-		f.problem(t, role, reconcile.Waiting, "app.sales", "later")
+		f.outcome(t, role, plan.Waiting)
+		f.problem(t, role, plan.Waiting, "app.sales", "later")
 	}
 	f.quiet(t)
 
@@ -123,7 +123,7 @@ func TestMatrixColumnThatComesLater(t *testing.T) {
 	f.asOwner(t, "alter table app.sales drop column later")
 	f.rescan(t)
 	for _, role := range []string{alice, ben} {
-		f.outcome(t, role, reconcile.Waiting)
+		f.outcome(t, role, plan.Waiting)
 	}
 	f.quiet(t)
 	f.write(t, "delete from sync_roles.desired_grants")
@@ -159,8 +159,8 @@ func TestMatrixLargeObjectThatIsGone(t *testing.T) {
 	f.Exec(t, "select lo_unlink(4711)")
 	f.rescan(t)
 	for _, role := range []string{alice, ben, owner} {
-		f.outcome(t, role, reconcile.Waiting)
-		f.problem(t, role, reconcile.Waiting, "large_object 4711")
+		f.outcome(t, role, plan.Waiting)
+		f.problem(t, role, plan.Waiting, "large_object 4711")
 	}
 	f.quiet(t)
 
@@ -227,7 +227,7 @@ func TestMatrixOfASuperusers(t *testing.T) {
 	f.pending(t)
 	for _, c := range cells {
 		f.cannot(t, c.role, c.try)
-		f.outcome(t, c.role, reconcile.Blocked)
+		f.outcome(t, c.role, plan.Blocked)
 		want := fmt.Sprintf("GRANT %s ON ", c.row.privilege)
 		if fixes := f.fixes(t, c.role); len(fixes) != 1 || !strings.HasPrefix(fixes[0], want) || !strings.HasSuffix(fixes[0], quote(f.Daemon)+" WITH GRANT OPTION") {
 			t.Errorf("%s: the fixes are %q", &c, fixes)
@@ -338,8 +338,8 @@ func TestMatrixWhichOverloadsThereAre(t *testing.T) {
 	f.insert(t, alice, "EXECUTE", "routine", "app", "fn(integer, integer)")
 	f.insert(t, alice, "OWNER", "routine", "app", "nowhere()")
 	f.pending(t)
-	f.problem(t, alice, reconcile.Waiting, "app.fn(integer, integer)", "does not exist yet; there is fn(integer), fn(text, integer[])")
-	f.problem(t, alice, reconcile.Waiting, "app.nowhere()", "does not exist yet")
+	f.problem(t, alice, plan.Waiting, "app.fn(integer, integer)", "does not exist yet; there is fn(integer), fn(text, integer[])")
+	f.problem(t, alice, plan.Waiting, "app.nowhere()", "does not exist yet")
 	f.is(t, true, "exists (select from sync_roles.grant_status where reason like '%there is fn(integer), fn(text, integer[])')")
 
 	// Types of a schema that is in the reader's search_path are spelled the same.

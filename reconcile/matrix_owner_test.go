@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // ownerCell is an object, and what only its owner may do with it.
@@ -86,7 +86,7 @@ func TestMatrixOwner(t *testing.T) {
 	f.pending(t)
 	for _, c := range cells {
 		if c.objectType == "database" {
-			f.outcome(t, c.role, reconcile.Blocked)
+			f.outcome(t, c.role, plan.Blocked)
 			f.cannot(t, c.role, c.try)
 			if fixes, want := f.fixes(t, c.role), "ALTER ROLE "+quote(f.Daemon)+" CREATEDB"; !slices.Equal(fixes, []string{want}) {
 				t.Errorf("the fixes are %q, want %q", fixes, want)
@@ -98,7 +98,7 @@ func TestMatrixOwner(t *testing.T) {
 		f.can(t, c.role, c.try)
 		f.cannot(t, neighbour, c.try)
 		f.cannot(t, cells[(i+1)%len(cells)].role, c.try) // nor does owning something else help
-		f.outcome(t, c.role, reconcile.Applied)
+		f.outcome(t, c.role, plan.Applied)
 	}
 	f.cannot(t, cells[0].role, "create table app.mine (id int)") // CREATE on the schema was for the moment
 	f.is(t, false, "exists (select from pg_proc where proname = 'fn' and pronargs = 1 and proowner <> $1::regrole)", f.Owner)
@@ -111,7 +111,7 @@ func TestMatrixOwner(t *testing.T) {
 	for _, c := range cells {
 		f.cannot(t, c.role, c.try)
 		f.can(t, f.Daemon, c.try)
-		f.outcome(t, c.role, reconcile.Applied)
+		f.outcome(t, c.role, plan.Applied)
 	}
 	f.is(t, false, "exists (select from pg_shdepend where deptype = 'o' and refclassid = 'pg_authid'::regclass and refobjid in (select oid from pg_roles where rolname ~ $1))", "^"+f.Prefix+"o[0-9]+$")
 	nothing()
@@ -138,7 +138,7 @@ func TestMatrixOwnerOfForeignDataWrapper(t *testing.T) {
 			f.can(t, x, "select from app.sales")
 			f.cannot(t, x, "drop foreign data wrapper wrapper")
 			last := f.last(t, x)
-			if outcomes := []string{string(reconcile.Blocked), string(reconcile.Refused)}; !slices.Contains(outcomes, last.Outcome) || len(last.Problems) != 1 ||
+			if outcomes := []string{string(plan.Blocked), string(plan.Refused)}; !slices.Contains(outcomes, last.Outcome) || len(last.Problems) != 1 ||
 				!strings.Contains(fmt.Sprint(last.Problems[0]), "wrapper") || last.Problems[0].Fix != "" {
 				t.Errorf("the audit says: %v", last)
 			}
@@ -163,8 +163,8 @@ func TestMatrixOwnerOfASuperusers(t *testing.T) {
 	f.pending(t)
 	f.can(t, x, "select from app.sales")
 	f.cannot(t, x, "drop table app.boss")
-	f.outcome(t, x, reconcile.Blocked)
-	if p := f.problem(t, x, reconcile.Blocked, "OWNER", "table app.boss"); strings.HasPrefix(p.Fix, `GRANT "postgres" TO `) {
+	f.outcome(t, x, plan.Blocked)
+	if p := f.problem(t, x, plan.Blocked, "OWNER", "table app.boss"); strings.HasPrefix(p.Fix, `GRANT "postgres" TO `) {
 		t.Errorf("the fix makes the daemon a superuser, which the README says it must not be: %s", p.Fix)
 	}
 	f.quiet(t)
@@ -186,13 +186,13 @@ func TestMatrixOwnerOfForeignServerWithoutUsage(t *testing.T) {
 	f.pending(t)
 	f.can(t, x, "select from app.sales")
 	f.cannot(t, x, "alter server srv version '2'")
-	f.outcome(t, x, reconcile.Blocked)
-	f.problem(t, x, reconcile.Blocked, "permission denied for foreign-data wrapper wrapper")
+	f.outcome(t, x, plan.Blocked)
+	f.problem(t, x, plan.Blocked, "permission denied for foreign-data wrapper wrapper")
 	f.quiet(t)
 	f.Exec(t, "grant usage on foreign data wrapper wrapper to "+x)
 	f.rescan(t)
 	f.can(t, x, "alter server srv version '2'")
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.quiet(t)
 }
 
@@ -215,8 +215,8 @@ func TestMatrixOwnerThatCannotGo(t *testing.T) {
 	f.pending(t)
 	f.cannot(t, x, "select from app.sales")
 	f.can(t, x, "alter server srv version '2'")
-	f.outcome(t, x, reconcile.Blocked)
-	f.problem(t, x, reconcile.Blocked, "permission denied for foreign-data wrapper wrapper")
+	f.outcome(t, x, plan.Blocked)
+	f.problem(t, x, plan.Blocked, "permission denied for foreign-data wrapper wrapper")
 	f.quiet(t)
 	f.Exec(t, "grant usage on foreign data wrapper wrapper to "+heir)
 	f.rescan(t)

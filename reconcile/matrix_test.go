@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // cell is one privilege on one object, and a statement that takes exactly this privilege. %d is the database, %s the tablespace, %p the parameter, %t the
@@ -346,7 +346,7 @@ func (m *matrix) walk(t *testing.T, direct, public bool) {
 		}
 		m.expect(t, false, "a neighbour", c, neighbour)
 		m.nothingElse(t, c)
-		m.outcome(t, c.role, reconcile.Applied)
+		m.outcome(t, c.role, plan.Applied)
 	}
 	same()
 
@@ -355,7 +355,7 @@ func (m *matrix) walk(t *testing.T, direct, public bool) {
 	for _, c := range ids {
 		m.expect(t, false, "without the row", c, c.role)
 		if !public {
-			m.outcome(t, c.role, reconcile.Applied)
+			m.outcome(t, c.role, plan.Applied)
 		}
 	}
 	same()

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // One more row is served without a look at the role's other rows, whose drift the next rescan finds.
@@ -36,12 +36,12 @@ func TestNarrowNotWhenAnotherRowWaits(t *testing.T) {
 	alice := f.user(t, "alice")
 	waiting := f.insert(t, alice, "SELECT", "table", "app", "later")
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Waiting)
+	f.outcome(t, alice, plan.Waiting)
 	f.insert(t, alice, "SELECT", "table", "app", "sales")
 	f.pending(t)
 	f.can(t, alice, "select from app.sales")
-	f.outcome(t, alice, reconcile.Waiting)
-	if got := f.last(t, alice); !slices.ContainsFunc(got.Problems, func(p reconcile.Problem) bool { return p.GrantID == waiting }) {
+	f.outcome(t, alice, plan.Waiting)
+	if got := f.last(t, alice); !slices.ContainsFunc(got.Problems, func(p plan.Problem) bool { return p.GrantID == waiting }) {
 		t.Errorf("the row that waits is not said to: %v", got)
 	}
 }

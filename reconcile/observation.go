@@ -1,12 +1,16 @@
 package reconcile
 
-import "time"
+import (
+	"time"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+)
 
 // Observation is what a pass was like, for those who count. One without Duration is no pass, but the record of one that failed.
 type Observation struct {
-	Cause      Cause
-	Rows       []AuditRow // what it wrote to the audit
-	Statements int        // that it ran
+	Cause      audit.Cause
+	Rows       []audit.Row // that it wrote to the audit
+	Statements int         // that it ran
 	LockWait   time.Duration
 	Duration   time.Duration // with the wait
 	Err        error         // it was rolled back, with rows and statements, and is tried again or recorded
@@ -15,13 +19,13 @@ type Observation struct {
 // observed tells of a pass.
 func (e *Engine) observed(w work, p *Pass, started time.Time, err error) {
 	if e.observe != nil {
-		e.observe(Observation{w.cause, p.Rows, len(p.Statements), p.lockWait, time.Since(started), err})
+		e.observe(Observation{w.cause, p.Rows, len(p.Statements), p.lockWaited, time.Since(started), err})
 	}
 }
 
-// recorded tells of what was written about a failure.
-func (e *Engine) recorded(w work, row AuditRow, cause error) {
+// recorded tells of the record of a failure.
+func (e *Engine) recorded(row audit.Row, err error) {
 	if e.observe != nil {
-		e.observe(Observation{Cause: w.cause, Rows: []AuditRow{row}, Err: cause})
+		e.observe(Observation{Cause: row.Cause, Rows: []audit.Row{row}, Err: err})
 	}
 }

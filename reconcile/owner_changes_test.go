@@ -3,7 +3,7 @@ package reconcile_test
 import (
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Ownerships that are taken away go to the fallback owner.
@@ -34,7 +34,7 @@ func TestOwnerFallback(t *testing.T) {
 	f.engine = f.engineWith(t, policy)
 	f.write(t, "delete from sync_roles.desired_grants where role_name = $1", y)
 	f.pending(t)
-	f.outcome(t, y, reconcile.Blocked)
+	f.outcome(t, y, plan.Blocked)
 	f.owns(t, y, "app.costs")
 	f.quiet(t)
 	f.fixes(t, y)
@@ -91,7 +91,7 @@ func TestOwnerBefore(t *testing.T) {
 	f.can(t, bob, "drop table app.sales")
 	f.cannot(t, alice, "drop table app.sales")
 	f.can(t, alice, "select from app.sales")
-	f.outcome(t, alice, reconcile.Refused)
+	f.outcome(t, alice, plan.Refused)
 	f.quiet(t)
 }
 
@@ -105,8 +105,8 @@ func TestOwnerOfProtected(t *testing.T) {
 	f.pending(t)
 	f.owns(t, f.Owner, "app.sales")
 	f.owns(t, f.Owner, "app.costs")
-	f.outcome(t, boss, reconcile.Refused)
-	f.outcome(t, f.Daemon, reconcile.Refused)
+	f.outcome(t, boss, plan.Refused)
+	f.outcome(t, f.Daemon, plan.Refused)
 	f.quiet(t)
 	f.Exec(t, "alter table app.sales owner to "+boss)
 	f.write(t, "delete from sync_roles.desired_grants")

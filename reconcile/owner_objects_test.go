@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Every kind of object that has an owner.
@@ -68,7 +68,7 @@ func TestOwnerOfEveryType(t *testing.T) {
 		f.insert(t, x, "OWNER", o.objectType, o.schema, o.name)
 	}
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	owners(x)
 	// Sequences of columns follow their table.
 	f.owns(t, x, "app.serial_id_seq")
@@ -78,7 +78,7 @@ func TestOwnerOfEveryType(t *testing.T) {
 	f.quiet(t)
 	f.write(t, "delete from sync_roles.desired_grants")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	owners(f.Daemon)
 	f.owns(t, f.Daemon, "app.serial_id_seq")
 	f.quiet(t)
@@ -113,8 +113,8 @@ func TestOwnerOfDatabase(t *testing.T) {
 	f.insert(t, x, "OWNER", "database", "", f.Database)
 	f.insert(t, x, "SELECT", "table", "app", "sales")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
-	f.problem(t, x, reconcile.Blocked, "database "+f.Database, "CREATEDB")
+	f.outcome(t, x, plan.Blocked)
+	f.problem(t, x, plan.Blocked, "database "+f.Database, "CREATEDB")
 	f.can(t, x, "select from app.sales")
 	f.quiet(t)
 	f.Exec(t, "alter role "+f.Daemon+" createdb")
@@ -143,8 +143,8 @@ func TestOwnerOfForeignDataWrapper(t *testing.T) {
 	f.insert(t, x, "SELECT", "table", "app", "sales")
 	f.insert(t, neighbour, "SELECT", "table", "app", "sales")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
-	f.outcome(t, neighbour, reconcile.Applied)
+	f.outcome(t, x, plan.Blocked)
+	f.outcome(t, neighbour, plan.Applied)
 	f.can(t, x, "select from app.sales")
 	f.can(t, neighbour, "select from app.sales")
 	f.quiet(t)
@@ -165,7 +165,7 @@ func TestOwnerOfOddNames(t *testing.T) {
 	f.insert(t, x, "OWNER", "table", schema, table)
 	f.add(t, row{role: x, privilege: "OWNER", objectType: "schema", name: "new; drop \"x", create: true})
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.is(t, true, "count(*) = 1 from pg_class where relname = $2 and relowner = (select oid from pg_roles where rolname = $1)", x, table)
 	f.is(t, true, "count(*) = 1 from pg_namespace where nspname = 'new; drop \"x' and nspowner = (select oid from pg_roles where rolname = $1)", x)
 	f.quiet(t)

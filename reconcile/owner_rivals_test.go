@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Where patterns overlap, the exact row wins, then the oldest. The others are refused with the id of the winner.
@@ -21,12 +21,12 @@ func TestOwnerPatterns(t *testing.T) {
 	f.pending(t)
 	f.owns(t, exact, "app.sales")
 	f.owns(t, older, "app.costs")
-	f.outcome(t, exact, reconcile.Applied)
-	f.outcome(t, older, reconcile.Refused)
-	f.outcome(t, newer, reconcile.Refused)
-	f.problem(t, older, reconcile.Refused, "app.sales", fmt.Sprintf("desired grant %d", id))
-	f.problem(t, newer, reconcile.Refused, "app.sales", fmt.Sprintf("desired grant %d", id))
-	f.problem(t, newer, reconcile.Refused, "app.costs", fmt.Sprintf("desired grant %d", first))
+	f.outcome(t, exact, plan.Applied)
+	f.outcome(t, older, plan.Refused)
+	f.outcome(t, newer, plan.Refused)
+	f.problem(t, older, plan.Refused, "app.sales", fmt.Sprintf("desired grant %d", id))
+	f.problem(t, newer, plan.Refused, "app.sales", fmt.Sprintf("desired grant %d", id))
+	f.problem(t, newer, plan.Refused, "app.costs", fmt.Sprintf("desired grant %d", first))
 	f.quiet(t)
 
 	// What nobody else wants the loser gets.
@@ -40,7 +40,7 @@ func TestOwnerPatterns(t *testing.T) {
 	f.pending(t)
 	f.rescan(t)
 	f.owns(t, older, "app.sales")
-	f.outcome(t, older, reconcile.Applied)
+	f.outcome(t, older, plan.Applied)
 	f.quiet(t)
 	f.delete(t, first)
 	f.pending(t)
@@ -133,7 +133,7 @@ func TestOwnerLeftToAnotherInVain(t *testing.T) {
 	id = f.insert(t, bob, "OWNER", "table", "app", "sales")
 	f.pending(t)
 	f.owns(t, alice, "app.sales")
-	f.outcome(t, bob, reconcile.Refused)
+	f.outcome(t, bob, plan.Refused)
 	f.quiet(t)
 	f.delete(t, id)
 	f.pending(t)

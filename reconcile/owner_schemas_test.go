@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 func TestOwnerOfSchema(t *testing.T) {
@@ -19,7 +19,7 @@ func TestOwnerOfSchema(t *testing.T) {
 	id := f.add(t, row{role: x, privilege: "OWNER", objectType: "schema", name: "mine", create: true})
 	fresh := f.add(t, row{role: other, privilege: "OWNER", objectType: "schema", name: "theirs", create: true})
 	f.pending(t)
-	f.outcome(t, x, reconcile.Waiting)
+	f.outcome(t, x, plan.Waiting)
 	f.owns(t, x, "mine")
 	f.owns(t, other, "theirs")
 	f.is(t, false, "exists (select from pg_namespace where nspname = 'later')")
@@ -31,7 +31,7 @@ func TestOwnerOfSchema(t *testing.T) {
 
 	f.asOwner(t, "create schema later")
 	f.rescan(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.owns(t, x, "later")
 	nothing()
 	f.quiet(t)
@@ -44,7 +44,7 @@ func TestOwnerOfSchema(t *testing.T) {
 
 	f.delete(t, id, waiting, fresh)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.owns(t, f.Daemon, "mine")
 	f.owns(t, f.Daemon, "later")
 	f.owns(t, f.Daemon, "theirs")
@@ -66,8 +66,8 @@ func TestOwnerOfSchemaWithoutCreateOnTheDatabase(t *testing.T) {
 	f.insert(t, x, "SELECT", "table", "app", "sales")
 	f.insert(t, y, "OWNER", "schema", "", "app")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
-	f.outcome(t, y, reconcile.Blocked)
+	f.outcome(t, x, plan.Blocked)
+	f.outcome(t, y, plan.Blocked)
 	f.can(t, x, "select from app.sales")
 	f.quiet(t)
 	want := fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", quote(f.Database), quote(f.Daemon))

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 func TestOwnerOfTable(t *testing.T) {
@@ -17,7 +17,7 @@ func TestOwnerOfTable(t *testing.T) {
 	f.asOwner(t, "grant usage on schema app to "+neighbour)
 	id := f.insert(t, x, "OWNER", "table", "app", "sales")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.owns(t, x, "app.sales")
 	f.can(t, x, "alter table app.sales add column more int")
 	f.cannot(t, x, "alter table app.costs add column more int")
@@ -87,8 +87,8 @@ func TestOwnerWithoutCreateOnTheSchema(t *testing.T) {
 	f.insert(t, x, "SELECT", "table", "app", "costs")
 	f.insert(t, neighbour, "SELECT", "table", "app", "costs")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
-	f.outcome(t, neighbour, reconcile.Applied)
+	f.outcome(t, x, plan.Blocked)
+	f.outcome(t, neighbour, plan.Applied)
 	f.owns(t, f.Owner, "strange.t")
 	f.can(t, x, "select from app.costs")
 	f.can(t, neighbour, "select from app.costs")
@@ -98,7 +98,7 @@ func TestOwnerWithoutCreateOnTheSchema(t *testing.T) {
 		t.Errorf("the fixes are %q, want %q", fixes, want)
 	}
 	f.rescan(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.owns(t, x, "strange.t")
 	f.quiet(t)
 }
@@ -112,10 +112,10 @@ func TestOwnerOfAStrangersTable(t *testing.T) {
 	f.insert(t, x, "OWNER", "table", "app", "strange")
 	f.insert(t, x, "OWNER", "table", "app", "sales")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
+	f.outcome(t, x, plan.Blocked)
 	f.owns(t, stranger, "app.strange")
 	f.owns(t, x, "app.sales")
-	f.problem(t, x, reconcile.Blocked, "app.strange", stranger)
+	f.problem(t, x, plan.Blocked, "app.strange", stranger)
 	f.quiet(t)
 	f.fixes(t, x)
 	f.rescan(t)
@@ -130,7 +130,7 @@ func TestOwnerOfAStrangersTable(t *testing.T) {
 	f.Exec(t, "create role "+y)
 	f.insert(t, y, "OWNER", "table", "app", "costs")
 	f.pending(t)
-	f.outcome(t, y, reconcile.Blocked)
+	f.outcome(t, y, plan.Blocked)
 	f.quiet(t)
 	want := fmt.Sprintf("GRANT %s TO %s WITH INHERIT TRUE, SET TRUE", quote(y), quote(f.Daemon))
 	if fixes := f.fixes(t, y); len(fixes) != 1 || fixes[0] != want {

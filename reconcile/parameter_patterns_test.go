@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // A parameter that only rows name is there for these rows, as long as they are in force: patterns of others do not find it.
@@ -19,8 +19,8 @@ func TestPatternsDoNotFindWhatOnlyRowsName(t *testing.T) {
 	exact := f.insert(t, alice, "SET", "parameter", "", parameter)
 	pattern := f.add(t, row{role: bob, privilege: "SET", objectType: "parameter", name: f.Prefix + "app.%", match: "like"})
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Blocked)
-	f.outcome(t, bob, reconcile.Waiting)
+	f.outcome(t, alice, plan.Blocked)
+	f.outcome(t, bob, plan.Waiting)
 	matches := func(id int64) int {
 		t.Helper()
 		return pgtest.One[int](t, f.daemon, "select matches from sync_roles.grant_status where id = $1", id)
@@ -37,7 +37,7 @@ func TestPatternsDoNotFindWhatOnlyRowsName(t *testing.T) {
 	f.Exec(t, "grant set on parameter "+quoted(parameter)+" to "+f.Daemon+" with grant option")
 	f.afterwards(t, "revoke set on parameter "+quoted(parameter)+" from "+f.Daemon+" cascade")
 	f.rescan(t)
-	f.outcome(t, bob, reconcile.Applied)
+	f.outcome(t, bob, plan.Applied)
 	if matches(pattern) != 1 {
 		t.Errorf("the pattern matches %d, want 1", matches(pattern))
 	}

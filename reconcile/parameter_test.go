@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // A parameter on which nothing was ever granted is not in pg_parameter_acl. A superuser grants on it all the same; a daemon that is none says what it
@@ -25,7 +25,7 @@ func TestParameterWithoutPrivileges(t *testing.T) {
 	f.pending(t)
 	f.cannot(t, alice, has("log_lock_waits"))
 	last := f.last(t, alice)
-	if last.Outcome != string(reconcile.Blocked) || len(last.Problems) != 1 || !strings.Contains(last.Problems[0].Fix, "GRANT SET ON PARAMETER") {
+	if last.Outcome != string(plan.Blocked) || len(last.Problems) != 1 || !strings.Contains(last.Problems[0].Fix, "GRANT SET ON PARAMETER") {
 		t.Fatalf("the audit says: %v", last)
 	}
 	f.Exec(t, last.Problems[0].Fix)
@@ -52,7 +52,7 @@ func TestCustomParameter(t *testing.T) {
 		id := f.insert(t, alice, "SET", "parameter", "", parameter)
 		f.pending(t)
 		fix := f.last(t, alice).Problems[0].Fix
-		f.outcome(t, alice, reconcile.Blocked)
+		f.outcome(t, alice, plan.Blocked)
 		f.cannot(t, alice, has)
 		f.Exec(t, fix)
 		f.rescan(t)
@@ -74,7 +74,7 @@ func TestCustomParameter(t *testing.T) {
 	for _, name := range []string{"no_such_parameter", "app..x", "1app.x", "app.x y", "app.x; drop table app.sales"} {
 		f.insert(t, bob, "SET", "parameter", "", name)
 		f.pending(t)
-		f.outcome(t, bob, reconcile.Waiting)
+		f.outcome(t, bob, plan.Waiting)
 	}
 }
 

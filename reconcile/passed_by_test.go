@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // A pattern passes by what comes with a type, here the constructors of a range, which belong to the bootstrap superuser. What it matches besides it
@@ -28,7 +28,7 @@ func TestPatternsPassByWhatComesWithAType(t *testing.T) {
 			r.objectType, r.schema, r.name, r.match = "routine", "app", "%", "like"
 			id := f.add(t, r.of(alice))
 			f.pending(t)
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.can(t, alice, "select app.one()")
 			f.cannot(t, bob, "select app.one()")
 			f.can(t, bob, "select app.span(1, 2)")
@@ -45,7 +45,7 @@ func TestPatternsPassByWhatComesWithAType(t *testing.T) {
 			exact.name, exact.match = "span", ""
 			f.add(t, exact.of(alice))
 			f.pending(t)
-			f.outcome(t, alice, reconcile.Blocked)
+			f.outcome(t, alice, plan.Blocked)
 			if r.privilege == "OWNER" {
 				return
 			}
@@ -70,7 +70,7 @@ func TestPatternsPassByWhatComesWithAnExtension(t *testing.T) {
 		alter extension plpgsql add function app.theirs(); alter extension plpgsql add function app.closed()`, f.Owner))
 	f.add(t, row{role: alice, privilege: "EXECUTE", objectType: "routine", schema: "app", name: "(theirs|ours)", match: "regex"})
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	f.can(t, alice, "select app.ours()")
 	f.quiet(t)
 	f.add(t, row{role: alice, privilege: "EXECUTE", objectType: "routine", schema: "app", name: "%", match: "like"})

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // takeover is a database in which the Python library has synchronized users.
@@ -74,11 +74,11 @@ func TestPythonTakeover(t *testing.T) {
 	}
 	// The library's own words: nothing but what it was told.
 	f.write(t, "insert into sync_roles.desired_roles (role_name, login, revoke_other) values ($1, true, '{role_memberships,table_selects,schema_usage}')", alice)
-	if plan := f.dryRun(t); len(plan.Statements) > 0 {
-		t.Errorf("taking over changes something: %q", plan.Statements)
+	if dry := f.dryRun(t); len(dry.Statements) > 0 {
+		t.Errorf("taking over changes something: %q", dry.Statements)
 	}
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Unchanged)
+	f.outcome(t, alice, plan.Unchanged)
 	same()
 	f.quiet(t)
 	for role, id := range ids {
@@ -93,7 +93,7 @@ func TestPythonTakeover(t *testing.T) {
 	bobs := f.untouched(t, bob, "public")
 	f.delete(t, ids[sales])
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	f.cannot(t, alice, "select from app.sales")
 	f.can(t, alice, "select from app.costs")
 	f.quiet(t)
@@ -126,7 +126,7 @@ func TestPythonTakeoverAdditive(t *testing.T) {
 	id := f.insert(t, alice, "SELECT", "table", "app", "sales")
 	f.insert(t, alice, "CONNECT", "database", "", f.Database)
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Unchanged)
+	f.outcome(t, alice, plan.Unchanged)
 	f.delete(t, id)
 	f.pending(t)
 	f.cannot(t, alice, "select from app.sales")
@@ -246,7 +246,7 @@ func TestPythonRolesThatDoNotCount(t *testing.T) {
 			same := f.untouched(t, bob, "public", sales)
 			id := f.insert(t, alice, "SELECT", "table", "app", "sales")
 			f.pending(t)
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.is(t, true, "relacl::text ~ $1 from pg_class where oid = 'app.sales'::regclass", alice+"=r/")
 			f.quiet(t)
 			// The membership was not the row's: DELETE takes the grant and leaves it.
@@ -282,7 +282,7 @@ func TestPythonGlobalRoleThatDoesNotCount(t *testing.T) {
 	same := f.untouched(t, bob)
 	id := f.insert(t, alice, "CONNECT", "database", "", f.Database)
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	f.can(t, alice, "select from app.sales")
 	f.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{all}')", alice)
 	f.pending(t)
@@ -333,12 +333,12 @@ func TestPythonRunBySuperuser(t *testing.T) {
 	id := f.insert(t, alice, "SELECT", "table", "app", "sales")
 	f.insert(t, alice, "CONNECT", "database", "", f.Database)
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Unchanged)
+	f.outcome(t, alice, plan.Unchanged)
 	f.quiet(t)
 	f.delete(t, id)
 	f.pending(t)
 	if f.Version >= 16 {
-		f.outcome(t, alice, reconcile.Blocked)
+		f.outcome(t, alice, plan.Blocked)
 		f.quiet(t)
 		want := []string{fmt.Sprintf("REVOKE %s FROM %s GRANTED BY %s", quote(sales), quote(alice), quote("postgres"))}
 		if fixes := f.fixes(t, alice); !slices.Equal(fixes, want) {
@@ -365,7 +365,7 @@ func TestPythonNoinherit(t *testing.T) {
 	f.cannot(t, alice, "select from app.sales")
 	id := f.insert(t, alice, "SELECT", "table", "app", "sales")
 	f.pending(t)
-	f.outcome(t, alice, reconcile.Applied)
+	f.outcome(t, alice, plan.Applied)
 	f.can(t, alice, "select from app.sales")
 	f.quiet(t)
 	f.loses(t, alice, "select from app.sales", id)

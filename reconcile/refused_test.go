@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // What PostgreSQL refuses for a reason that nobody foresaw, here an event trigger, keeps neither the role's other rows nor its
@@ -49,12 +49,12 @@ func TestRefusedByPostgreSQL(t *testing.T) {
 				f.cannot(t, bob, "select from app.sales")
 			}
 			last := f.last(t, alice)
-			if last.Outcome != string(reconcile.Blocked) || len(last.Problems) != 1 || !strings.Contains(last.Problems[0].Reason, "not on costs") {
+			if last.Outcome != string(plan.Blocked) || len(last.Problems) != 1 || !strings.Contains(last.Problems[0].Reason, "not on costs") {
 				t.Errorf("the audit says: %v", last)
 			}
-			f.outcome(t, bob, reconcile.Applied)
-			if plan := f.dryRun(t); len(plan.Statements) > 0 {
-				t.Errorf("a plan has what PostgreSQL refuses: %v", plan.Statements)
+			f.outcome(t, bob, plan.Applied)
+			if dry := f.dryRun(t); len(dry.Statements) > 0 {
+				t.Errorf("a plan has what PostgreSQL refuses: %v", dry.Statements)
 			}
 
 			f.Exec(t, "drop event trigger "+f.Prefix+"refuse")
@@ -64,7 +64,7 @@ func TestRefusedByPostgreSQL(t *testing.T) {
 			} else {
 				f.cannot(t, alice, "select from app.costs")
 			}
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.quiet(t)
 		})
 	}
@@ -80,7 +80,7 @@ func TestRefusedWayBack(t *testing.T) {
 	f.insert(t, x, "OWNER", "table", "app", "sales")
 	f.insert(t, x, "SELECT", "table", "app", "costs")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
+	f.outcome(t, x, plan.Blocked)
 	f.can(t, x, "select from app.costs")
 	f.cannot(t, x, "create table app.mine ()")
 	f.owns(t, f.Owner, "app.sales")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // Rows that the engine does not see must not look like rows that were deleted, whichever table of ours they are in: what it cannot read whole makes it
@@ -41,7 +42,7 @@ func TestRowsThatAreOutOfSight(t *testing.T) {
 			for _, table := range f.texts(t, "select relname from pg_class where relnamespace = 'sync_roles'::regnamespace and relkind = 'r' order by 1") {
 				engine := f.engineWith(t, defaultPolicy) // connected before
 				f.Exec(t, fmt.Sprintf(c.hide, table, f.Daemon))
-				_, err := engine.Rescan(t.Context(), reconcile.Rescan)
+				_, err := engine.Rescan(t.Context(), audit.Rescan)
 				read := err != nil
 				if _, err := engine.Sync(t.Context(), nil, true); err != nil && c.says != "" && !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%s: sync says %v, not %q", table, err, c.says)

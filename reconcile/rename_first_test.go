@@ -3,7 +3,7 @@ package reconcile_test
 import (
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // What a tool has swapped in is granted before everybody else is looked at.
@@ -15,7 +15,7 @@ func TestRenamedComesFirst(t *testing.T) {
 	f.insert(t, zoe, "SELECT", "table", "app", "sales")
 	f.pending(t)
 	f.asOwner(t, "revoke select on app.costs from "+alice+"; create table app.sales_new (id int); alter table app.sales rename to sales_old; alter table app.sales_new rename to sales")
-	report, err := f.engine.Rescan(t.Context(), reconcile.DDL)
+	report, err := f.engine.Rescan(t.Context(), audit.DDL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Names can be lost in more ways than by renaming a table: whoever has no row for what an object is called now has no access to it, and whoever has
@@ -109,7 +109,7 @@ func TestNamesLost(t *testing.T) {
 				case "rescan":
 					f.rescan(t)
 					f.cannot(t, alice, c.has)
-					f.outcome(t, alice, reconcile.Waiting)
+					f.outcome(t, alice, plan.Waiting)
 				case "delete":
 					f.delete(t, ids[0])
 					f.pending(t)
@@ -223,7 +223,7 @@ func TestNamesLostAreLimited(t *testing.T) {
 							select $1, 'SELECT', 'table', 'app', 't' || i, $2 from generate_series(1, 12) as i`, alice, direct)
 					}
 					f.insert(t, bob, "SELECT", "table", "app", "costs")
-					f.engine = f.engineWith(t, reconcile.Policy{MaxDirectGrantees: 500, Limit: reconcile.Limit{Revokes: 10, Percent: 25}})
+					f.engine = f.engineWith(t, plan.Policy{MaxDirectGrantees: 500, Limit: plan.Limit{Revokes: 10, Percent: 25}})
 					f.pending(t)
 					f.can(t, alice, "select from app.t7")
 					f.asOwner(t, "alter schema app rename to app_v1")

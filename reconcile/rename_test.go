@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // encodings of one row for app.sales.
@@ -107,7 +107,7 @@ func TestRenameAwayAndBack(t *testing.T) {
 			f.rescan(t)
 			f.cannot(t, alice, "select id from app.other")
 			f.can(t, bob, "select id from app.other")
-			f.outcome(t, alice, reconcile.Waiting)
+			f.outcome(t, alice, plan.Waiting)
 			f.quiet(t)
 			f.asOwner(t, "alter table app.other rename to sales")
 			f.rescan(t)
@@ -236,7 +236,7 @@ func TestRenameSchema(t *testing.T) {
 			f.asOwner(t, "grant usage on schema old to public") // the tables' own privileges are gone, too
 			f.cannot(t, alice, "select id from old.sales")
 			f.can(t, bob, "select id from old.sales")
-			f.outcome(t, alice, reconcile.Waiting)
+			f.outcome(t, alice, plan.Waiting)
 			f.quiet(t)
 			f.asOwner(t, "create schema app; create table app.sales (id int)")
 			f.sync(t)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // What rows ask for stays, whatever the kind, and however it is held.
@@ -36,7 +36,7 @@ func TestRevokeKeepsWhatRowsAskFor(t *testing.T) {
 		r.insert(t, x, "SET", "parameter", "", r.parameter)
 	}
 	r.pending(t)
-	r.outcome(t, x, reconcile.Applied)
+	r.outcome(t, x, plan.Applied)
 	var got []string
 	for _, line := range r.holdings(t, x) {
 		line, _, _ = strings.Cut(line, " from ")
@@ -86,7 +86,7 @@ func TestRevokePreservesSchemas(t *testing.T) {
 	granted := r.insert(t, x, "SELECT", "table", "kept", "t")
 	r.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other, preserve_existing_grants_in_schemas) values ($1, '{all}', '{kept,nowhere}')", x)
 	r.pending(t)
-	r.outcome(t, x, reconcile.Applied)
+	r.outcome(t, x, plan.Applied)
 	r.can(t, x, "select from kept.t; delete from kept.t; drop table kept."+quote("o_"+x))
 	r.cannot(t, x, "select from app.sales")
 	r.cannot(t, x, "select app.fn()")

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // kindOf tells if revoke_other with this kind takes a line of holdings away.
@@ -63,7 +63,7 @@ func TestRevokeEachKind(t *testing.T) { //nolint:tparallel // its subtests share
 			nothing := r.nothingBorrowed(t)
 			r.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, array[$2])", x, kind)
 			r.pending(t)
-			r.outcome(t, x, reconcile.Applied)
+			r.outcome(t, x, plan.Applied)
 			sameList(t, "what the role has left", r.holdings(t, x), want)
 			if got, want := r.last(t, x).Revoked, len(before)-len(want); kind != "ownerships" && kind != "all" && got != want {
 				t.Errorf("the audit has %d revoked, want %d: %v", got, want, r.last(t, x))

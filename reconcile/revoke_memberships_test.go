@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // databases covers the current database only, and role_memberships nothing of other databases' intermediate roles.
@@ -35,7 +35,7 @@ func TestRevokeOtherDatabases(t *testing.T) {
 	f.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{databases,role_memberships}')", x)
 	f.insert(t, x, "CONNECT", "database", "", f.Database)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.is(t, true, "has_database_privilege($1, $2, 'CONNECT') and has_database_privilege($1, $2, 'CREATE')", x, other)
 	for _, g := range foreign {
 		f.isMember(t, true, x, g)
@@ -88,8 +88,8 @@ func TestRevokeMembershipInASuperuser(t *testing.T) {
 	f.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{all}')", x)
 	f.insert(t, x, "CONNECT", "database", "", f.Database)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
-	f.problem(t, x, reconcile.Blocked, boss)
+	f.outcome(t, x, plan.Blocked)
+	f.problem(t, x, plan.Blocked, boss)
 	f.isMember(t, false, x, g)
 	f.is(t, false, "relacl::text ~ $1 from pg_class where oid = 'app.sales'::regclass", x+"=")
 	f.quiet(t)

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // Owning the current database is an ownership, too; owning another one is not this database's business.
@@ -19,7 +19,7 @@ func TestRevokeOwnershipOfDatabases(t *testing.T) {
 	f.Exec(t, fmt.Sprintf("alter database %[1]s owner to %[2]s; alter database %[3]s owner to %[2]s; alter role %[4]s createdb; grant create on database %[3]s to %[4]s", other, x, f.Database, f.Daemon))
 	f.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{ownerships}')", x)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.is(t, true, "datdba::regrole::text = $1 from pg_database where datname = current_database()", f.Daemon)
 	f.is(t, true, "datdba::regrole::text = $1 from pg_database where datname = $2", x, other)
 	f.quiet(t)
@@ -36,7 +36,7 @@ func TestRevokeOwnedSequences(t *testing.T) {
 	f.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{ownerships}')", x)
 	f.insert(t, x, "OWNER", "table", "app", "wanted")
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	for _, s := range []string{"app.s", "app.s_id_seq", "app.s_b_seq", "app.free", "app.tied"} {
 		f.owns(t, f.Daemon, s)
 	}

@@ -3,7 +3,7 @@ package reconcile_test
 import (
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // PUBLIC is touched only where a row names it; then it keeps nothing else of the kind, and no role of the same letters is meant.
@@ -20,7 +20,7 @@ func TestRevokeFromPublic(t *testing.T) {
 	f.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ('public', '{databases,tables}')")
 	kept := f.insert(t, "public", "SELECT", "table", "app", "costs")
 	f.pending(t)
-	f.outcome(t, "public", reconcile.Applied)
+	f.outcome(t, "public", plan.Applied)
 	if code := f.login(t, stranger); code != "42501" {
 		t.Errorf("PUBLIC still has CONNECT: %q", code)
 	}

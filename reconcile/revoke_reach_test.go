@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // What another owner's role has granted to an exclusive role, and the daemon cannot revoke: blocked, and the rest goes.
@@ -20,9 +20,9 @@ func TestRevokeWhatIsOutOfReach(t *testing.T) {
 	r.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{all}')", x)
 	r.insert(t, x, "CONNECT", "database", "", r.Database)
 	r.pending(t)
-	r.outcome(t, x, reconcile.Blocked)
-	r.problem(t, x, reconcile.Blocked, "app.strange", stranger)
-	r.problem(t, x, reconcile.Blocked, r.fdw, "postgres")
+	r.outcome(t, x, plan.Blocked)
+	r.problem(t, x, plan.Blocked, "app.strange", stranger)
+	r.problem(t, x, plan.Blocked, r.fdw, "postgres")
 	r.cannot(t, x, "select from app.sales")
 	r.can(t, x, "select from app.strange")
 	var left []string
@@ -55,7 +55,7 @@ func TestRevokeAsSuperuser(t *testing.T) {
 	r.write(t, "insert into sync_roles.desired_roles (role_name, revoke_other) values ($1, '{all}')", x)
 	r.insert(t, x, "CONNECT", "database", "", r.Database)
 	r.pending(t)
-	r.outcome(t, x, reconcile.Applied)
+	r.outcome(t, x, plan.Applied)
 	var left []string
 	for _, line := range r.holdings(t, x) {
 		if !strings.HasPrefix(line, "attributes") && !strings.HasPrefix(line, "defaults") {

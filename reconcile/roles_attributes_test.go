@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 func TestRolesLogin(t *testing.T) {
@@ -19,7 +19,7 @@ func TestRolesLogin(t *testing.T) {
 	f.write(t, "insert into sync_roles.desired_roles (role_name, login) values ($1, true)", x)
 	f.insert(t, x, "CONNECT", "database", "", f.Database)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	if code := f.login(t, x); code != "" {
 		t.Errorf("%s cannot log in: %s", x, code)
 	}
@@ -35,7 +35,7 @@ func TestRolesLogin(t *testing.T) {
 	// By hand it comes back, and a rescan takes it away.
 	f.Exec(t, "alter role "+x+" login")
 	f.rescan(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	if code := f.login(t, x); code != "28000" {
 		t.Errorf("after a rescan the login ends with %q, want 28000", code)
 	}
@@ -99,7 +99,7 @@ func TestRolesValidUntilInfinityOfANewRole(t *testing.T) {
 	x := f.role(t, "x", "")
 	f.write(t, "insert into sync_roles.desired_roles (role_name, valid_until) values ($1, 'infinity')", x)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Unchanged)
+	f.outcome(t, x, plan.Unchanged)
 	f.is(t, true, "coalesce(rolvaliduntil, 'infinity') = 'infinity' from pg_roles where rolname = $1", x)
 	f.quiet(t)
 }
@@ -198,17 +198,17 @@ func TestRolesCreatedb(t *testing.T) {
 	f.pending(t)
 	f.is(t, true, "rolcanlogin from pg_roles where rolname = $1", neighbour)
 	if f.Version >= 16 {
-		f.outcome(t, x, reconcile.Blocked)
+		f.outcome(t, x, plan.Blocked)
 		f.is(t, true, "exists (select from pg_roles where rolname = $1 and rolcanlogin)", x)
 		f.is(t, true, "has_table_privilege((select oid from pg_roles where rolname = $1), 'app.sales', 'SELECT')", x)
-		p := f.problem(t, x, reconcile.Blocked, "CREATEDB")
+		p := f.problem(t, x, plan.Blocked, "CREATEDB")
 		if want := fmt.Sprintf("ALTER ROLE %s CREATEDB", quote(f.Daemon)); p.Fix != want {
 			t.Errorf("the fix is %q, want %q", p.Fix, want)
 		}
 		f.Exec(t, fmt.Sprintf("alter role %s createdb", quote(f.Daemon)))
 		f.sync(t, x)
 	}
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.is(t, true, "rolcreatedb and rolcanlogin from pg_roles where rolname = $1", x)
 	f.quiet(t)
 	f.write(t, "update sync_roles.desired_roles set createdb = false where role_name = $1", x)
@@ -229,8 +229,8 @@ func TestRolesGuardedAttributes(t *testing.T) {
 			has := "rol" + attribute + " from pg_roles where rolname = $1"
 			f.write(t, "insert into sync_roles.desired_roles (role_name, connection_limit, "+attribute+") values ($1, 5, true), ($2, 5, true)", x, old)
 			f.pending(t)
-			f.outcome(t, x, reconcile.Refused)
-			f.problem(t, x, reconcile.Refused, attribute, "--allow-attribute "+attribute)
+			f.outcome(t, x, plan.Refused)
+			f.problem(t, x, plan.Refused, attribute, "--allow-attribute "+attribute)
 			f.is(t, false, has, x)
 			f.is(t, true, has, old) // not taken away: that was not asked
 			f.is(t, true, "rolconnlimit = 5 from pg_roles where rolname = $1", x)
@@ -271,10 +271,10 @@ func TestRolesAllowedAttributeWithoutTheRight(t *testing.T) {
 	f.pending(t)
 	f.is(t, true, "rolcreaterole from pg_roles where rolname = $1", x)
 	f.is(t, true, "rolconnlimit = 3 from pg_roles where rolname = $1", neighbour)
-	f.outcome(t, x, reconcile.Applied)
-	f.outcome(t, neighbour, reconcile.Applied)
-	f.outcome(t, y, reconcile.Blocked)
-	f.problem(t, y, reconcile.Blocked, "REPLICATION")
+	f.outcome(t, x, plan.Applied)
+	f.outcome(t, neighbour, plan.Applied)
+	f.outcome(t, y, plan.Blocked)
+	f.problem(t, y, plan.Blocked, "REPLICATION")
 	f.is(t, true, "exists (select from pg_roles where rolname = $1 and rolconnlimit = 3 and not rolreplication)", y)
 	f.is(t, true, "has_table_privilege((select oid from pg_roles where rolname = $1), 'app.sales', 'SELECT')", y)
 	f.quiet(t)
@@ -320,7 +320,7 @@ func TestRolesWithoutAdmin(t *testing.T) {
 	f.write(t, "insert into sync_roles.desired_roles (role_name, login) values ($1, true)", x)
 	f.insert(t, x, "CONNECT", "database", "", f.Database)
 	f.pending(t)
-	f.outcome(t, x, reconcile.Blocked)
+	f.outcome(t, x, plan.Blocked)
 	f.is(t, false, "rolcanlogin from pg_roles where rolname = $1", x)
 	// The rest of the role is done.
 	f.is(t, true, "has_database_privilege($1, current_database(), 'CONNECT')", x)
@@ -333,7 +333,7 @@ func TestRolesWithoutAdmin(t *testing.T) {
 		t.Errorf("the fixes are %q, want %q", fixes, want)
 	}
 	f.rescan(t)
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	if code := f.login(t, x); code != "" {
 		t.Errorf("the login ends with %q", code)
 	}

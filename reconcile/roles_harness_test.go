@@ -23,6 +23,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // texts runs a query with one text column as superuser.
@@ -220,17 +221,17 @@ func (f *fixture) superuserDaemon(t *testing.T) {
 }
 
 // problem asserts that the last audit row of a role has a problem of this kind with all of these words in what it says.
-func (f *fixture) problem(t *testing.T, role string, kind reconcile.Outcome, words ...string) reconcile.Problem {
+func (f *fixture) problem(t *testing.T, role string, kind plan.Outcome, words ...string) plan.Problem {
 	t.Helper()
 	last := f.last(t, role)
 	for _, p := range last.Problems {
-		text := fmt.Sprintf("%s %s %s %s", p.Privilege, p.Object, p.Reason, p.Fix)
+		text := fmt.Sprintf("%s %s %s %s %s", p.Privilege, p.Object, p.Statement, p.Reason, p.Fix)
 		if p.Kind == kind && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
 			return p
 		}
 	}
 	t.Errorf("the last audit row of %s has no %s problem with %q: %v", role, kind, words, last)
-	return reconcile.Problem{}
+	return plan.Problem{}
 }
 
 // fixes runs the statements that the last audit row of a role names, as superuser, and returns them.
@@ -343,7 +344,7 @@ func newCluster(t *testing.T, method string) *cluster {
 	return c
 }
 
-func (c *cluster) engineWith(t *testing.T, policy reconcile.Policy) *reconcile.Engine {
+func (c *cluster) engineWith(t *testing.T, policy plan.Policy) *reconcile.Engine {
 	t.Helper()
 	engine, err := reconcile.Open(t.Context(), c.daemon.Config(), reconcile.Config{Policy: policy, Log: zerolog.Nop()})
 	if err != nil {

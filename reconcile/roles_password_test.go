@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // leaks asserts that a verifier is nowhere that people read.
@@ -18,7 +19,7 @@ func (c *cluster) leaks(t *testing.T, verifier string, reports ...*reconcile.Rep
 		for _, row := range report.Rows {
 			text += "\n" + strings.Join(row.Statements, "\n") + row.Error
 			for _, p := range row.Problems {
-				text += p.Object + p.Reason + p.Fix
+				text += p.Object + p.Statement + p.Reason + p.Fix
 			}
 		}
 		for _, part := range parts {
@@ -48,21 +49,21 @@ func TestRolesPassword(t *testing.T) {
 
 	c.write(t, "insert into sync_roles.desired_roles (role_name, login, password_verifier) values ('alice', true, $1)", first)
 	c.insert(t, "alice", "CONNECT", "database", "", "db")
-	plan := c.dryRun(t)
+	dry := c.dryRun(t)
 	report := c.pending(t)
-	c.outcome(t, "alice", reconcile.Applied)
+	c.outcome(t, "alice", plan.Applied)
 	c.admits(t, "alice", "first'$", true)
 	c.admits(t, "alice", "first", false)
 	c.admits(t, "alice", "", false)
 	c.admits(t, "neighbour", "neighbour's", true)
-	c.leaks(t, first, plan, report)
+	c.leaks(t, first, dry, report)
 	c.quiet(t)
 
 	c.write(t, "update sync_roles.desired_roles set password_verifier = $1", second)
-	plan, report = c.dryRun(t), c.pending(t)
+	dry, report = c.dryRun(t), c.pending(t)
 	c.admits(t, "alice", "second", true)
 	c.admits(t, "alice", "first'$", false)
-	c.leaks(t, second, plan, report)
+	c.leaks(t, second, dry, report)
 	c.quiet(t)
 
 	// A role that was dropped and created again gets it again, whoever created it.
@@ -124,7 +125,7 @@ func TestRolesPasswordIsNotLogged(t *testing.T) {
 	c.insert(t, "alice", "CONNECT", "database", "", "db")
 	report := c.pending(t)
 	c.admits(t, "alice", "alice's", true)
-	c.outcome(t, "carol", reconcile.Blocked)
+	c.outcome(t, "carol", plan.Blocked)
 	if _, err := c.daemon.Exec(t.Context(), "select sync_roles.apply_password('boss')"); err == nil {
 		t.Error("a superuser's password was changed")
 	}
@@ -178,12 +179,12 @@ func TestRolesPasswordOfAFailure(t *testing.T) {
 	c.insert(t, "alice", "CONNECT", "database", "", "db")
 	report := c.pending(t)
 	c.leaks(t, verifier, report)
-	c.outcome(t, "alice", reconcile.Blocked)
+	c.outcome(t, "alice", plan.Blocked)
 	c.leaks(t, verifier, c.rescan(t))
 
 	// A plan that fails because of it does not say it either.
-	if plan, err := c.engine.DryRun(t.Context(), nil, ""); err != nil {
-		c.leaks(t, verifier, plan, &reconcile.Report{Statements: []string{err.Error()}})
+	if dry, err := c.engine.DryRun(t.Context(), nil, ""); err != nil {
+		c.leaks(t, verifier, dry, &reconcile.Report{Statements: []string{err.Error()}})
 	}
 
 	// A role over which the daemon has no right.
@@ -196,7 +197,7 @@ func TestRolesPasswordOfAFailure(t *testing.T) {
 	c.Exec(t, "create role bob login "+attributes)
 	c.write(t, "insert into sync_roles.desired_roles (role_name, password_verifier) values ('bob', $1)", verifier)
 	c.leaks(t, verifier, c.pending(t), c.dryRun(t))
-	c.outcome(t, "bob", reconcile.Blocked)
+	c.outcome(t, "bob", plan.Blocked)
 }
 
 // What is no verifier would be taken for a password: it is refused, and the message does not repeat it.

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // starts asserts what a setting is when a role logs in.
@@ -38,7 +38,7 @@ func TestRolesSettings(t *testing.T) {
 	f.starts(t, x, "lock_timeout", "77ms")
 	f.starts(t, x, "idle_in_transaction_session_timeout", "0")
 	f.starts(t, neighbour, "work_mem", "9MB")
-	f.outcome(t, x, reconcile.Applied)
+	f.outcome(t, x, plan.Applied)
 	f.quiet(t)
 
 	f.Exec(t, fmt.Sprintf("alter role %s in database %s set work_mem = '1GB'", x, f.Database))
@@ -94,7 +94,7 @@ func TestRolesSettingsRefused(t *testing.T) {
 			if len(last.Problems) == 0 || !strings.Contains(fmt.Sprint(last.Problems[0]), want) {
 				t.Errorf("the audit says: %v", last)
 			}
-			f.outcome(t, neighbour, reconcile.Applied)
+			f.outcome(t, neighbour, plan.Applied)
 		})
 	}
 }

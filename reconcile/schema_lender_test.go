@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // owned makes a schema and a table in it, of these owners, which only they may use.
@@ -49,7 +49,7 @@ func TestBorrowFromTheOwnerOfTheSchema(t *testing.T) {
 			id := f.insert(t, alice, "SELECT", "table", "inner_", "t")
 			pattern := f.add(t, row{role: alice, privilege: "INSERT", objectType: "table", schema: "inner_", name: "%", match: "like", direct: ptr(true)})
 			f.pending(t)
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.can(t, alice, "select from inner_.t")
 			f.can(t, alice, "insert into inner_.t values (1)")
 			f.quiet(t)

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // What PostgreSQL refuses to create or to alter is left out: the role's other rows are served, its neighbours too, and a sync by a person looks at it
@@ -59,13 +59,13 @@ func TestRefusedFoundations(t *testing.T) {
 			f.can(t, alice, "select from app.sales")
 			f.can(t, bob, "select from app.sales")
 			f.is(t, false, c.made, alice)
-			f.outcome(t, alice, reconcile.Blocked)
-			f.outcome(t, bob, reconcile.Applied)
+			f.outcome(t, alice, plan.Blocked)
+			f.outcome(t, bob, plan.Applied)
 
 			f.Exec(t, words.Replace(c.allow))
 			f.sync(t)
 			f.is(t, true, c.made, alice)
-			f.outcome(t, alice, reconcile.Applied)
+			f.outcome(t, alice, plan.Applied)
 			f.quiet(t)
 			f.write(t, "delete from sync_roles.desired_grants where object_type = 'table'")
 			f.pending(t)

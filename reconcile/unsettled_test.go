@@ -7,6 +7,7 @@ import (
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // Schemas and types that are being renamed are left alone for a moment, which their owner cannot prolong without end.
@@ -81,10 +82,10 @@ func TestWhatWasRenamedLongAgoIsNoFailure(t *testing.T) {
 	t.Parallel()
 	for name, serve := range map[string]func(*reconcile.Engine, context.Context) (*reconcile.Report, error){
 		"startup": func(e *reconcile.Engine, ctx context.Context) (*reconcile.Report, error) {
-			return e.Rescan(ctx, reconcile.Startup)
+			return e.Rescan(ctx, audit.Startup)
 		},
 		"queue": func(e *reconcile.Engine, ctx context.Context) (*reconcile.Report, error) {
-			return e.Pending(ctx, reconcile.Notify)
+			return e.Pending(ctx, audit.Notify)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

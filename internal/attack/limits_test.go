@@ -296,7 +296,7 @@ func TestPlanOfSeveralBatches(t *testing.T) {
 		insert into sync_roles.desired_grants (role_name, privilege, object_type, object_name)
 		select '%[1]s' || i, 'MEMBER', 'role', '%s' from generate_series(1, 1200) as i`, f.Role("r"), f.Role("group")))
 	r := f.call(t, "plan").want(t, 2)
-	for _, text := range []string{"insert into sync_roles.intermediate_roles", `CREATE ROLE "` + f.Role("group") + `"`, "COMMENT ON ROLE", "GRANT SELECT ON TABLE"} {
+	for _, text := range []string{"INSERT INTO sync_roles.intermediate_roles", `CREATE ROLE "` + f.Role("group") + `"`, "COMMENT ON ROLE", "GRANT SELECT ON TABLE"} {
 		if n := strings.Count(r.stdout, text); n != 1 {
 			t.Errorf("the plan has %d times %s, want once", n, text)
 		}

@@ -149,7 +149,7 @@ func (w *world) missing(t *testing.T, d desired, o object, privilege string) {
 
 // about reports whether the problem is a statement, one that did not help, with this object and privilege.
 func (p problem) about(o object, privilege string) bool {
-	return p.Kind == "blocked" && strings.Contains(p.Object, o.quoted()) && (strings.Contains(p.Object, privilege) || privilege == "MEMBER" || privilege == "OWNER")
+	return p.Kind == "blocked" && strings.Contains(p.Statement, o.quoted()) && (strings.Contains(p.Statement, privilege) || privilege == "MEMBER" || privilege == "OWNER")
 }
 
 // mustWait: a row for which there is nothing says so.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // world is what one database is like, read from PostgreSQL's catalogs, and what is to be, from the rows. None of it goes through
@@ -115,12 +117,14 @@ type intermediate struct {
 }
 
 type problem struct {
-	Kind      string `json:"kind"`
-	GrantID   int64  `json:"grant_id"`
-	Privilege string `json:"privilege"`
-	Object    string `json:"object"`
-	Reason    string `json:"reason"`
-	Taking    bool   `json:"taking"`
+	Kind      string    `json:"kind"`
+	Code      plan.Code `json:"code"`
+	GrantID   int64     `json:"grant_id"`
+	Privilege string    `json:"privilege"`
+	Object    string    `json:"object"`
+	Statement string    `json:"statement"`
+	Reason    string    `json:"reason"`
+	Taking    bool      `json:"taking"`
 }
 
 // look reads both databases, while nothing changes.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/adopt"
 )
 
 func adoptCommand() *cobra.Command {
@@ -40,14 +40,14 @@ Exit codes: 0 all of it is in rows, 1 something is not, or an error.`,
 			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "Adopted %s with %s of desired_grants.\n", counted(len(a.Roles), "role"), counted(a.Grants, "row")); err != nil {
 				return err
 			}
-			if err := printUnsaid(cmd.ErrOrStderr(), "LEFT ALONE", a.Beyond); err != nil {
+			if err := printInexpressible(cmd.ErrOrStderr(), "LEFT ALONE", a.Foreign); err != nil {
 				return err
 			}
-			left := len(a.Beyond) + len(a.Refused)
-			if err := printUnsaid(cmd.ErrOrStderr(), "NOT ADOPTED", a.Refused); err != nil || left == 0 {
+			left := len(a.Foreign) + len(a.Inexpressible)
+			if err := printInexpressible(cmd.ErrOrStderr(), "NOT ADOPTED", a.Inexpressible); err != nil || left == 0 {
 				return err
 			}
-			return fmt.Errorf("%s cannot be said in rows; the rest is adopted", counted(left, "holding"))
+			return fmt.Errorf("%s cannot be expressed as rows; the rest is adopted", counted(left, "grant"))
 		},
 	}
 	c.flags(cmd)
@@ -57,7 +57,7 @@ Exit codes: 0 all of it is in rows, 1 something is not, or an error.`,
 	return cmd
 }
 
-func printUnsaid(w io.Writer, heading string, list []reconcile.Unsaid) error {
+func printInexpressible(w io.Writer, heading string, list []adopt.Inexpressible) error {
 	if len(list) == 0 {
 		return nil
 	}

@@ -28,7 +28,7 @@ func TestAdopt(t *testing.T) {
 	env.Exec(t, "grant select on pg_authid to "+bob+`; create schema "s(x)"; create function "s(x)"."f(x)"() returns int language sql as 'select 1'; grant execute on function "s(x)"."f(x)"() to `+bob)
 	r := on(t, env, "adopt", bob)
 	r.want(t, 1, "Adopted 1 role with 0 rows", "rows cannot name it")
-	for _, word := range []string{"pg_authid", "NOT ADOPTED", "LEFT ALONE", "2 holdings cannot be said in rows"} {
+	for _, word := range []string{"pg_authid", "NOT ADOPTED", "LEFT ALONE", "2 grants cannot be expressed as rows"} {
 		if !strings.Contains(r.stderr, word) {
 			t.Errorf("stderr does not say %s:\n%s", word, r.stderr)
 		}
@@ -37,7 +37,7 @@ func TestAdopt(t *testing.T) {
 	carol := env.Role("carol")
 	env.Exec(t, "create role "+carol+"; grant select on pg_authid to "+carol)
 	r = on(t, env, "adopt", carol)
-	r.want(t, 1, "Adopted 1 role", "1 holding cannot be said in rows")
+	r.want(t, 1, "Adopted 1 role", "1 grant cannot be expressed as rows")
 	env.Exec(t, "revoke select on pg_authid from "+carol)
 	on(t, env, "adopt", carol).want(t, 0, "Adopted 1 role", "")
 

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile/chain"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit/chain"
 )
 
 func auditCommand() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/failure"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
 
@@ -16,13 +17,13 @@ import (
 // password that is refused before any was accepted, which a server that counts failures must not be asked about again and again, whatever the tries before
 // it met. After a login it is of the moment, as where a password is being changed.
 func isFinal(err error, first, loggedIn bool) bool {
-	return first && errors.As(err, new(usageError)) || !loggedIn && reconcile.SQLState(err) == "28P01"
+	return first && errors.As(err, new(usageError)) || !loggedIn && failure.SQLState(err) == "28P01"
 }
 
 // needsHelp reports whether a database cannot be opened before a person puts something right: a right, a setting, a schema. What PostgreSQL itself
 // says otherwise, a server that does not answer and a connection that broke are worth waiting for.
 func needsHelp(err error) bool {
-	switch state := reconcile.SQLState(err); {
+	switch state := failure.SQLState(err); {
 	case errors.Is(err, reconcile.ErrStandby):
 		return false
 	case state != "":
@@ -58,7 +59,7 @@ var reasons = map[string]string{
 
 // inShort says why a database cannot be opened.
 func inShort(err error) string {
-	reason, known := reasons[reconcile.SQLState(err)]
+	reason, known := reasons[failure.SQLState(err)]
 	switch {
 	case known:
 		return reason
@@ -66,7 +67,7 @@ func inShort(err error) string {
 		return "the server is a standby"
 	case errors.Is(err, reconcile.ErrSchema):
 		return "schema sync_roles is missing or old"
-	case reconcile.SQLState(err) == "" && isOfConnection(err):
+	case failure.SQLState(err) == "" && isOfConnection(err):
 		return "the server cannot be reached"
 	}
 	return "see the log"

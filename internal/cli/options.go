@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // engineOptions are the options of the commands that reconcile.
@@ -82,15 +83,15 @@ func (o *engineOptions) config(cmd *cobra.Command) (reconcile.Config, error) {
 	return reconcile.Config{Policy: o.policy(cmd.Flags()), LockTimeout: o.lockTimeout, StatementTimeout: o.statementTimeout, Log: log}, nil
 }
 
-func (o *engineOptions) policy(flags *pflag.FlagSet) reconcile.Policy {
-	policy := reconcile.Policy{
+func (o *engineOptions) policy(flags *pflag.FlagSet) plan.Policy {
+	policy := plan.Policy{
 		MaxDirectGrantees:   o.maxDirectGrantees,
 		Protect:             o.protect,
 		AllowMembershipIn:   o.allowMembershipIn,
 		AllowAttribute:      o.allowAttribute,
 		FallbackOwner:       o.fallbackOwner,
 		PruneEmptyAfterSecs: int64(o.pruneAfter / time.Second),
-		Limit:               reconcile.Limit{Revokes: o.maxRevokes, Percent: o.maxRevokesPercent, Window: o.maxRevokesWindow},
+		Limit:               plan.Limit{Revokes: o.maxRevokes, Percent: o.maxRevokesPercent, Window: o.maxRevokesWindow},
 	}
 	if flags.Changed("advisory-lock-key") {
 		policy.AdvisoryLockKey = &o.advisoryLockKey

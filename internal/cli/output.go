@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // output is the form in which a command prints: a table for people, JSON for machines.
@@ -41,7 +41,7 @@ func (o *output) flags(cmd *cobra.Command) {
 func (o *output) json() bool { return o.format == "json" }
 
 // printRows prints audit rows as a table.
-func printRows(w io.Writer, rows []reconcile.AuditRow) error {
+func printRows(w io.Writer, rows []audit.Row) error {
 	t := newTable(w, "ROLE", "OUTCOME", "GRANTED", "REVOKED", "WHY")
 	for _, r := range rows {
 		why := r.Error

@@ -10,6 +10,8 @@ import (
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 func planCommand() *cobra.Command {
@@ -50,7 +52,7 @@ Exit codes: 0 nothing to do, 2 there is something to do, 1 an error.`,
 				return err
 			}
 			for _, row := range report.Rows {
-				if row.Outcome == reconcile.Failed {
+				if row.Outcome == plan.Failed {
 					return fmt.Errorf("the plan is not complete: role %q cannot be served: %s", row.Role, row.Error)
 				}
 			}
@@ -89,9 +91,9 @@ func readSQL(file string, stdin io.Reader) (string, error) {
 func printPlan(w io.Writer, out output, report *reconcile.Report) error {
 	if out.json() {
 		return writeJSON(w, struct {
-			Statements []string             `json:"statements"`
-			Roles      []reconcile.AuditRow `json:"roles"`
-		}{append([]string{}, report.Statements...), append([]reconcile.AuditRow{}, report.Rows...)})
+			Statements []string    `json:"statements"`
+			Roles      []audit.Row `json:"roles"`
+		}{append([]string{}, report.Statements...), append([]audit.Row{}, report.Rows...)})
 	}
 	var b strings.Builder
 	if len(report.Statements) == 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // policyOptions limit what rows can ask for. The daemon writes them into sync_roles.policy, and plan, sync and adopt take them from there.
@@ -19,8 +20,8 @@ var policyOptions = []string{
 }
 
 // policyOf returns the policy options as the flags have them.
-func policyOf(flags *pflag.FlagSet) reconcile.StoredPolicy {
-	policy := reconcile.StoredPolicy{}
+func policyOf(flags *pflag.FlagSet) audit.StoredPolicy {
+	policy := audit.StoredPolicy{}
 	for _, name := range policyOptions {
 		f := flags.Lookup(name)
 		switch list, ok := f.Value.(pflag.SliceValue); {
@@ -34,7 +35,7 @@ func policyOf(flags *pflag.FlagSet) reconcile.StoredPolicy {
 }
 
 // follow sets the options that the caller has not given to what the daemon runs with, and warns of those that differ.
-func follow(flags *pflag.FlagSet, stored reconcile.StoredPolicy, warnings io.Writer) error {
+func follow(flags *pflag.FlagSet, stored audit.StoredPolicy, warnings io.Writer) error {
 	own := policyOf(flags)
 	for _, name := range policyOptions {
 		value, ok := stored[name]

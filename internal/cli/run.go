@@ -12,6 +12,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
 )
 
@@ -67,7 +68,7 @@ func runCommand() *cobra.Command {
 // daemon is what a daemon does for each database.
 type daemon struct {
 	config    reconcile.Config
-	policy    reconcile.StoredPolicy // as config has it
+	policy    audit.StoredPolicy // as config has it
 	interval  time.Duration
 	migrate   bool
 	retention time.Duration // of the audit; 0: for ever
@@ -115,7 +116,7 @@ type reconciler struct {
 }
 
 func (r *reconciler) Pending(ctx context.Context) error {
-	_, err := r.engine.Pending(ctx, reconcile.Notify)
+	_, err := r.engine.Pending(ctx, audit.Notify)
 	return err
 }
 
@@ -130,12 +131,12 @@ func (r *reconciler) Expired(ctx context.Context) error {
 }
 
 func (r *reconciler) Rescan(ctx context.Context, why loop.Occasion) error {
-	cause := reconcile.Rescan
+	cause := audit.Rescan
 	switch why {
 	case loop.Start:
-		cause = reconcile.Startup
+		cause = audit.Startup
 	case loop.DDL:
-		cause = reconcile.DDL
+		cause = audit.DDL
 	case loop.Interval:
 	}
 	if _, err := r.engine.Rescan(ctx, cause); err != nil {

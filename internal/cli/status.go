@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 func statusCommand() *cobra.Command {
@@ -27,12 +28,12 @@ Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
 				return err
 			}
 			defer func() { _ = catalog.Close(ctx, conn) }()
-			list, err := reconcile.ReadStatuses(ctx, conn, args)
+			list, err := audit.Statuses(ctx, conn, args)
 			if err != nil {
 				return err
 			}
 			for _, role := range args {
-				if !slices.ContainsFunc(list, func(s reconcile.Status) bool { return s.Role == role }) {
+				if !slices.ContainsFunc(list, func(s audit.Status) bool { return s.Role == role }) {
 					return fmt.Errorf("not managed: %q; a role is managed when it has a row in sync_roles.desired_grants or sync_roles.desired_roles", role)
 				}
 			}
@@ -55,9 +56,9 @@ Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
 	return cmd
 }
 
-func printStatus(w io.Writer, out output, list []reconcile.Status) error {
+func printStatus(w io.Writer, out output, list []audit.Status) error {
 	if out.json() {
-		return writeJSON(w, append([]reconcile.Status{}, list...))
+		return writeJSON(w, append([]audit.Status{}, list...))
 	}
 	t := newTable(w, "ROLE", "STATUS", "SINCE", "WHY")
 	for _, s := range list {
@@ -79,8 +80,8 @@ func printStatus(w io.Writer, out output, list []reconcile.Status) error {
 }
 
 // whyStatus is the problem that gives the role its status, in words.
-func whyStatus(s reconcile.Status) string {
-	i := max(0, slices.IndexFunc(s.Problems, func(p reconcile.Problem) bool { return string(p.Kind) == s.Status }))
+func whyStatus(s audit.Status) string {
+	i := max(0, slices.IndexFunc(s.Problems, func(p plan.Problem) bool { return string(p.Kind) == s.Status }))
 	why := s.Problems[i].Reason
 	if s.Problems[i].Fix != "" {
 		why += "; to allow it: " + catalog.Printable(s.Problems[i].Fix)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 func syncCommand() *cobra.Command {
@@ -47,7 +48,7 @@ func syncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			statuses = slices.DeleteFunc(statuses, reconcile.Status.InOrder)
+			statuses = slices.DeleteFunc(statuses, audit.Status.InOrder)
 			if err := printSync(cmd.OutOrStdout(), out, report.Rows, len(statuses) == 0, verbose); err != nil {
 				return err
 			}
@@ -76,10 +77,10 @@ func syncCommand() *cobra.Command {
 const maxChanges = 20
 
 // printSync prints what each role's pass did, and then what changed.
-func printSync(w io.Writer, out output, rows []reconcile.AuditRow, inOrder, verbose bool) error {
+func printSync(w io.Writer, out output, rows []audit.Row, inOrder, verbose bool) error {
 	switch {
 	case out.json():
-		return writeJSON(w, append([]reconcile.AuditRow{}, rows...))
+		return writeJSON(w, append([]audit.Row{}, rows...))
 	case len(rows) == 0 && inOrder:
 		_, err := fmt.Fprintln(w, "Nothing to do.")
 		return err
@@ -94,7 +95,7 @@ func printSync(w io.Writer, out output, rows []reconcile.AuditRow, inOrder, verb
 }
 
 // printChanges names privileges, memberships, ownerships, attributes and objects, by role.
-func printChanges(w io.Writer, rows []reconcile.AuditRow, all bool) error {
+func printChanges(w io.Writer, rows []audit.Row, all bool) error {
 	var b strings.Builder
 	shown, total := 0, 0
 	for _, r := range rows {

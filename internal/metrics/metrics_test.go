@@ -18,6 +18,8 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -124,18 +126,18 @@ func TestObserve(t *testing.T) {
 	m.Database("other", time.Minute, nowhere)
 	failure := errors.New("deadlock detected")
 	d.Observe(reconcile.Observation{
-		Cause: reconcile.Notify, Statements: 5, LockWait: 2 * time.Millisecond, Duration: 40 * time.Millisecond,
-		Rows: []reconcile.AuditRow{
-			{Outcome: reconcile.Applied, Granted: 3, Revoked: 1, Attempt: 1},
-			{Outcome: reconcile.Applied, Granted: 4, Attempt: 3},
-			{Outcome: reconcile.Held, Attempt: 1},
+		Cause: audit.Notify, Statements: 5, LockWait: 2 * time.Millisecond, Duration: 40 * time.Millisecond,
+		Rows: []audit.Row{
+			{Outcome: plan.Applied, Granted: 3, Revoked: 1, Attempt: 1},
+			{Outcome: plan.Applied, Granted: 4, Attempt: 3},
+			{Outcome: plan.Held, Attempt: 1},
 		},
 	})
 	d.Observe(reconcile.Observation{
-		Cause: reconcile.Retry, Statements: 100, LockWait: time.Millisecond, Duration: 2 * time.Second, Err: failure,
-		Rows: []reconcile.AuditRow{{Outcome: reconcile.Applied, Granted: 100, Revoked: 100, Attempt: 2}},
+		Cause: audit.Retry, Statements: 100, LockWait: time.Millisecond, Duration: 2 * time.Second, Err: failure,
+		Rows: []audit.Row{{Outcome: plan.Applied, Granted: 100, Revoked: 100, Attempt: 2}},
 	})
-	d.Observe(reconcile.Observation{Cause: reconcile.Retry, Err: failure, Rows: []reconcile.AuditRow{{Outcome: reconcile.Failed, Attempt: 2}}})
+	d.Observe(reconcile.Observation{Cause: audit.Retry, Err: failure, Rows: []audit.Row{{Outcome: plan.Failed, Attempt: 2}}})
 	scrape(t, m).want(t, map[string]string{
 		`passes_total{cause="notify",database="db",result="ok"}`:     "1",
 		`passes_total{cause="notify",database="db",result="failed"}`: "0",
@@ -162,7 +164,7 @@ func TestObserve(t *testing.T) {
 func TestLockNotHad(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("test", zerolog.Nop())
-	m.Database("db", time.Minute, nowhere).Observe(reconcile.Observation{Cause: reconcile.Rescan, Duration: 5 * time.Second, Err: errors.New("lock timeout")})
+	m.Database("db", time.Minute, nowhere).Observe(reconcile.Observation{Cause: audit.Rescan, Duration: 5 * time.Second, Err: errors.New("lock timeout")})
 	scrape(t, m).want(t, map[string]string{
 		`lock_wait_seconds_count{database="db"}`:           "1",
 		`lock_wait_seconds_bucket{database="db",le="2.5"}`: "0",

@@ -4,14 +4,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // What the labels can be. A series that appears only when something happens for the first time hides that it did: rates need
 // a zero to begin with.
 var (
-	causes   = []reconcile.Cause{reconcile.Notify, reconcile.Rescan, reconcile.Startup, reconcile.Retry, reconcile.Expiry, reconcile.DDL, reconcile.Manual}
-	outcomes = []reconcile.Outcome{reconcile.Unchanged, reconcile.Applied, reconcile.Waiting, reconcile.Refused, reconcile.Blocked, reconcile.Held, reconcile.Failed}
+	causes   = []audit.Cause{audit.Notify, audit.Rescan, audit.Startup, audit.Retry, audit.Expiry, audit.DDL, audit.Manual}
+	outcomes = []plan.Outcome{plan.Unchanged, plan.Applied, plan.Waiting, plan.Refused, plan.Blocked, plan.Held, plan.Failed}
 )
 
 const (

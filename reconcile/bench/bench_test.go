@@ -20,7 +20,9 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
 // The fleet: so many roles, each with SELECT on so many of the tables, USAGE and CONNECT.
@@ -71,7 +73,7 @@ func newFleet(b *testing.B) *fleet {
 }
 
 func (f *fleet) settings() reconcile.Config {
-	return reconcile.Config{Policy: reconcile.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600}, Log: zerolog.Nop()}
+	return reconcile.Config{Policy: plan.Policy{MaxDirectGrantees: 500, PruneEmptyAfterSecs: 3600}, Log: zerolog.Nop()}
 }
 
 func (f *fleet) config(tb testing.TB, role, database string) *pgx.ConnConfig {
@@ -177,13 +179,13 @@ func BenchmarkFleetCold(b *testing.B) {
 				f.load(b, c.direct)
 				b.StartTimer()
 				ours := elapsed(func() {
-					_, err := f.engine.Pending(b.Context(), reconcile.Notify)
+					_, err := f.engine.Pending(b.Context(), audit.Notify)
 					must(b, err)
 				})
 				b.StopTimer()
 				f.checkEffective(b)
 				again := elapsed(func() {
-					report, err := f.engine.Rescan(b.Context(), reconcile.Rescan)
+					report, err := f.engine.Rescan(b.Context(), audit.Rescan)
 					must(b, err)
 					if len(report.Rows) > 0 {
 						b.Fatalf("a second pass wrote %d audit rows", len(report.Rows))
@@ -215,7 +217,7 @@ func (f *fleet) checkEffective(b *testing.B) {
 func BenchmarkOneMore(b *testing.B) {
 	f := newFleet(b)
 	f.load(b, nil)
-	_, err := f.engine.Pending(b.Context(), reconcile.Notify)
+	_, err := f.engine.Pending(b.Context(), audit.Notify)
 	must(b, err)
 	f.exec(b, "ours", "vacuum analyze")
 
@@ -276,7 +278,7 @@ func BenchmarkOneMore(b *testing.B) {
 type engineReconciler struct{ engine *reconcile.Engine }
 
 func (r engineReconciler) Pending(ctx context.Context) error {
-	_, err := r.engine.Pending(ctx, reconcile.Notify)
+	_, err := r.engine.Pending(ctx, audit.Notify)
 	return err
 }
 func (r engineReconciler) Retries(context.Context) error               { return nil }

@@ -21,7 +21,7 @@ import (
 const Channel = "sync_roles"
 
 // Reconciler is one connection's worth of doing. An error means that it is of no more use, and a new one is opened; unless the error says that it is only
-// busy (see busy): then the rest goes on, and the same call is made again in a moment.
+// temporary (see temporary): then the rest goes on, and the same call is made again in a moment.
 type Reconciler interface {
 	Pending(ctx context.Context) error
 	Retries(ctx context.Context) error
@@ -149,7 +149,7 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked boo
 		case <-wake.queue:
 			err = r.Pending(ctx)
 		case <-wake.ddl:
-			if err = c.afterDDL(ctx, r, wake.ddl); isBusy(err) {
+			if err = c.afterDDL(ctx, r, wake.ddl); isTemporary(err) {
 				rescan.Reset(c.nextRescan(err))
 			}
 		case <-due:
@@ -166,30 +166,30 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked boo
 	}
 }
 
-// busy is what an error is when nothing is wrong with the connection, and the same call is worth another try in a moment.
-type busy interface{ Busy() bool }
+// temporary is what an error is when nothing is wrong with the connection, and the same call is worth another try in a moment.
+type temporary interface{ Temporary() bool }
 
-// busyRescan is after how long everything is looked at again, when that failed for a reason that passes.
-const busyRescan = 10 * time.Second
+// temporaryRescan is after how long everything is looked at again, when that failed for a reason that passes.
+const temporaryRescan = 10 * time.Second
 
 // nextRescan is when to look at everything again after that ended so.
 func (c Config) nextRescan(err error) time.Duration {
-	if isBusy(err) {
-		return min(busyRescan, jitter(c.RescanInterval))
+	if isTemporary(err) {
+		return min(temporaryRescan, jitter(c.RescanInterval))
 	}
 	return jitter(c.RescanInterval)
 }
 
-// isBusy reports whether an error passes, with all that it is joined from.
-func isBusy(err error) bool {
+// isTemporary reports whether an error passes, with all that it is joined from.
+func isTemporary(err error) bool {
 	if err == nil {
 		return false
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !isBusy(err) })
+		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !isTemporary(err) })
 	}
-	var b busy
-	return errors.As(err, &b) && b.Busy()
+	var t temporary
+	return errors.As(err, &t) && t.Temporary()
 }
 
 // pace keeps calls that fail for a reason that passes from following each other at once: 1 s, 2 s, then every 4 s.
@@ -211,7 +211,7 @@ func (p *pace) after(err error) error {
 
 // later waits out an error that passes. Others it returns.
 func (c Config) later(err error, wake chan<- struct{}) error {
-	if !isBusy(err) {
+	if !isTemporary(err) {
 		return err
 	}
 	c.Log.Warn().Err(err).Msg("busy; trying again in a moment")
@@ -240,7 +240,7 @@ func steps(ctx context.Context, list ...func(context.Context) error) error {
 	var passing []error
 	for _, step := range list {
 		err := step(ctx)
-		if err != nil && !isBusy(err) {
+		if err != nil && !isTemporary(err) {
 			return err
 		}
 		if err != nil {
@@ -270,7 +270,7 @@ func (c Config) afterDDL(ctx context.Context, r Reconciler, ddl chan struct{}) e
 func (c Config) due(ctx context.Context, r Reconciler, pace *pace) (<-chan time.Time, error) {
 	at, ok, err := r.NextDue(ctx)
 	switch {
-	case isBusy(err):
+	case isTemporary(err):
 		c.Log.Warn().Err(err).Msg("busy; trying again in a moment")
 		at = time.Now().Add(time.Second)
 	case err != nil || !ok:

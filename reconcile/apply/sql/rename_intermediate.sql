@@ -1,0 +1,3 @@
+-- $1 oid: the role
+-- $2 text: its name
+UPDATE sync_roles.intermediate_roles SET role_name = $2 WHERE role_oid = $1;

@@ -1,0 +1,8 @@
+-- Registers a role that is there, if it still is as it would be made.
+-- $1 text: the role
+-- $2 integer: its share of the intermediate roles
+INSERT INTO sync_roles.keepers (role_oid, role_name, slot)
+SELECT r.oid, r.rolname, $2
+FROM pg_catalog.pg_roles AS r
+WHERE r.rolname = $1 AND sync_roles.keeper_problem(r.oid, false) IS NULL
+ON CONFLICT (slot) DO UPDATE SET role_oid = excluded.role_oid, role_name = excluded.role_name;

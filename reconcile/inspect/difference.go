@@ -1,0 +1,173 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
+)
+
+var (
+	missingGrantsSQL      = query("missing_grants")
+	missingMembershipsSQL = query("missing_memberships")
+	missingOwnershipsSQL  = query("missing_ownerships")
+	surplusGrantsSQL      = query("surplus_grants")
+	foreignGrantsSQL      = query("foreign_grants")
+	surplusMembershipsSQL = query("surplus_memberships")
+	surplusOwnershipsSQL  = query("surplus_ownerships")
+	passedBySQL           = query("passed_by")
+	legacyPrivilegesSQL   = query("legacy_privileges")
+)
+
+// lacking is a row of the queries for what is missing: a target, and the roles that lack it.
+type lacking struct {
+	GrantIDs  []int64 `db:"grant_ids"`
+	RoleNames []string
+	plan.Target
+}
+
+// Differences reads how roles differ from their rows, into the drift.
+func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error {
+	missing := make([][]lacking, len(s.kinds))
+	var foreign []plan.SurplusGrant
+	batch := &pgx.Batch{}
+	for i, kind := range s.kinds {
+		sql, args := missingQuery(kind, s)
+		catalog.Queue(batch, sql, &missing[i], args...)
+	}
+	var grants []plan.SurplusGrant
+	var memberships []plan.SurplusMembership
+	var ownerships []plan.SurplusOwnership
+	if s.surplus {
+		batch.Queue("set local enable_nestloop = off")
+		catalog.Queue(batch, surplusGrantsSQL, &grants, s.roles, s.Renamed)
+		catalog.Queue(batch, surplusOwnershipsSQL, &ownerships, s.roles, s.Renamed)
+		batch.Queue("set local enable_nestloop = on")
+	}
+	if s.surplus || s.Members {
+		catalog.Queue(batch, surplusMembershipsSQL, &memberships, s.roles, s.Renamed, s.Members, s.Allowed)
+	}
+	if len(s.foreign) > 0 {
+		catalog.Queue(batch, foreignGrantsSQL, &foreign, s.foreign)
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("read what differs: %w", err)
+	}
+	fresh := &plan.Drift{Grants: append(grants, foreign...), Memberships: memberships, Ownerships: ownerships}
+	for _, list := range missing {
+		addMissing(fresh, list)
+	}
+	if err := dropPassedBy(ctx, tx, fresh); err != nil {
+		return err
+	}
+	if s.legacy {
+		if err := dropLegacy(ctx, tx, fresh); err != nil {
+			return err
+		}
+	}
+	d.Add(fresh)
+	return nil
+}
+
+// missingQuery is the query for what is missing of one kind.
+func missingQuery(kind string, s *Scope) (sql string, args []any) {
+	switch kind {
+	case "MEMBER":
+		return missingMembershipsSQL, []any{s.roles, s.Names}
+	case "OWNER":
+		return missingOwnershipsSQL, []any{s.roles, s.Names}
+	default:
+		return strings.ReplaceAll(missingGrantsSQL, ":'object_type'", catalog.Literal(kind)), []any{s.roles, s.Names}
+	}
+}
+
+// addMissing tells apart what roles lack, and what their rows newly resolve to: that has no privilege.
+func addMissing(d *plan.Drift, list []lacking) {
+	for i := range list {
+		target := &list[i].Target
+		for j, role := range list[i].RoleNames {
+			if target.Privilege == "" {
+				d.Resolved = append(d.Resolved, plan.Resolved{Role: role, Object: *target.Object(), Column: target.ColumnName, ColumnNumber: target.ColumnNumber})
+			} else {
+				d.Missing = append(d.Missing, plan.Missing{Target: target, GrantID: list[i].GrantIDs[j], Role: role})
+			}
+		}
+	}
+}
+
+// part is a privilege on something that comes with a type or an extension.
+type part struct {
+	ClassOID, ObjectOID catalog.OID
+	Privilege           string
+}
+
+// dropPassedBy removes from the drift what patterns match and do not mean: what comes with a type, such as a range's constructors, or with an
+// extension. It belongs to a superuser, as a rule, and would keep the pattern blocked for ever.
+func dropPassedBy(ctx context.Context, tx pgx.Tx, d *plan.Drift) error {
+	set := map[part]bool{}
+	for _, m := range d.Missing {
+		if !m.Exact() && m.ObjectOID != 0 && m.DesiredPrivilege != "MEMBER" {
+			set[part{m.ClassOID, m.ObjectOID, m.Privilege}] = true
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	var classes, oids []catalog.OID
+	var privileges []string
+	for p := range set {
+		classes, oids, privileges = append(classes, p.ClassOID), append(oids, p.ObjectOID), append(privileges, p.Privilege)
+	}
+	list, err := catalog.Collect[part](ctx, tx, passedBySQL, classes, oids, privileges)
+	if err != nil {
+		return fmt.Errorf("look for what comes with types and extensions: %w", err)
+	}
+	passed := map[part]bool{}
+	for _, p := range list {
+		passed[p] = true
+	}
+	if len(passed) > 0 {
+		d.Missing = slices.DeleteFunc(d.Missing, func(m plan.Missing) bool { return !m.Exact() && passed[part{m.ClassOID, m.ObjectOID, m.Privilege}] })
+	}
+	return nil
+}
+
+// dropLegacy removes from the drift what roles have through intermediate roles that the Python library made.
+func dropLegacy(ctx context.Context, tx pgx.Tx, d *plan.Drift) error {
+	type held struct {
+		RoleName            string
+		ClassOID, ObjectOID catalog.OID
+		Privilege           string
+	}
+	roles := map[string]bool{}
+	for _, m := range d.Missing {
+		if m.ThroughMembership() {
+			roles[m.Role] = true
+		}
+	}
+	if len(roles) == 0 {
+		return nil
+	}
+	list, err := catalog.Collect[held](ctx, tx, legacyPrivilegesSQL, sorted(roles))
+	if err != nil {
+		return fmt.Errorf("read memberships in the Python library's intermediate roles: %w", err)
+	}
+	has := make(map[held]bool, len(list))
+	for _, h := range list {
+		has[h] = true
+	}
+	if len(has) > 0 {
+		d.Missing = slices.DeleteFunc(d.Missing, func(m plan.Missing) bool {
+			return m.ThroughMembership() && has[held{m.Role, m.ClassOID, m.ObjectOID, m.Privilege}]
+		})
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
+)
+
+var (
+	desiredKindsSQL = query("desired_kinds")
+	unmatchedSQL    = query("unmatched")
+)
+
+const legacySQL = `select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%')`
+
+// Extent is what to look for besides what the roles' rows ask for and they lack.
+type Extent struct {
+	Names   []string // only what desired grants with these names or patterns ask for; nil: everything
+	Renamed bool     // also objects that were renamed, which costs a look at every name in use
+	Members bool     // also members of intermediate roles that should not be, in the batch or outside
+	Allowed []string // privileged roles in which rows may ask for membership
+}
+
+// Scope is where differences are looked for.
+type Scope struct {
+	Extent
+	roles   []string
+	kinds   []string // of what is missing (plan.Target.Kind)
+	surplus bool     // also what the roles have and should not
+	legacy  bool     // there are intermediate roles that the Python library made
+	foreign []string // roles that are named like other databases' intermediate roles
+
+	Unmatched []plan.Unmatched // rows that are left out
+}
+
+// ReadScope reads the roles, and what kinds of things their rows ask for. It lets PostgreSQL plan for the batch at hand where
+// that is large; for a few roles the generic plan is right, and planning anew would take longer than all the rest.
+func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (map[string]plan.Role, *Scope, error) {
+	mode := "set local plan_cache_mode = force_generic_plan"
+	if len(names) > 20 {
+		mode = "set local plan_cache_mode = force_custom_plan"
+	}
+	s := &Scope{Extent: extent, roles: names}
+	var list []plan.Role
+	batch := &pgx.Batch{}
+	batch.Queue(mode)
+	catalog.Queue(batch, rolesSQL, &list, names)
+	catalog.QueueColumn(batch, desiredKindsSQL, &s.kinds, names, extent.Names)
+	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
+	catalog.QueueValue(batch, legacySQL, &s.legacy)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, nil, fmt.Errorf("read roles: %w", err)
+	}
+	// Nothing can be surplus where no row has gone, no role is exclusive and nothing was renamed. What was granted by hand to
+	// intermediate roles, or them to others, is found when all roles are inspected.
+	s.surplus = extent.Renamed
+	for _, r := range list {
+		s.surplus = s.surplus || r.Exclusive || r.Withdrawn || r.Intermediate && extent.Members
+		if r.Foreign {
+			s.foreign = append(s.foreign, r.Name)
+		}
+	}
+	return byName(list), s, nil
+}
+
+// Narrow is the scope in which there are differences: all that a plan for them can have changed.
+func (s *Scope) Narrow(d *plan.Drift) *Scope {
+	roles, kinds, names, foreign := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, m := range d.Missing {
+		roles[m.Role], kinds[m.Kind()], names[m.DesiredName] = true, true, true
+	}
+	for _, g := range d.Grants {
+		roles[g.Role], kinds[string(g.ObjectType)] = true, true
+		if d.Roles[g.Role].Foreign {
+			foreign[g.Role] = true
+		}
+	}
+	for _, m := range d.Memberships {
+		roles[m.Role], kinds["MEMBER"] = true, true
+	}
+	for _, o := range d.Ownerships {
+		roles[o.Role], kinds["OWNER"] = true, true
+	}
+	n := &Scope{
+		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), legacy: s.legacy, foreign: sorted(foreign),
+		surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
+	}
+	n.Members = s.Members && len(d.Memberships) > 0
+	n.Names = nil
+	if !n.surplus { // what gives revokes nothing that other names ask for
+		n.Names = Few(sorted(names))
+	}
+	return n
+}
+
+// Few returns the names if looking for them alone is quicker than for all, and nil otherwise.
+func Few(names []string) []string {
+	if len(names) > 100 {
+		return nil
+	}
+	return names
+}
+
+func sorted(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }

@@ -1,0 +1,164 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/desired"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/apply"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
+)
+
+// All databases of a cluster wait for one lock. A database in which nothing is to be done leaves it to the others: what tells that nothing is to be done
+// takes no lock, needs no transaction ID and writes nothing.
+
+const queuedSQL = `
+	select
+		exists (select from sync_roles.pending where role_name is not null),
+		exists (select from sync_roles.pending where role_name is null)`
+
+// Pending serves the queue until it is empty.
+func (e *Engine) Pending(ctx context.Context, cause audit.Cause) (*Report, error) {
+	report := &Report{}
+	for {
+		var roles, all bool
+		if err := e.conn.QueryRow(ctx, queuedSQL).Scan(&roles, &all); err != nil {
+			return report, e.outside(ctx, cause, fmt.Errorf("look at the queue: %w", err), report)
+		}
+		if roles {
+			before := report.Roles
+			if err := e.reconcileBatch(ctx, work{cause: cause}, report); err != nil {
+				return report, e.passing(ctx, err)
+			}
+			if report.Roles > before {
+				continue
+			}
+		}
+		if !all {
+			return report, nil
+		}
+		if more, err := e.expand(ctx); err != nil || !more {
+			return report, e.outside(ctx, cause, err, report)
+		}
+	}
+}
+
+// expand turns requests for every role into requests for each.
+func (e *Engine) expand(ctx context.Context) (expanded bool, err error) {
+	err = pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) (err error) {
+		expanded, err = desired.Expand(ctx, tx)
+		return err
+	})
+	return expanded, err
+}
+
+// Retries serves the roles whose next try is due. The more often they failed, the longer a lock is waited for.
+func (e *Engine) Retries(ctx context.Context) (*Report, error) {
+	report := &Report{}
+	type retry struct {
+		RoleName string
+		Attempt  int
+	}
+	due, err := catalog.Collect[retry](ctx, e.conn, "select role_name, attempt from sync_roles.retries where next_retry_at <= now() order by attempt, role_name")
+	if err != nil {
+		return report, e.passing(ctx, fmt.Errorf("read retries: %w", err))
+	}
+	for chunk := range slices.Chunk(due, batchSize) {
+		roles := make([]string, len(chunk))
+		for i, r := range chunk {
+			roles[i] = r.RoleName
+		}
+		wait := min(apply.ShortLockWait<<min(chunk[0].Attempt, 10), e.lockTimeout)
+		if err := e.reconcileBatch(ctx, work{cause: audit.Retry, roles: roles, lockWait: wait}, report); err != nil {
+			return report, e.passing(ctx, err)
+		}
+	}
+	return report, nil
+}
+
+// Expired ends desired grants that have expired: their rows are deleted in the same transaction that revokes what they gave. Where another session has
+// locked a row, what it gave is revoked all the same.
+func (e *Engine) Expired(ctx context.Context) (*Report, error) {
+	report := &Report{}
+	for {
+		due, err := desired.Due(ctx, e.conn)
+		if err != nil {
+			return report, e.outside(ctx, audit.Expiry, err, report)
+		}
+		e.tablesMissed = false
+		if !due {
+			return report, nil
+		}
+		before := report.Roles
+		if err := e.reconcileBatch(ctx, work{cause: audit.Expiry}, report); err != nil {
+			return report, e.passing(ctx, err)
+		}
+		if report.Roles == before {
+			return report, nil
+		}
+	}
+}
+
+const nextDueSQL = `
+	select least(
+		(select min(next_retry_at) from sync_roles.retries),
+		(
+			select min(g.expires_at) from sync_roles.desired_grants as g
+			where g.expires_at is not null and isfinite(g.expires_at)
+				and not exists (select from sync_roles.retries as t where t.role_name = g.role_name)
+		)
+	)`
+
+// NextDue returns when something is to be done without a request: a retry, or a grant that expires. ok is false if nothing is.
+func (e *Engine) NextDue(ctx context.Context) (at time.Time, ok bool, err error) {
+	var next *time.Time
+	if err := e.conn.QueryRow(ctx, nextDueSQL).Scan(&next); err != nil {
+		return at, false, e.outside(ctx, audit.Expiry, fmt.Errorf("read what is due next: %w", err), &Report{})
+	}
+	if next == nil {
+		return at, false, nil
+	}
+	return *next, true, nil
+}
+
+// keptInSilence is how often a row is found locked before that is a problem: a transaction of a writer may be under way.
+const keptInSilence = 2
+
+// keptRetry is after how long at most it is tried again to delete a row that was locked.
+const keptRetry = 5 * time.Second
+
+// reportKept makes problems of rows that have expired and stay locked.
+func (b *batch) reportKept(kept []desired.Kept) {
+	for _, k := range kept {
+		if b.roles()[k.Role].FailedAttempts < keptInSilence {
+			continue
+		}
+		holder := k.Holder
+		if holder == "" {
+			holder = "another session"
+		}
+		b.problems.Add(k.Role, plan.Problem{
+			Kind: plan.Failed, Code: plan.RowLocked, GrantID: k.ID, Role: k.Role, Object: "role " + k.Role,
+			Reason: fmt.Sprintf("desired grant %d has expired and gives nothing any more; its row cannot be deleted yet, because %s holds a lock on it", k.ID, holder),
+		})
+	}
+}
+
+// retryKept records when it is tried again to delete rows that were locked.
+func (b *batch) retryKept(records *pgx.Batch, kept []desired.Kept) {
+	last := ""
+	for _, k := range kept {
+		if k.Role == last {
+			continue
+		}
+		last = k.Role
+		attempt := b.roles()[k.Role].FailedAttempts + 1
+		audit.RecordRetry(records, k.Role, attempt, min(audit.Backoff(attempt, false), keptRetry))
+	}
+}

@@ -1,0 +1,25 @@
+package reconcile
+
+import "github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+
+// Report is what one call did, over as many passes as it took.
+type Report struct {
+	Rows       []audit.Row // that were written to the audit
+	Statements []string    // that ran, in order, secrets redacted
+	Roles      int         // how many were inspected
+	keeps      bool        // a role has what it should not have
+}
+
+func (r *Report) add(p *Pass) {
+	r.Rows = append(r.Rows, p.Rows...)
+	r.Statements = append(r.Statements, p.Statements...)
+	r.Roles += len(p.roles)
+	r.keeps = r.keeps || p.keeps
+}
+
+func (r *Report) merge(other *Report) {
+	r.Rows = append(r.Rows, other.Rows...)
+	r.Statements = append(r.Statements, other.Statements...)
+	r.Roles += other.Roles
+	r.keeps = r.keeps || other.keeps
+}
