@@ -1,21 +1,52 @@
 // Package reconcile makes roles hold what the desired rows say.
 //
-// One pass looks at a batch of roles in one READ COMMITTED transaction: lock, take the queue's requests for them, read what
-// differs from what is desired, decide (a pure function), apply, read again, audit, commit. What is promised:
+// # A pass
 //
-//   - The connection dies in mid-pass: PostgreSQL rolls back the grants, the audit rows and the taking of the queue alike.
-//     The next pass finds all of it again.
-//   - Several daemons run, in one database or in several of a cluster: a pass holds a lock on the role _pgsr_lock, which is
-//     cluster-wide, ends with the transaction, and can be taken only by those who have ADMIN on that role.
-//   - A notification is lost: the queue is in a table, and a rescan looks at every role.
-//   - Somebody grants by hand at the same time: PostgreSQL fails one of the two ("tuple concurrently updated"). The pass is
-//     tried again, from reading on.
-//   - A statement reports success and does nothing (a GRANT without the grant option only warns): the second reading finds
-//     it, and the outcome is blocked, never applied.
-//   - One role of a batch cannot be served: what PostgreSQL refuses, or a lock holds back, is left out and reported; if that does not help, the
-//     batch is split until that role stands alone. Its neighbours go through.
-//   - More would be taken away at once than the limits allow: nothing is, from these roles, before a person approves (limit.go).
-//   - A row asks for what would harm the cluster: refused, whatever the row says. The limits are the daemon's flags.
+// One pass is about a batch of roles, in one READ COMMITTED transaction:
 //
-// The server compares desired with actual, and sends only what differs: in a fleet that is in order, nothing.
+//	lock            lock.go                 one pass at a time, in the whole cluster
+//	take requests   desired, pass.go        the queue's rows about these roles
+//	inspect         inspect, batch.go       how the roles differ from their rows, and the facts that a plan takes
+//	plan            plan                    pure: drift + facts + policy → typed changes, problems, statements
+//	apply           apply                   the statements, in rounds: a plan for what a role holds comes after the plan that makes the role
+//	verify          verify.go               inspect and plan again: what differs and was not tried is done; what was tried is a problem
+//	audit           audit                   what was done, what could not be, and what to remember
+//	commit
+//
+// A pass that fails climbs a ladder (ladder.go): as it is; again after a conflict; without what PostgreSQL refuses; in halves; and then the failure of the
+// one role is recorded. A rescan (rescan.go) and a sync (sync.go) inspect without the lock first (precheck.go), and do a pass over the roles that are due.
+// A dry run (dryrun.go) does passes, and rolls them back.
+//
+// # Where it is decided
+//
+// PostgreSQL compares as sets: what is desired and not had, what is had and no longer desired. It applies no policy. Package plan decides whether, how, in
+// which order, and what to tell people if not. A rule that several queries need is a function or view of the schema (migrations): sync_roles.selector,
+// find_objects, means, managed_roles, covers, follows_table, privileged_roles.
+//
+// # Invariants
+//
+//  1. One transaction does all of a pass. Where the connection dies, PostgreSQL rolls back grants, audit rows and the taking of the queue alike, and the
+//     next pass finds all of it again.
+//  2. One pass runs at a time in the cluster: it holds a lock on role _pgsr_lock, which ends with the transaction, and can be taken only by roles with
+//     ADMIN on that role. Nothing to do takes no lock, needs no transaction ID and writes nothing.
+//  3. The queue is in a table, and a rescan inspects every role: a notification that is lost delays, and no more.
+//  4. Grant before revoke: access does not blink when its encoding changes.
+//  5. What a statement did is read back. One that reports success and does nothing makes the outcome blocked, never applied.
+//  6. A role that cannot be served keeps no other role of its batch from being served.
+//  7. More revokes at once than the limits allow are held until a person approves, whatever was split into passes or transactions.
+//  8. Rows never make a superuser, never reach a privileged role, and never act on a role that is protected: the daemon's flags decide, not rows.
+//  9. Nothing that another role can make is taken for ours: intermediate roles and keepers are known by OID, relations by OID and owner.
+//  10. A borrowed membership is given back before the commit, and that is verified.
+//  11. What rows gave is remembered (withdrawn, resolved_objects) until it was revoked: neither a rename nor a deleted row keeps access.
+//
+// # Who owns which relation
+//
+// The queue and expiry: desired. Audit, retries, holds, withdrawn, resolved_objects, contested, costly_patterns: audit. The registry (intermediate_roles,
+// keepers): apply. desired_grants and desired_roles are the users'; adopt writes rows for them. internal/layers keeps it so.
+//
+// # Words
+//
+// Drift: the differences found. Facts: what else deciding takes. Plan: typed changes against the drift. Step: a statement of a plan. Role of a batch: managed
+// or intermediate. Intermediate role: holds what a selector finds, so that ACLs stay short. Keeper: has ADMIN on a share of the intermediate roles. Selector:
+// what a row points at. Held: waits for an approval. Foreign: of another database. Legacy: made by the Python library.
 package reconcile
