@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +20,10 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
-// TestReadme does what README.md says: the set-up script for a daemon that is no superuser, the daemon, and the SQL of
+// pages are the texts of which the SQL is run, in this order.
+var pages = []string{"README.md", "docs/security.md", "docs/writing.md", "docs/status.md", "docs/operations.md"}
+
+// TestReadme does what README.md and its pages say: the set-up script for a daemon that is no superuser, the daemon, and the SQL of
 // every block that is marked
 //
 //	<!-- test: NAME as ROLE -->
@@ -367,19 +372,27 @@ var (
 // readmeBlocks reads the marked blocks.
 func readmeBlocks(t *testing.T) []readmeBlock {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	matches := readmeMark.FindAllStringSubmatch(string(readme), -1)
-	if marks := strings.Count(string(readme), "<!-- test:"); marks == 0 || marks != len(matches) {
-		t.Fatalf("README.md has %d marks for tests, and %d blocks to go with them", marks, len(matches))
-	}
 	var blocks []readmeBlock
+	for _, page := range pages {
+		text, err := os.ReadFile("../../" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks = append(blocks, pageBlocks(t, page, string(text))...)
+	}
+	return blocks
+}
+
+func pageBlocks(t *testing.T, page, text string) (blocks []readmeBlock) {
+	t.Helper()
+	matches := readmeMark.FindAllStringSubmatch(text, -1)
+	if marks := strings.Count(text, "<!-- test:"); marks == 0 || marks != len(matches) {
+		t.Fatalf("%s has %d marks for tests, and %d blocks to go with them", page, marks, len(matches))
+	}
 	for _, match := range matches {
 		words := markWords.FindStringSubmatch(match[1])
 		if words == nil {
-			t.Fatalf("README.md: cannot read the mark %q", match[1])
+			t.Fatalf("%s: cannot read the mark %q", page, match[1])
 		}
 		b := readmeBlock{name: words[1], role: words[2], fails: words[3]}
 		for _, sql := range statement.Split(match[2], -1) {
@@ -390,4 +403,53 @@ func readmeBlocks(t *testing.T) []readmeBlock {
 		blocks = append(blocks, b)
 	}
 	return blocks
+}
+
+// README.md stays what one reads in ten minutes, and what it and the pages link to is there.
+func TestReadmeIsShortAndItsLinksLead(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > 14_000 {
+		t.Errorf("README.md has %d bytes, and 14,000 at most are allowed: move something to docs/", len(text))
+	}
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, "../../README.md", "../../.github/CONTRIBUTING.md", "../../.github/SECURITY.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`).FindAllStringSubmatch(string(text), -1) {
+			target := file
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			if link[1] != "" {
+				target = filepath.Join(filepath.Dir(file), link[1])
+			}
+			there, err := os.ReadFile(target)
+			if err != nil {
+				t.Errorf("%s links to what is not there: %s", file, link[1])
+				continue
+			}
+			if link[2] != "" && !slices.Contains(anchors(string(there)), link[2]) {
+				t.Errorf("%s links to %s, which has no heading #%s", file, link[1], link[2])
+			}
+		}
+	}
+}
+
+// anchors are those of the headings of a page, as GitHub makes them.
+func anchors(page string) []string {
+	var list []string
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {
+		anchor := regexp.MustCompile(`[^\p{L}\p{N}_ -]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		list = append(list, strings.ReplaceAll(anchor, " ", "-"))
+	}
+	return list
 }
