@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
+	"github.com/pg-sync-roles/pg-sync-roles/internal/daemon"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 )
@@ -76,10 +77,12 @@ func (d *demonstration) daemon(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
 	var o engineOptions
 	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
-	o.addTo(flags, "error") // and so has run's defaults
-	config := reconcile.Config{Policy: o.policy(flags), Log: zerolog.Nop()}
+	o.addTo(flags, "error")
+	config := daemon.Config{
+		Engine: reconcile.Config{Policy: daemon.DefaultPolicy(), Log: zerolog.Nop()}, Policy: policyOf(flags), RescanInterval: daemon.RescanInterval, Migrate: true,
+	}
 	go func() {
-		done <- runAll(ctx, []connect.Source{{Text: d.server.URL("sync_daemon", "warehouse")}}, daemon{config: config, policy: policyOf(flags), interval: time.Minute, migrate: true}, "")
+		done <- daemon.Run(ctx, []connect.Source{{Text: d.server.URL("sync_daemon", "warehouse")}}, config)
 	}()
 	return done
 }
@@ -113,7 +116,7 @@ func pauseFor(ctx context.Context, duration time.Duration) error {
 }
 
 func (d *demonstration) play(ctx context.Context) {
-	d.say("The daemon is running (pg-sync-roles run). Somebody says in SQL what alice should have:")
+	d.say("The daemon is running (pg-sync-roles run). An ETL job says in SQL what alice should have:")
 	d.sql(ctx, "etl", `INSERT INTO sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match, note) VALUES
   ('alice', 'CONNECT', 'database', NULL, 'warehouse', 'exact', 'JIRA-17'),
   ('alice', 'USAGE',   'schema',   NULL, 'sales',     'exact', 'JIRA-17'),

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 )
 
@@ -34,7 +35,7 @@ func migrateCommand() *cobra.Command {
 			case "down":
 				left, err := migrations.Down(cmd.Context(), config, force)
 				if err != nil {
-					return explained(err)
+					return connect.Explained(err)
 				}
 				_, err = fmt.Fprintf(out, "Removed schema sync_roles from database %q. No access was taken away; what stays:\n"+
 					"- the privileges and memberships of %d roles\n- %d intermediate roles and keepers (_pgsr_…), which privileges go through\n- role _pgsr_lock, which other databases of the cluster may use\n",
@@ -43,7 +44,7 @@ func migrateCommand() *cobra.Command {
 			case "version":
 				version, err := migrations.Version(cmd.Context(), config)
 				if err != nil {
-					return explained(err)
+					return connect.Explained(err)
 				}
 				_, err = fmt.Fprintln(out, version)
 				return err
@@ -55,7 +56,7 @@ func migrateCommand() *cobra.Command {
 					return setEventTriggers(cmd.Context(), out, config, eventTriggers)
 				}
 				if err != nil {
-					return explained(err)
+					return connect.Explained(err)
 				}
 				if _, err := fmt.Fprintf(out, "Schema sync_roles in database %q has version %d.\n", config.Database, version); err != nil || !triggers {
 					return err
@@ -72,7 +73,7 @@ func migrateCommand() *cobra.Command {
 
 func setEventTriggers(ctx context.Context, out io.Writer, config *pgx.ConnConfig, on bool) error {
 	if err := migrations.SetEventTriggers(ctx, config, on); err != nil {
-		return explained(err)
+		return connect.Explained(err)
 	}
 	state := "removed"
 	if on {

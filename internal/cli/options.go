@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/daemon"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
@@ -33,18 +34,19 @@ type engineOptions struct {
 func (o *engineOptions) flags(cmd *cobra.Command, logLevel string) { o.addTo(cmd.Flags(), logLevel) }
 
 func (o *engineOptions) addTo(f *pflag.FlagSet, logLevel string) {
-	f.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Second, "how long to wait for any lock")
-	f.DurationVar(&o.statementTimeout, "statement-timeout", time.Minute, "how long any statement may take")
+	defaults := daemon.DefaultPolicy()
+	f.DurationVar(&o.lockTimeout, "lock-timeout", daemon.LockTimeout, "how long to wait for any lock")
+	f.DurationVar(&o.statementTimeout, "statement-timeout", daemon.StatementTimeout, "how long any statement may take")
 	f.Int64Var(&o.advisoryLockKey, "advisory-lock-key", 0, "also take pg_advisory_xact_lock with this key, for tools that coordinate by it (default: off)")
 	f.StringArrayVar(&o.protect, "protect", nil, "never manage this role (may be repeated)")
 	f.StringArrayVar(&o.allowMembershipIn, "allow-membership-in", nil, "let rows ask for membership in this privileged role, and what it reaches (may be repeated)")
 	f.StringArrayVar(&o.allowAttribute, "allow-attribute", nil, "let rows give this attribute: createrole, replication or bypassrls (may be repeated)")
-	f.IntVar(&o.maxDirectGrantees, "max-direct-grantees", 500, "entries of an object's ACL from which on exact names go through an intermediate role")
-	f.StringVar(&o.fallbackOwner, "fallback-owner", "", "who gets an ownership that is taken away (default: the connected role)")
-	f.DurationVar(&o.pruneAfter, "prune-after", time.Hour, "how long an intermediate role that holds nothing is kept")
-	f.IntVar(&o.maxRevokes, "max-revokes", 500, "hold what would take away more than so many privileges at once, if it is also more than --max-revokes-percent; 0: no limit")
-	f.IntVar(&o.maxRevokesPercent, "max-revokes-percent", 25, "and more than this share of what roles hold through rows; 0: the number alone decides")
-	f.DurationVar(&o.maxRevokesWindow, "max-revokes-window", time.Minute, "what was taken away in this time counts together; 0: each deletion is measured by itself")
+	f.IntVar(&o.maxDirectGrantees, "max-direct-grantees", defaults.MaxDirectGrantees, "entries of an object's ACL from which on exact names go through an intermediate role")
+	f.StringVar(&o.fallbackOwner, "fallback-owner", "", "the new owner of what a role may no longer own (default: the connected role)")
+	f.DurationVar(&o.pruneAfter, "prune-after", daemon.PruneAfter, "how long an intermediate role that holds nothing is kept")
+	f.IntVar(&o.maxRevokes, "max-revokes", defaults.Limit.Revokes, "hold more revokes than so many at once, if they are also more than --max-revokes-percent; 0: no limit")
+	f.IntVar(&o.maxRevokesPercent, "max-revokes-percent", defaults.Limit.Percent, "and more than this share of what roles hold through rows; 0: the number alone decides")
+	f.DurationVar(&o.maxRevokesWindow, "max-revokes-window", defaults.Limit.Window, "revokes in this time count together; 0: each deletion is measured by itself")
 	f.StringVar(&o.logLevel, "log-level", logLevel, "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "", "json or console (default: console on a terminal, else json)")
 }

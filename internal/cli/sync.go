@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
@@ -131,7 +132,7 @@ func open(cmd *cobra.Command, c *connection, o *engineOptions) (*reconcile.Engin
 	}
 	engine, err := reconcile.Open(cmd.Context(), config, engineConfig)
 	if err != nil {
-		return nil, explained(err)
+		return nil, connect.Explained(err)
 	}
 	if err := o.obey(cmd.Context(), engine, cmd.Flags(), cmd.ErrOrStderr()); err != nil {
 		_ = engine.Close(cmd.Context())

@@ -57,9 +57,10 @@ var allowed = map[string]relations{
 		reads:  "matchable_grants privileged_roles withdrawn intermediate_roles python_intermediate_roles",
 		writes: "desired_grants desired_roles",
 	},
+	"internal/daemon":  {reads: "installation"},
 	"internal/metrics": {reads: "role_status pending retries"},
 	"internal/cli": {
-		reads:  "installation audit audit_chain audit_removals",
+		reads:  "audit audit_chain audit_removals",
 		writes: "desired_grants desired_roles", // demo and password
 	},
 }

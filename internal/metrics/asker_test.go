@@ -207,7 +207,7 @@ func TestConcurrentScrapes(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			database.Connected(true)
-			database.Looked()
+			database.Rescanned()
 			read(t, get(t, m, "/metrics")).want(t, map[string]string{`scrape_ok{database="db"}`: "1"})
 		})
 	}

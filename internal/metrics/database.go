@@ -67,8 +67,8 @@ func (d *Database) Connected(ok bool) {
 // Listening says that notifications are heard, or that they are not.
 func (d *Database) Listening(ok bool) { d.listening.Set(number(ok)) }
 
-// Looked says that all roles were looked at, without an error.
-func (d *Database) Looked() {
+// Rescanned says that all roles were looked at, without an error.
+func (d *Database) Rescanned() {
 	at := d.look()
 	d.rescans.Inc()
 	d.lastRescan.Set(float64(at.UnixNano()) / 1e9)

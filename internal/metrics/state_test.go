@@ -30,16 +30,16 @@ func TestReadiness(t *testing.T) {
 		warehouse.Connected(true)
 		expect("when one is connected", 503, fmt.Sprintf("database \"warehouse\": not all roles were looked at yet\ndatabase \"crm\": %s\n", nothing))
 		crm.Connected(true)
-		crm.Looked()
+		crm.Rescanned()
 		expect("when the other was looked at", 503, "database \"warehouse\": not all roles were looked at yet\n")
-		warehouse.Looked()
+		warehouse.Rescanned()
 		expect("when all were looked at", 200, "ok\n")
 
 		<-time.After(3 * time.Minute)
 		expect("after three intervals", 200, "ok\n")
 		<-time.After(time.Second)
 		expect("after more than three", 503, "database \"warehouse\": all roles were last looked at 3m1s ago, which should be every 1m0s\n")
-		warehouse.Looked()
+		warehouse.Rescanned()
 		expect("after another look", 200, "ok\n")
 
 		crm.Connected(false)
@@ -84,8 +84,8 @@ func TestLooked(t *testing.T) {
 		m := metrics.New("test", zerolog.Nop())
 		d := m.Database("db", time.Minute, nowhere)
 		<-time.After(1500 * time.Millisecond)
-		d.Looked()
-		d.Looked()
+		d.Rescanned()
+		d.Rescanned()
 		scrape(t, m).want(t, map[string]string{ // synctest's clock begins with the year 2000
 			`last_rescan_timestamp_seconds{database="db"}`: "9.466848015e+08", `rescans_total{database="db"}`: "2",
 		})

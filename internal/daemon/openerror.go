@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // password that is refused before any was accepted, which a server that counts failures must not be asked about again and again, whatever the tries before
 // it met. After a login it is of the moment, as where a password is being changed.
 func isFinal(err error, first, loggedIn bool) bool {
-	return first && errors.As(err, new(usageError)) || !loggedIn && failure.SQLState(err) == "28P01"
+	return first && errors.As(err, new(CallError)) || !loggedIn && failure.SQLState(err) == "28P01"
 }
 
 // needsHelp reports whether a database cannot be opened before a person puts something right: a right, a setting, a schema. What PostgreSQL itself

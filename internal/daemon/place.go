@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"cmp"
@@ -55,4 +55,13 @@ func placesOf(sources []connect.Source) ([]place, error) {
 		places[i] = placeOf(config)
 	}
 	return places, nil
+}
+
+// parse reads a connection string.
+func parse(source connect.Source) (*pgx.ConnConfig, error) {
+	config, _, err := source.Config()
+	if err != nil {
+		return nil, CallError{err}
+	}
+	return config, nil
 }

@@ -1,45 +1,27 @@
-package cli
+package daemon
 
 import (
 	"context"
 	"fmt"
-	"net"
-	"strconv"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/rs/zerolog"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 )
 
-// checkListenAddress finds out by looking at it whether an address can be one.
-func checkListenAddress(address string) error {
-	if address == "" {
-		return nil
-	}
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		return usageError{fmt.Errorf("--listen-address %q: must be host:port, such as 127.0.0.1:8080, or :8080 for all of the host's addresses", address)}
-	}
-	return nil
-}
-
 // monitor makes the metrics of all databases, and takes the address; serve is to be called, and runs until the context ends.
-// Without an address the metrics are kept all the same, and nobody sees them.
-func monitor(ctx context.Context, sources []connect.Source, places []place, log zerolog.Logger, interval time.Duration, address string) (databases []*metrics.Database, serve func() error, err error) {
+// Without an address the metrics are kept all the same, and not served.
+func monitor(ctx context.Context, sources []connect.Source, places []place, config Config) (databases []*metrics.Database, serve func() error, err error) {
 	names, err := databaseNames(sources)
 	if err != nil {
 		return nil, nil, err
 	}
-	m := metrics.New(version(), log)
+	log, address := config.Engine.Log, config.ListenAddress
+	m := metrics.New(config.Version, log)
 	for i, name := range names {
-		databases = append(databases, m.Database(name, interval, monitorConnection(sources[i])))
+		databases = append(databases, m.Database(name, config.RescanInterval, monitorConnection(sources[i])))
 		databases[i].LogTo(places[i].log(log))
 	}
 	if address == "" {

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -61,7 +61,7 @@ func (f *fleet) run(ctx context.Context) error {
 // serve runs the loop of one database.
 func (f *fleet) serve(ctx context.Context, i int) error {
 	o := f.openers[i]
-	log, database := o.config.Log, o.database
+	log, database := o.Engine.Log, o.database
 	first := true
 	err := loop.Run(ctx, loop.Config{
 		Open: func(ctx context.Context) (loop.Reconciler, error) {
@@ -80,7 +80,7 @@ func (f *fleet) serve(ctx context.Context, i int) error {
 			return final || f.note(i, err)
 		},
 		Connect:        o.listen,
-		RescanInterval: o.interval,
+		RescanInterval: o.RescanInterval,
 		Log:            log,
 		Listening: func() {
 			log.Info().Msg("listening")

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 // opener opens the connections of a daemon to one database. Each time it reads the connection string anew: the file with the password may
 // have changed.
 type opener struct {
-	daemon
+	Config
 	source   connect.Source
 	place    place
 	turns    turns             // for the databases of its server
@@ -44,36 +44,36 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 		o.loggedIn.Store(true)
 		return nil
 	}
-	if o.migrate && o.seen == "" {
+	if o.Migrate && o.seen == "" {
 		// Who is a member of the owner's role cannot upgrade the schema, and can work with one that is up to date.
 		if err := o.install(ctx, connection); err != nil && !errors.Is(err, migrations.ErrNotOwner) {
-			return nil, explained(err)
+			return nil, connect.Explained(err)
 		}
 	}
-	engine, err := reconcile.Open(ctx, connection, o.config)
-	if o.migrate && errors.Is(err, reconcile.ErrSchema) {
+	engine, err := reconcile.Open(ctx, connection, o.Engine)
+	if o.Migrate && errors.Is(err, reconcile.ErrSchema) {
 		if err := o.install(ctx, connection); err != nil {
-			return nil, explained(err)
+			return nil, connect.Explained(err)
 		}
-		engine, err = reconcile.Open(ctx, connection, o.config)
+		engine, err = reconcile.Open(ctx, connection, o.Engine)
 	}
 	if err != nil {
-		return nil, explained(err)
+		return nil, connect.Explained(err)
 	}
 	if err := engine.Ready(ctx); err != nil {
 		_ = engine.Close(ctx)
 		return nil, err
 	}
-	if err := engine.StorePolicy(ctx, o.policy); err != nil {
+	if err := engine.StorePolicy(ctx, o.Policy); err != nil {
 		_ = engine.Close(ctx)
 		return nil, err
 	}
 	o.database.Connected(true)
-	return &reconciler{engine: engine, database: o.database, retention: o.retention}, nil
+	return &reconciler{engine: engine, database: o.database, retention: o.Retention}, nil
 }
 
-// install installs or upgrades the schema in a database that is new to this daemon, and upgrades it in one that is not. Where somebody has removed
-// it while the daemon ran, it stays removed.
+// install installs or upgrades the schema in a database that is new to this daemon, and upgrades it in one that is not. Where it was removed
+// while the daemon ran, it stays removed.
 func (o *opener) install(ctx context.Context, connection *pgx.ConnConfig) error {
 	found, err := find(ctx, connection)
 	switch {
@@ -82,14 +82,14 @@ func (o *opener) install(ctx context.Context, connection *pgx.ConnConfig) error 
 	case found.standby:
 		return reconcile.ErrStandby
 	case !found.installed && o.seen == found.database:
-		return errors.New("somebody has removed schema sync_roles while the daemon ran: run pg-sync-roles migrate to install it again, or stop the daemon")
+		return errors.New("schema sync_roles was removed while the daemon ran: run pg-sync-roles migrate to install it again, or stop the daemon")
 	}
 	version, err := migrations.Up(ctx, connection)
 	if err != nil {
 		return err
 	}
 	if o.seen != found.database {
-		o.config.Log.Info().Int("version", version).Msg("schema sync_roles is installed")
+		o.Engine.Log.Info().Int("version", version).Msg("schema sync_roles is installed")
 	}
 	o.seen = found.database
 	return nil
