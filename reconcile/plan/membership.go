@@ -16,6 +16,9 @@ func (m *maker) createGroup(missing Missing) {
 	}
 	sql := "CREATE ROLE " + catalog.Quote(missing.DesiredName)
 	m.touch(missing.Role)
+	if _, ok := m.groups[missing.DesiredName]; !ok {
+		m.plan.RoleChanges = append(m.plan.RoleChanges, RoleChange{Role: missing.DesiredName, Create: true})
+	}
 	m.groups[missing.DesiredName] = Step{Creates: missing.DesiredName, SQL: sql, Effects: []Effect{{Role: missing.Role, SQL: sql}}, Optional: true}
 }
 
