@@ -12,13 +12,15 @@ SELECT
         WHEN me.rolsuper THEN true
         WHEN l.rolsuper THEN false
         WHEN NOT v.options AND me.rolcreaterole THEN true
-        -- pg_has_role(..., 'MEMBER WITH ADMIN OPTION') would go through all memberships of whoever creates roles, for each of these anew. So first comes what is
+        -- pg_has_role(..., 'MEMBER WITH ADMIN OPTION') would go through all memberships of whoever creates roles, for each of these anew.
+        -- So first comes what is
         -- near: its own ADMIN option, and that of a keeper. 'MEMBER' goes through them once (roles_is_member_of in acl.c).
         WHEN EXISTS (
             SELECT
             FROM pg_catalog.pg_auth_members AS a
             WHERE a.roleid = l.oid AND a.admin_option
-                AND (a.member = me.oid OR EXISTS (SELECT FROM pg_catalog.pg_auth_members AS k WHERE k.roleid = a.member AND k.member = me.oid))
+                AND (a.member = me.oid OR EXISTS (SELECT FROM pg_catalog.pg_auth_members AS k WHERE k.roleid = a.member
+                    AND k.member = me.oid))
         ) THEN true
         ELSE EXISTS (
             SELECT

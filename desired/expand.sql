@@ -1,3 +1,4 @@
+-- Turns requests for every role into one request for each managed role, and tells whether there were any.
 WITH everybody AS (
     DELETE FROM sync_roles.pending AS p
     WHERE p.role_name IS NULL

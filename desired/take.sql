@@ -24,7 +24,8 @@ SELECT t.role_name, array_agg(DISTINCT t.requested_by ORDER BY t.requested_by) A
     CASE
         WHEN bool_and(t.object_names IS NOT NULL)
             AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = t.role_name)
-            AND (SELECT a.outcome FROM sync_roles.audit AS a WHERE a.role_name = t.role_name ORDER BY a.id DESC LIMIT 1) IN ('applied', 'unchanged')
+            AND (SELECT a.outcome FROM sync_roles.audit AS a WHERE a.role_name = t.role_name
+                ORDER BY a.id DESC LIMIT 1) IN ('applied', 'unchanged')
             THEN array_agg(DISTINCT n.object_name) FILTER (WHERE n.object_name IS NOT NULL)
     END AS object_names
 FROM taken AS t

@@ -16,7 +16,8 @@ CREATE ROLE sync_daemon LOGIN CREATEROLE;
 -- somebody else's, use these two lines instead; then rows can grant CONNECT, but PUBLIC keeps its own:
 --     GRANT CREATE ON DATABASE warehouse TO sync_daemon;
 --     GRANT CONNECT ON DATABASE warehouse TO sync_daemon WITH GRANT OPTION;
--- Whoever is no superuser must be able to become the new owner, for the moment. (By name: the keyword CURRENT_USER as a role crashes some servers.)
+-- Whoever is no superuser must be able to become the new owner, for the moment. (By name: the keyword CURRENT_USER as a role crashes some
+-- servers.)
 DO $$
 BEGIN
     EXECUTE format('GRANT sync_daemon TO %I WITH INHERIT FALSE, SET TRUE', current_user);

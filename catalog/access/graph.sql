@@ -3,7 +3,8 @@
 -- $2 oid[]: roles to go down from
 WITH RECURSIVE
 here AS MATERIALIZED (
-    SELECT d.datdba AS owner, o.oid AS pg_database_owner, (current_setting('server_version_num')::integer >= 160000 OR r.rolinherit) AS inherit_option
+    SELECT d.datdba AS owner, o.oid AS pg_database_owner, (current_setting('server_version_num')::integer >= 160000
+        OR r.rolinherit) AS inherit_option
     FROM pg_catalog.pg_database AS d
     JOIN pg_catalog.pg_roles AS r ON r.oid = d.datdba
     JOIN pg_catalog.pg_roles AS o ON o.rolname = 'pg_database_owner'
@@ -34,13 +35,15 @@ edges AS (
     SELECT m.*
     FROM upward AS u
     CROSS JOIN LATERAL (
-        SELECT m.member_oid, m.role_oid, m.admin_option, m.inherit_option, m.set_option FROM sync_roles.memberships AS m WHERE m.member_oid = u.oid OFFSET 0
+        SELECT m.member_oid, m.role_oid, m.admin_option, m.inherit_option, m.set_option FROM sync_roles.memberships AS m
+            WHERE m.member_oid = u.oid OFFSET 0
     ) AS m
     UNION ALL
     SELECT m.*
     FROM downward AS d
     CROSS JOIN LATERAL (
-        SELECT m.member_oid, m.role_oid, m.admin_option, m.inherit_option, m.set_option FROM sync_roles.memberships AS m WHERE m.role_oid = d.oid OFFSET 0
+        SELECT m.member_oid, m.role_oid, m.admin_option, m.inherit_option, m.set_option FROM sync_roles.memberships AS m
+            WHERE m.role_oid = d.oid OFFSET 0
     ) AS m
     UNION ALL
     -- The owner of the database is a member of pg_database_owner without any GRANT (roles_is_member_of in acl.c).

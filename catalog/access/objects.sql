@@ -25,10 +25,12 @@ entries AS MATERIALIZED (
     CROSS JOIN LATERAL aclexplode(sync_roles.unpacked(c.attacl)) AS a
     WHERE o.object_type = 'table'
 )
-SELECT o.object_type, coalesce(o.class_oid, 0) AS class_oid, o.object_oid, o.schema_name, o.object_name, coalesce(o.signature, '') AS signature, o.owner,
+SELECT o.object_type, coalesce(o.class_oid, 0) AS class_oid, o.object_oid, o.schema_name, o.object_name,
+    coalesce(o.signature, '') AS signature, o.owner,
     sync_roles.privileges_of(o.object_type) AS privileges,
     (SELECT r.relrowsecurity FROM pg_catalog.pg_class AS r WHERE o.object_type = 'table' AND r.oid = o.object_oid) IS TRUE AS row_security,
-    (SELECT s.context = 'user' FROM pg_catalog.pg_settings AS s WHERE o.object_type = 'parameter' AND lower(s.name) = o.object_name) IS TRUE AS set_by_all,
+    (SELECT s.context = 'user' FROM pg_catalog.pg_settings AS s WHERE o.object_type = 'parameter'
+        AND lower(s.name) = o.object_name) IS TRUE AS set_by_all,
     e.column_name, e.privilege_type AS privilege, e.grantee, e.grantor, coalesce(g.rolname::text, '') AS grantor_name, e.is_grantable
 FROM objects AS o
 LEFT JOIN entries AS e USING (object_type, class_oid, object_oid)

@@ -1,7 +1,9 @@
 -- Event triggers that tell the daemon of new, altered and dropped objects, and of grants by hand, as soon as they are committed.
 --
--- Event triggers run in the sessions of superusers too. So whoever runs this makes the function that they call, in this very transaction, and owns it: one
--- that was there could be another role's, and CREATE OR REPLACE would leave it so. The schema's owner can drop it, and the event triggers with it, and
+-- Event triggers run in the sessions of superusers too. So whoever runs this makes the function that they call, in this very transaction,
+-- and owns it: one
+-- that was there could be another role's, and CREATE OR REPLACE would leave it so. The schema's owner can drop it, and the event triggers
+-- with it, and
 -- nothing else. The last statement makes sure that the schema was not renamed, and another put in its place, while this ran.
 DROP EVENT TRIGGER IF EXISTS sync_roles_ddl;
 DROP EVENT TRIGGER IF EXISTS sync_roles_drop;
@@ -41,10 +43,14 @@ COMMENT ON FUNCTION sync_roles.notice_ddl() IS 'Event trigger: tells the daemon 
 
 CREATE EVENT TRIGGER sync_roles_ddl ON ddl_command_end
     WHEN TAG IN (
-        'ALTER AGGREGATE', 'ALTER DOMAIN', 'ALTER FOREIGN DATA WRAPPER', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER LANGUAGE', 'ALTER LARGE OBJECT',
-        'ALTER MATERIALIZED VIEW', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'ALTER SCHEMA', 'ALTER SEQUENCE', 'ALTER SERVER', 'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW',
-        'CREATE AGGREGATE', 'CREATE DOMAIN', 'CREATE EXTENSION', 'CREATE FOREIGN DATA WRAPPER', 'CREATE FOREIGN TABLE', 'CREATE FUNCTION', 'CREATE LANGUAGE',
-        'CREATE MATERIALIZED VIEW', 'CREATE PROCEDURE', 'CREATE SCHEMA', 'CREATE SEQUENCE', 'CREATE SERVER', 'CREATE TABLE', 'CREATE TABLE AS', 'CREATE TYPE',
+        'ALTER AGGREGATE', 'ALTER DOMAIN', 'ALTER FOREIGN DATA WRAPPER', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER LANGUAGE',
+            'ALTER LARGE OBJECT',
+        'ALTER MATERIALIZED VIEW', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'ALTER SCHEMA', 'ALTER SEQUENCE', 'ALTER SERVER', 'ALTER TABLE',
+            'ALTER TYPE', 'ALTER VIEW',
+        'CREATE AGGREGATE', 'CREATE DOMAIN', 'CREATE EXTENSION', 'CREATE FOREIGN DATA WRAPPER', 'CREATE FOREIGN TABLE', 'CREATE FUNCTION',
+            'CREATE LANGUAGE',
+        'CREATE MATERIALIZED VIEW', 'CREATE PROCEDURE', 'CREATE SCHEMA', 'CREATE SEQUENCE', 'CREATE SERVER', 'CREATE TABLE',
+            'CREATE TABLE AS', 'CREATE TYPE',
         'CREATE VIEW', 'IMPORT FOREIGN SCHEMA', 'SELECT INTO', 'GRANT', 'REVOKE'
     )
     EXECUTE FUNCTION sync_roles.notice_ddl();

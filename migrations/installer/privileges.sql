@@ -1,8 +1,11 @@
 -- The statements that leave in schema sync_roles only the privileges that its owner may have meant to give.
 --
--- ALTER DEFAULT PRIVILEGES of the installing role applies to what a migration creates; so of what is new, others keep nothing. On what was there before,
--- a DBA may have let others read, and write desired rows. Nobody but the owner creates in the schema, hangs triggers or foreign keys on its tables,
--- empties them, or writes what the engine relies on; and PUBLIC has nothing but the functions and views that are meant for each writer and reader.
+-- ALTER DEFAULT PRIVILEGES of the installing role applies to what a migration creates; so of what is new, others keep nothing. On what
+-- was there before,
+-- a DBA may have let others read, and write desired rows. Nobody but the owner creates in the schema, hangs triggers or foreign keys on
+-- its tables,
+-- empties them, or writes what the engine relies on; and PUBLIC has nothing but the functions and views that are meant for each writer
+-- and reader.
 -- $1 oid[]: the tables, views, sequences and functions that were there before
 WITH ours AS (
     SELECT n.oid, n.nspowner, n.nspacl
@@ -39,7 +42,8 @@ entries AS (
 functions AS (
     SELECT p.oid, p.oid <> ALL ($1::oid[]) AS new, p.proowner, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl,
         -- What runs with its caller's rights gives nothing; what runs with the owner's is for those that writers need.
-        p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND p.proname NOT IN ('adapt_to_server', 'apply_password', 'slow_pattern_problem')
+        p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+            AND p.proname NOT IN ('adapt_to_server', 'apply_password', 'slow_pattern_problem')
             AND (NOT p.prosecdef OR p.proname IN (
                 'is_own_id', 'rows_written', 'patterns_written', 'direct_written', 'requests', 'requests_left', 'is_out_of_sync',
                 'is_known_role', 'rows_out_of_sync'

@@ -7,7 +7,8 @@ WITH found AS MATERIALIZED (
     LEFT JOIN pg_catalog.pg_database AS d ON d.oid = sync_roles.foreign_database(i.role_name)
     WHERE i.role_name ~ '^_pgsr_[0-9]+_' AND d.oid IS NULL
         AND starts_with(shobj_description(r.oid, 'pg_authid'), 'intermediate role of sync_roles in database ')
-        -- After an upgrade from PostgreSQL 15 or older there is no ADMIN option on what was made before, in whoever's hands. Such a role is one of ours all
+        -- After an upgrade from PostgreSQL 15 or older there is no ADMIN option on what was made before, in whoever's hands. Such a role
+        -- is one of ours all
         -- the same, and replaced by another when its members change: what it holds would otherwise be nobody's to take away.
         AND NOT EXISTS (
             SELECT

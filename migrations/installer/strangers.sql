@@ -1,5 +1,7 @@
--- What is in schema sync_roles, or hangs on its tables, and is neither of its owner's nor of a superuser's making: it would be run or read with the
--- owner's rights. Last, parts of the schema itself that were bound to another role's function, operator, type or table when they were created.
+-- What is in schema sync_roles, or hangs on its tables, and is neither of its owner's nor of a superuser's making: it would be run or
+-- read with the
+-- owner's rights. Last, parts of the schema itself that were bound to another role's function, operator, type or table when they were
+-- created.
 -- Each row: what it is, and the statement that removes it, or nothing.
 WITH ours AS (
     SELECT n.oid, n.nspowner
@@ -38,11 +40,14 @@ contents AS (
     UNION ALL
     SELECT 'pg_catalog.pg_opfamily'::regclass, x.oid, x.opfowner FROM pg_catalog.pg_opfamily AS x JOIN ours AS o ON o.oid = x.opfnamespace
     UNION ALL
-    SELECT 'pg_catalog.pg_collation'::regclass, x.oid, x.collowner FROM pg_catalog.pg_collation AS x JOIN ours AS o ON o.oid = x.collnamespace
+    SELECT 'pg_catalog.pg_collation'::regclass, x.oid, x.collowner
+        FROM pg_catalog.pg_collation AS x JOIN ours AS o ON o.oid = x.collnamespace
     UNION ALL
-    SELECT 'pg_catalog.pg_conversion'::regclass, x.oid, x.conowner FROM pg_catalog.pg_conversion AS x JOIN ours AS o ON o.oid = x.connamespace
+    SELECT 'pg_catalog.pg_conversion'::regclass, x.oid, x.conowner
+        FROM pg_catalog.pg_conversion AS x JOIN ours AS o ON o.oid = x.connamespace
     UNION ALL
-    SELECT 'pg_catalog.pg_statistic_ext'::regclass, x.oid, x.stxowner FROM pg_catalog.pg_statistic_ext AS x JOIN ours AS o ON o.oid = x.stxnamespace
+    SELECT 'pg_catalog.pg_statistic_ext'::regclass, x.oid, x.stxowner
+        FROM pg_catalog.pg_statistic_ext AS x JOIN ours AS o ON o.oid = x.stxnamespace
     UNION ALL
     SELECT 'pg_catalog.pg_ts_dict'::regclass, x.oid, x.dictowner FROM pg_catalog.pg_ts_dict AS x JOIN ours AS o ON o.oid = x.dictnamespace
     UNION ALL
@@ -84,13 +89,15 @@ bound AS (
     ) AS r
     WHERE r.owner NOT IN (SELECT t.oid FROM trusted AS t)
 )
-SELECT format('%s, which belongs to role %s', pg_catalog.pg_describe_object(c.class, c.oid, 0), pg_catalog.pg_get_userbyid(c.owner)) AS what,
+SELECT format('%s, which belongs to role %s', pg_catalog.pg_describe_object(c.class, c.oid, 0),
+    pg_catalog.pg_get_userbyid(c.owner)) AS what,
     format('DROP %s %s', upper(i.type), i.identity) AS fix
 FROM contents AS c
 CROSS JOIN LATERAL pg_catalog.pg_identify_object(c.class, c.oid, 0) AS i
 WHERE c.owner NOT IN (SELECT t.oid FROM trusted AS t)
 UNION ALL
-SELECT format('trigger %I on table sync_roles.%I, which runs %s of role %s', t.tgname, c.relname, t.tgfoid::regprocedure, pg_catalog.pg_get_userbyid(p.proowner)),
+SELECT format('trigger %I on table sync_roles.%I, which runs %s of role %s', t.tgname, c.relname, t.tgfoid::regprocedure,
+    pg_catalog.pg_get_userbyid(p.proowner)),
     format('DROP TRIGGER %I ON sync_roles.%I', t.tgname, c.relname)
 FROM ours AS o
 JOIN pg_catalog.pg_class AS c ON c.relnamespace = o.oid
@@ -99,7 +106,8 @@ JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
 -- PostgreSQL's own functions belong to a superuser, and whoever has TRIGGER on a table can let it run one.
 WHERE p.proowner NOT IN (SELECT u.oid FROM trusted AS u) OR p.pronamespace = 'pg_catalog'::regnamespace
 UNION ALL
-SELECT format('foreign key %I of table %s, which keeps rows of table sync_roles.%I from being deleted', k.conname, k.conrelid::regclass, c.relname),
+SELECT format('foreign key %I of table %s, which keeps rows of table sync_roles.%I from being deleted', k.conname, k.conrelid::regclass,
+    c.relname),
     format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname)
 FROM ours AS o
 JOIN pg_catalog.pg_class AS c ON c.relnamespace = o.oid

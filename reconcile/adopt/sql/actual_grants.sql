@@ -12,7 +12,8 @@ WITH batch AS MATERIALIZED (
     WHERE 'public' = ANY ($1)
 ),
 objects AS MATERIALIZED (
-    SELECT o.object_type, o.class_oid, o.object_oid, o.schema_name::text, coalesce(o.signature, o.object_name::text) AS object_name, o.owner, o.acl
+    SELECT o.object_type, o.class_oid, o.object_oid, o.schema_name::text, coalesce(o.signature, o.object_name::text) AS object_name,
+        o.owner, o.acl
     FROM sync_roles.objects AS o
     WHERE o.object_type <> 'role' AND (o.object_type <> 'database' OR o.object_name = current_database())
 ),
@@ -29,7 +30,8 @@ entries AS (
 ),
 held AS (
     -- Several grantors can have granted the same.
-    SELECT b.role_name, e.privilege, e.object_type, e.schema_name, e.object_name, e.column_name, bool_or(e.is_grantable) AS grantable, e.grantee = e.owner AS implied
+    SELECT b.role_name, e.privilege, e.object_type, e.schema_name, e.object_name, e.column_name, bool_or(e.is_grantable) AS grantable,
+        e.grantee = e.owner AS implied
     FROM batch AS b
     JOIN entries AS e ON e.grantee = b.oid
     GROUP BY 1, 2, 3, 4, 5, 6, 8
@@ -61,7 +63,8 @@ held AS (
 ),
 -- What is held in two ways is held once.
 once AS (
-    SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.column_name, bool_or(h.grantable) AS grantable, bool_and(h.implied) AS implied
+    SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.column_name, bool_or(h.grantable) AS grantable,
+        bool_and(h.implied) AS implied
     FROM held AS h
     GROUP BY 1, 2, 3, 4, 5, 6
 )

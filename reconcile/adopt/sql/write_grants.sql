@@ -3,13 +3,15 @@
 WITH asked AS MATERIALIZED (
     SELECT a.position, a.role_name, a.privilege, a.object_type, nullif(a.schema_name, '') AS schema_name, a.object_name, a.name_match,
         nullif(a.column_name, '') AS column_name, a.grantable,
-        sync_roles.grant_problem(a.role_name, a.privilege, a.object_type, nullif(a.schema_name, ''), a.object_name, a.name_match, nullif(a.column_name, ''),
+        sync_roles.grant_problem(a.role_name, a.privilege, a.object_type, nullif(a.schema_name, ''), a.object_name, a.name_match,
+            nullif(a.column_name, ''),
             NULL, a.grantable, false) AS problem
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[]) WITH ORDINALITY
         AS a (role_name, privilege, object_type, schema_name, object_name, name_match, column_name, grantable, position)
 ),
 inserted AS (
-    INSERT INTO sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match, column_name, grantable, note)
+    INSERT INTO sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match, column_name, grantable,
+        note)
     SELECT a.role_name, a.privilege, a.object_type, a.schema_name, a.object_name, a.name_match, a.column_name, a.grantable, 'adopted'
     FROM asked AS a
     WHERE a.problem IS NULL

@@ -1,7 +1,8 @@
 -- Rows of desired_roles that say what these roles are. A password cannot be read, and stays as it is.
 -- $1 text[]: names of roles
 -- $2 text[]: attributes that the daemon may give; the others are left alone where the role has them
-INSERT INTO sync_roles.desired_roles (role_name, login, createdb, createrole, inherit, replication, bypassrls, connection_limit, valid_until, settings, note)
+INSERT INTO sync_roles.desired_roles (role_name, login, createdb, createrole, inherit, replication, bypassrls, connection_limit,
+    valid_until, settings, note)
 SELECT r.rolname, r.rolcanlogin, r.rolcreatedb,
     CASE WHEN NOT r.rolcreaterole OR 'createrole' = ANY ($2) THEN r.rolcreaterole END,
     r.rolinherit,

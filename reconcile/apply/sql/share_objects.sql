@@ -1,5 +1,7 @@
--- Locks objects in ACCESS SHARE mode until the transaction ends, and counts those that no longer bear their names. pg_get_object_address keeps the lock under
--- which it finds an object (get_object_address in objectaddress.c), and finds only what the connected role can name. It locks out DROP, and the renaming of all
+-- Locks objects in ACCESS SHARE mode until the transaction ends, and counts those that no longer bear their names. pg_get_object_address
+-- keeps the lock under
+-- which it finds an object (get_object_address in objectaddress.c), and finds only what the connected role can name. It locks out DROP,
+-- and the renaming of all
 -- but schemas and types (RenameSchema in schemacmds.c and RenameType in typecmds.c lock nothing).
 -- $1 oid[], $2 oid[], $3 text[], $4 text[]: catalog, object, the schema that it is in or '', and its name
 SELECT count(CASE

@@ -1,4 +1,5 @@
--- Forgets rows that are gone, and of which nothing is left to take away. An OWNER row stays while the role owns what it named: another role's row
+-- Forgets rows that are gone, and of which nothing is left to take away. An OWNER row stays while the role owns what it named: another
+-- role's row
 -- asks for the object, and may go before it was served.
 -- $1 bigint[]: withdrawn.id
 -- $2 text: the role that gets what is taken away, if another than the connected one; it keeps what it has
@@ -13,7 +14,8 @@ WHERE w.id = ANY ($1)
             AND NOT EXISTS (
                 SELECT
                 FROM sync_roles.matchable_grants AS g
-                WHERE g.privilege = 'OWNER' AND g.role_name = w.role_name AND g.object_type = w.object_type AND coalesce(g.schema_name, '') = o.schema_name
+                WHERE g.privilege = 'OWNER' AND g.role_name = w.role_name AND g.object_type = w.object_type
+                    AND coalesce(g.schema_name, '') = o.schema_name
                     AND sync_roles.means(g.object_name, g.compared_as, o.object_name, o.signature)
             )
     ));

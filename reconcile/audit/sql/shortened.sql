@@ -26,7 +26,8 @@ matches AS (
     CROSS JOIN LATERAL (
         SELECT g.id
         FROM sync_roles.desired_grants AS g
-        WHERE g.role_name = w.role_name AND g.object_type = 'routine' AND g.object_name > w.own_name || '(' AND g.object_name < w.own_name || ')'
+        WHERE g.role_name = w.role_name AND g.object_type = 'routine' AND g.object_name > w.own_name || '('
+            AND g.object_name < w.own_name || ')'
             AND g.name_match = 'exact'
         OFFSET 0
     ) AS g
@@ -64,7 +65,8 @@ CROSS JOIN LATERAL (
     WHERE g.id = m.grant_id
     OFFSET 0
 ) AS g
-WHERE g.expires_at < w.until AND coalesce(g.schema_name, '') = coalesce(w.schema_name, '') AND coalesce(g.column_name, '') = coalesce(w.column_name, '')
+WHERE g.expires_at < w.until AND coalesce(g.schema_name, '') = coalesce(w.schema_name, '')
+    AND coalesce(g.column_name, '') = coalesce(w.column_name, '')
     AND (g.privilege = w.privilege OR 'ALL' IN (g.privilege, w.privilege) AND g.privilege <> 'OWNER' AND w.privilege <> 'OWNER')
 ORDER BY g.id, w.until DESC
 ON CONFLICT (grant_id) DO UPDATE

@@ -1,4 +1,5 @@
--- What was run again and again, each time without a request, so that something must have changed it back. What is left alone for three times as long as
+-- What was run again and again, each time without a request, so that something must have changed it back. What is left alone for three
+-- times as long as
 -- it took before is over.
 -- $1 boolean: something was done; otherwise this is only asked while roles are contested
 WITH recent AS MATERIALIZED (

@@ -1,6 +1,9 @@
--- What decides whether PostgreSQL lets the daemon do something, as one text: its attributes; the roles that it has, through others too; what they and PUBLIC
--- may do in the database and its schemas, with wrappers, servers and parameters; what new owners need; and the event triggers that look at statements.
--- Passes themselves hardly change it: what else other roles are granted is left out, and so are roles of ours, on each of which the daemon has the ADMIN option.
+-- What decides whether PostgreSQL lets the daemon do something, as one text: its attributes; the roles that it has, through others too;
+-- what they and PUBLIC
+-- may do in the database and its schemas, with wrappers, servers and parameters; what new owners need; and the event triggers that look
+-- at statements.
+-- Passes themselves hardly change it: what else other roles are granted is left out, and so are roles of ours, on each of which the
+-- daemon has the ADMIN option.
 -- The daemon may have it on a hundred thousand others: each is read once, by index, and nothing is sorted.
 WITH RECURSIVE ours AS MATERIALIZED (
     -- The character after _ is `.
@@ -45,7 +48,8 @@ things AS (
 )
 SELECT md5(string_agg(f.fact, ' ' ORDER BY f.fact COLLATE "C"))
 FROM (
-    SELECT format('attributes %s %s %s %s %s %s', r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolbypassrls) AS fact
+    SELECT format('attributes %s %s %s %s %s %s', r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
+        r.rolbypassrls) AS fact
     FROM pg_catalog.pg_roles AS r
     WHERE r.rolname = current_user
     UNION ALL

@@ -1,6 +1,8 @@
--- The intermediate roles and keepers of databases that are no more, in the order in which they can be dropped: keepers have granted memberships in the
+-- The intermediate roles and keepers of databases that are no more, in the order in which they can be dropped: keepers have granted
+-- memberships in the
 -- others, and without the one that locks the others cannot be dropped as quickly.
--- A database that was restored from another cluster goes on with roles that bear its old OID. So where one of them holds something in a database, or
+-- A database that was restored from another cluster goes on with roles that bear its old OID. So where one of them holds something in a
+-- database, or
 -- keeps something for one, all of that OID are in use.
 -- $1 oid[]: only these roles, as they are now; NULL: all, up to a thousand
 WITH RECURSIVE series (role_name) AS (
@@ -16,7 +18,8 @@ WITH RECURSIVE series (role_name) AS (
     SELECT (
         SELECT r.rolname
         FROM pg_catalog.pg_roles AS r
-        WHERE r.rolname > coalesce(substring(s.role_name::text FROM '^(_pgsr_[0-9]+)_') || '`', s.role_name::text)::name AND r.rolname < '_pgsr_:'
+        WHERE r.rolname > coalesce(substring(s.role_name::text FROM '^(_pgsr_[0-9]+)_') || '`', s.role_name::text)::name
+            AND r.rolname < '_pgsr_:'
         ORDER BY r.rolname
         LIMIT 1
     )
@@ -38,7 +41,8 @@ dead AS MATERIALIZED (
         FROM given AS g
     ) AS n
     WHERE CASE
-        WHEN n.digits::numeric BETWEEN 1 AND 4294967295 THEN NOT EXISTS (SELECT FROM pg_catalog.pg_database AS b WHERE b.oid = n.digits::bigint::oid)
+        WHEN n.digits::numeric BETWEEN 1 AND 4294967295 THEN NOT EXISTS (SELECT FROM pg_catalog.pg_database AS b
+            WHERE b.oid = n.digits::bigint::oid)
         ELSE false
     END
 ),
@@ -99,7 +103,8 @@ me AS MATERIALIZED (
     FROM pg_catalog.pg_roles AS r
     WHERE r.rolname = current_user
 ),
--- Roles by which the daemon has the ADMIN option: itself, and keepers of a dead database. pg_has_role would look through all memberships for each of the
+-- Roles by which the daemon has the ADMIN option: itself, and keepers of a dead database. pg_has_role would look through all memberships
+-- for each of the
 -- roles, and anew whenever somebody has made a role.
 admins AS MATERIALIZED (
     SELECT m.oid
@@ -127,7 +132,8 @@ CROSS JOIN me AS u
 WHERE r.digits NOT IN (SELECT u.digits FROM in_use AS u)
     -- Something on what the databases share, such as another database, is not lost by accident.
     AND NOT EXISTS (SELECT FROM held AS h WHERE h.oid = r.oid)
-    -- Only what can have been made here. Before 16 there are no keepers, and CREATEROLE is enough to drop any role: of ours, the comment tells, as it is
+    -- Only what can have been made here. Before 16 there are no keepers, and CREATEROLE is enough to drop any role: of ours, the comment
+    -- tells, as it is
     -- written in the transaction that makes one.
     AND (
         r.keeper

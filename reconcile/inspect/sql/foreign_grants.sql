@@ -71,7 +71,8 @@ SELECT o.role_name, e.privilege, e.column_name, e.grantor AS grantor_oid,
                 AND r.column_name = e.column_name AND r.privilege = e.privilege AND r.grantor = l.oid AND r.is_grantable
         )
         SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'role', d.role_name, 'grantor', r.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false), 'option', r.is_grantable
+            'role', d.role_name, 'grantor', r.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable',
+                coalesce(d.grantable, false), 'option', r.is_grantable
         ) ORDER BY d.role_name, r.grantor), '[]')
         FROM losers AS l
         JOIN entries AS r

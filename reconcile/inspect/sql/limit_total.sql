@@ -32,7 +32,8 @@ CROSS JOIN LATERAL (
         WHEN a.name_match <> 'exact' THEN (
             SELECT coalesce(sum(n.objects), 0)
             FROM names AS n
-            WHERE n.object_type = a.object_type AND n.schema_name = a.schema_name AND sync_roles.name_matches(n.object_name, a.object_name, a.name_match)
+            WHERE n.object_type = a.object_type AND n.schema_name = a.schema_name
+                AND sync_roles.name_matches(n.object_name, a.object_name, a.name_match)
         )
         WHEN e.objects IS NULL THEN 0
         WHEN a.object_name LIKE '%(%' THEN 1

@@ -2,7 +2,8 @@
 -- $1 text[]: names of roles
 -- $2 text[]: only rows with these names or patterns; NULL: all
 WITH asked AS MATERIALIZED (
-    SELECT g.id, g.role_name, r.oid AS role_oid, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, g.direct,
+    SELECT g.id, g.role_name, r.oid AS role_oid, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match,
+        g.direct,
         g.create_if_not_exists
     FROM sync_roles.matchable_grants AS g
     LEFT JOIN LATERAL (
@@ -48,7 +49,8 @@ SELECT
     false AS column_missing,
     true AS may_grant,
     false AS no_usage,
-    coalesce(sync_roles.grant_problem(s.role_name, 'OWNER', s.object_type, nullif(s.schema_name, ''), s.object_name, s.name_match, NULL, s.direct, false, false), '') AS refused,
+    coalesce(sync_roles.grant_problem(s.role_name, 'OWNER', s.object_type, nullif(s.schema_name, ''), s.object_name, s.name_match, NULL,
+        s.direct, false, false), '') AS refused,
     0::smallint AS column_number
 FROM asked AS s
 LEFT JOIN found AS f USING (id)

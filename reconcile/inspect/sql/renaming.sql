@@ -1,4 +1,5 @@
--- Schemas and types that are gone; or that bear a name that was another's, or have lost a name that rows use, and of which the catalog row was written by
+-- Schemas and types that are gone; or that bear a name that was another's, or have lost a name that rows use, and of which the catalog
+-- row was written by
 -- transaction $3 or a later one.
 -- $1 oid[], $2 oid[]: catalog, object; $3 bigint: the first transaction ID that is young; 0: all are
 -- The second result is what the next transaction's ID would be.
@@ -13,7 +14,8 @@ WITH candidates AS (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
     WHERE t.oid = ANY ($2::oid[])
 ),
-latest AS (SELECT x.id::text::bigint AS transaction_id, age(x.id::xid) AS age FROM (SELECT pg_snapshot_xmax(pg_current_snapshot()) AS id) AS x)
+latest AS (SELECT x.id::text::bigint AS transaction_id, age(x.id::xid) AS age
+    FROM (SELECT pg_snapshot_xmax(pg_current_snapshot()) AS id) AS x)
 SELECT coalesce(array_agg(o.object_oid), '{}') AS oids, (SELECT l.transaction_id FROM latest AS l) AS next
 FROM unnest($1::oid[], $2::oid[]) AS o (class_oid, object_oid)
 LEFT JOIN candidates AS c ON c.class_oid = o.class_oid AND c.object_oid = o.object_oid

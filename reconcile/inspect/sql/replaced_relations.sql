@@ -1,4 +1,5 @@
--- Relations of schema sync_roles that are no longer those which the engine checked when it connected. Asked at a pass's end: by then it has read from
+-- Relations of schema sync_roles that are no longer those which the engine checked when it connected. Asked at a pass's end: by then it
+-- has read from
 -- whatever bears the names, and until the commit its locks keep others from renaming it.
 -- $1 text[], $2 oid[], $3 text[], $4 oid[]: as relations.sql listed them
 SELECT k.name

@@ -1,4 +1,5 @@
--- Whether a pass over these roles has something to do besides what their privileges show: they were asked for, something of theirs has expired, waits
+-- Whether a pass over these roles has something to do besides what their privileges show: they were asked for, something of theirs has
+-- expired, waits
 -- for another try or was approved.
 -- $1 text[]: names of roles
 SELECT

@@ -1,5 +1,7 @@
--- What was done for these roles in this database without a request, in the last rows of its audit. Nothing is read that another role could have put here.
--- Statements are compared by regexes in the daemon's own database, so neither their number nor their length is left to this one. None that matters is long.
+-- What was done for these roles in this database without a request, in the last rows of its audit. Nothing is read that another role
+-- could have put here.
+-- Statements are compared by regexes in the daemon's own database, so neither their number nor their length is left to this one. None
+-- that matters is long.
 -- $1 text[]: roles
 SELECT a.role_name, s.sql AS statement
 FROM (

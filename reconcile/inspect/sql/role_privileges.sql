@@ -1,11 +1,13 @@
 -- All that one role holds on objects, as in surplus_grants.sql.
 -- $1 text: the role
 SELECT r.rolname::text AS role_name, a.privilege_type AS privilege, '' AS column_name, a.grantor AS grantor_oid,
-    o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature, o.owner AS owner_oid,
+    o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text, coalesce(o.signature, '') AS signature,
+        o.owner AS owner_oid,
     true AS undeclared, false AS rival, '[]'::jsonb AS dependents, false AS passed_on,
     o.schema_name <> '' AND NOT has_schema_privilege(o.schema_name::text, 'USAGE') AS no_usage,
     o.schema_name <> '' AND NOT has_schema_privilege(a.grantor, o.schema_name::text, 'USAGE') AS grantor_no_usage,
-    false AS option_only, false AS still_desired, false AS expired, '{}'::bigint[] AS transactions, false AS name_lost, '{}'::text[] AS columns, '{}'::boolean[] AS column_options
+    false AS option_only, false AS still_desired, false AS expired, '{}'::bigint[] AS transactions, false AS name_lost,
+        '{}'::text[] AS columns, '{}'::boolean[] AS column_options
 FROM pg_catalog.pg_roles AS r
 JOIN pg_catalog.pg_shdepend AS d
     ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'a' AND d.objsubid = 0

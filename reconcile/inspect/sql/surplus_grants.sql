@@ -1,7 +1,8 @@
 -- What the roles of a batch hold on objects and should not: what rows gave that are gone, what rows gave on an object or a column that
 -- no longer bears its name, and what exclusive roles hold besides. One row for each privilege, object and grantor.
 --
--- It runs with enable_nestloop = off, and so takes a time that grows with what it reads, whatever the planner estimates: what is joined is hashed,
+-- It runs with enable_nestloop = off, and so takes a time that grows with what it reads, whatever the planner estimates: what is joined
+-- is hashed,
 -- and LATERAL with OFFSET 0, or a scalar subquery with LIMIT 1, is a search by index for each row.
 -- $1 text[]: names of roles, intermediate roles among them
 -- $2 boolean: look for objects that were renamed, which costs a look at every name in use
@@ -82,7 +83,8 @@ renamed_columns AS MATERIALIZED (
         OFFSET 0
     ) AS c
 ),
--- Remembered names that their objects, or columns, no longer bear; and whether others bear them: by the whole signature, and by the name alone.
+-- Remembered names that their objects, or columns, no longer bear; and whether others bear them: by the whole signature, and by the name
+-- alone.
 renamed AS MATERIALIZED (
     SELECT r.class_oid, r.object_oid, r.object_type, r.schema_name, r.object_name, r.signature, r.column_number,
         r.column_name AS former_column, c.attname::text AS column_name,
@@ -105,7 +107,8 @@ renamed AS MATERIALIZED (
         FROM sync_roles.objects AS n
         WHERE n.object_type = r.object_type AND n.schema_name = r.schema_name AND n.object_name = r.object_name
             AND (r.column_number = 0 OR EXISTS (
-                SELECT FROM pg_catalog.pg_attribute AS x WHERE x.attrelid = n.object_oid AND x.attname = r.column_name AND NOT x.attisdropped
+                SELECT FROM pg_catalog.pg_attribute AS x WHERE x.attrelid = n.object_oid AND x.attname = r.column_name
+                    AND NOT x.attisdropped
             ))
         OFFSET 0
     ) AS n
@@ -139,11 +142,13 @@ gone AS MATERIALIZED (
 ),
 -- privilege '' stands for every privilege; with option, the grant option alone may be surplus
 candidates AS MATERIALIZED (
-    SELECT w.role_name, w.grantee, w.privilege, w.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn' AS reason, w.grantable AS option, w.expired, w.transaction
+    SELECT w.role_name, w.grantee, w.privilege, w.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn' AS reason,
+        w.grantable AS option, w.expired, w.transaction
     FROM withdrawn AS w
     JOIN withdrawn_objects AS o USING (object_type, schema_name, object_name, name_match)
     UNION
-    SELECT w.role_name, w.grantee, w.privilege, c.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn', w.grantable, w.expired, w.transaction
+    SELECT w.role_name, w.grantee, w.privilege, c.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn', w.grantable,
+        w.expired, w.transaction
     FROM withdrawn AS w
     JOIN withdrawn_objects AS o USING (object_type, schema_name, object_name, name_match)
     JOIN renamed_columns AS c ON c.class_oid = o.class_oid AND c.object_oid = o.object_oid AND c.former_name = w.column_name
@@ -169,7 +174,8 @@ candidates AS MATERIALIZED (
         ) AS o
         WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = b.grantee AND d.deptype = 'a'
             AND d.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
-            AND (d.dbid <> 0 OR o.object_type <> 'database' OR d.objid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+            AND (d.dbid <> 0 OR o.object_type <> 'database' OR d.objid = (SELECT oid FROM pg_catalog.pg_database
+                WHERE datname = current_database()))
         OFFSET 0
     ) AS d
     WHERE b.revoke_other <> '{}'
@@ -193,7 +199,8 @@ objects AS MATERIALIZED (
     ) AS o
 ),
 entries AS MATERIALIZED (
-    SELECT o.object_type, o.class_oid, o.object_oid, o.owner, ''::text AS column_name, a.grantor, a.grantee, a.privilege_type AS privilege, a.is_grantable
+    SELECT o.object_type, o.class_oid, o.object_oid, o.owner, ''::text AS column_name, a.grantor, a.grantee, a.privilege_type AS privilege,
+        a.is_grantable
     FROM objects AS o
     CROSS JOIN LATERAL aclexplode(o.acl) AS a
     UNION ALL
@@ -214,7 +221,8 @@ passed_on AS MATERIALIZED (
     FROM entries AS e
     WHERE e.grantor <> e.owner
 ),
--- Whoever has the grant option besides the owner: PostgreSQL may take us for that role when it looks for the grantor (select_best_grantor in acl.c).
+-- Whoever has the grant option besides the owner: PostgreSQL may take us for that role when it looks for the grantor (select_best_grantor
+-- in acl.c).
 rivals AS MATERIALIZED (
     SELECT DISTINCT e.class_oid, e.object_oid, e.column_name, e.privilege
     FROM entries AS e
@@ -257,7 +265,8 @@ judged AS MATERIALIZED (
             AND NOT EXISTS (
                 SELECT
                 FROM sync_roles.costly_holdings AS k
-                WHERE k.role_name = h.role_name AND k.object_type = h.object_type AND k.schema_name = o.schema_name AND k.privilege IN (h.privilege, 'ALL')
+                WHERE k.role_name = h.role_name AND k.object_type = h.object_type AND k.schema_name = o.schema_name
+                    AND k.privilege IN (h.privilege, 'ALL')
             )
         ))
 ),
@@ -268,7 +277,8 @@ surplus AS MATERIALIZED (
             SELECT true
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature]) AND g.name_match = 'exact'
+                AND g.schema_name = j.schema_name AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
+                    AND g.name_match = 'exact'
                 AND g.column_name = j.column_name AND g.direct IS NOT FALSE
             LIMIT 1
         ) IS NULL
@@ -276,7 +286,8 @@ surplus AS MATERIALIZED (
             SELECT true
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(j.object_name, g.object_name, g.compared_as)
+                AND g.schema_name = j.schema_name AND g.name_match <> 'exact'
+                    AND sync_roles.name_matches(j.object_name, g.object_name, g.compared_as)
                 AND g.column_name = j.column_name AND g.direct IS NOT FALSE
             LIMIT 1
         ) IS NULL
@@ -290,13 +301,15 @@ surplus AS MATERIALIZED (
             SELECT g.grantable
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature]) AND g.name_match = 'exact'
+                AND g.schema_name = j.schema_name AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
+                    AND g.name_match = 'exact'
                 AND g.column_name = j.column_name AND g.direct IS NOT FALSE
             UNION ALL
             SELECT g.grantable
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(j.object_name, g.object_name, g.compared_as)
+                AND g.schema_name = j.schema_name AND g.name_match <> 'exact'
+                    AND sync_roles.name_matches(j.object_name, g.object_name, g.compared_as)
                 AND g.column_name = j.column_name AND g.direct IS NOT FALSE
         ) AS g
         WHERE j.option
@@ -306,7 +319,8 @@ surplus AS MATERIALIZED (
 )
 SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.object_type, s.class_oid, s.object_oid,
     s.schema_name::text, s.object_name::text, coalesce(s.signature, '') AS signature, s.owner AS owner_oid, s.other AS undeclared,
-    (s.class_oid, s.object_oid, s.column_name, s.privilege) IN (SELECT r.class_oid, r.object_oid, r.column_name, r.privilege FROM rivals AS r) AS rival,
+    (s.class_oid, s.object_oid, s.column_name, s.privilege) IN (SELECT r.class_oid, r.object_oid, r.column_name, r.privilege
+        FROM rivals AS r) AS rival,
     -- Who holds it from this grantee, directly or through others, and from no one else; and whether a row of theirs asks for it.
     CASE WHEN s.is_grantable AND (s.class_oid, s.object_oid, s.column_name, s.privilege, s.grantee) IN (
         SELECT p.class_oid, p.object_oid, p.column_name, p.privilege, p.grantor FROM passed_on AS p
@@ -323,35 +337,42 @@ SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.obje
             WHERE NOT EXISTS (
                     SELECT
                     FROM entries AS o
-                    WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name AND o.privilege = s.privilege
+                    WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name
+                        AND o.privilege = s.privilege
                         AND o.grantee = e.grantee AND o.is_grantable AND o.grantor <> l.oid
                 )
                 AND NOT EXISTS (
                     SELECT
                     FROM sync_roles.desired_holdings AS g
                     JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
-                    WHERE r.oid = e.grantee AND g.grantable AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
+                    WHERE r.oid = e.grantee AND g.grantable AND g.object_type = s.object_type
+                        AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
                         AND g.schema_name = s.schema_name AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
                         AND g.column_name = s.column_name
                 )
         )
-        SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL, 'grantable', coalesce(d.grantable, false), 'option', e.is_grantable) ORDER BY d.role_name, e.grantor), '[]')
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL,
+            'grantable', coalesce(d.grantable, false), 'option', e.is_grantable) ORDER BY d.role_name, e.grantor), '[]')
         FROM losers AS l
         JOIN passed_on AS e
-            ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege AND e.grantor = l.oid
+            ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
+                AND e.grantor = l.oid
         LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.grantee
         CROSS JOIN LATERAL (
             SELECT coalesce(r.rolname::text, 'public') AS role_name, bool_or(g.grantable) AS grantable
             FROM sync_roles.desired_holdings AS g
-            WHERE g.id IS NOT NULL AND g.role_name = coalesce(r.rolname::text, 'public') AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
+            WHERE g.id IS NOT NULL AND g.role_name = coalesce(r.rolname::text, 'public') AND g.object_type = s.object_type
+                AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
                 AND g.schema_name = s.schema_name AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
                 AND g.column_name = s.column_name AND g.direct IS NOT FALSE
         ) AS d
         WHERE NOT EXISTS (
                 SELECT
                 FROM entries AS o
-                WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name AND o.privilege = s.privilege
-                    AND o.grantee = e.grantee AND o.grantor NOT IN (SELECT m.oid FROM losers AS m) AND (o.is_grantable OR NOT e.is_grantable)
+                WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name
+                    AND o.privilege = s.privilege
+                    AND o.grantee = e.grantee AND o.grantor NOT IN (SELECT m.oid FROM losers AS m)
+                        AND (o.is_grantable OR NOT e.is_grantable)
             )
     ) ELSE '[]' END AS dependents,
     -- Those too who hold it otherwise as well: PostgreSQL takes nothing from a grantee on which other grants depend, unless by CASCADE.
@@ -366,14 +387,16 @@ SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.obje
         SELECT true
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-            AND coalesce(g.schema_name, '') = s.schema_name AND g.object_name = ANY (ARRAY[s.object_name::text, s.signature]) AND g.name_match = 'exact'
+            AND coalesce(g.schema_name, '') = s.schema_name AND g.object_name = ANY (ARRAY[s.object_name::text, s.signature])
+                AND g.name_match = 'exact'
             AND coalesce(g.column_name, '') = s.column_name AND NOT g.direct
         LIMIT 1
     ) IS NOT NULL OR (
         SELECT true
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-            AND coalesce(g.schema_name, '') = s.schema_name AND g.name_match <> 'exact' AND sync_roles.name_matches(s.object_name, g.object_name, g.compared_as)
+            AND coalesce(g.schema_name, '') = s.schema_name AND g.name_match <> 'exact'
+                AND sync_roles.name_matches(s.object_name, g.object_name, g.compared_as)
             AND coalesce(g.column_name, '') = s.column_name AND NOT g.direct
         LIMIT 1
     ) IS NOT NULL AS still_desired,
@@ -384,5 +407,6 @@ SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.obje
     coalesce(c.options, '{}') AS column_options
 FROM surplus AS s
 LEFT JOIN column_entries AS c
-    ON s.column_name = '' AND s.object_type = 'table' AND c.class_oid = s.class_oid AND c.object_oid = s.object_oid AND c.privilege = s.privilege
+    ON s.column_name = '' AND s.object_type = 'table' AND c.class_oid = s.class_oid AND c.object_oid = s.object_oid
+        AND c.privilege = s.privilege
     AND c.grantor = s.grantor AND c.grantee = s.grantee;

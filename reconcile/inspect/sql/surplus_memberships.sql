@@ -37,7 +37,8 @@ python_held AS MATERIALIZED (
     WHERE r.rolname LIKE '\_pgsr\_local\_%' OR r.rolname LIKE '\_pgsr\_global\_%'
 ),
 python AS MATERIALIZED (
-    SELECT h.role_oid, h.member_oid, h.role_name, h.revoke_other, p.privilege, o.object_type, o.class_oid, o.object_oid, o.schema_name::text, o.object_name::text
+    SELECT h.role_oid, h.member_oid, h.role_name, h.revoke_other, p.privilege, o.object_type, o.class_oid, o.object_oid,
+        o.schema_name::text, o.object_name::text
     FROM python_held AS h
     CROSS JOIN LATERAL (
         SELECT p.*
@@ -126,7 +127,8 @@ surplus AS MATERIALIZED (
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
-    JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = h.role_oid AND o.object_name <> r.rolname
+    JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = h.role_oid
+        AND o.object_name <> r.rolname
     JOIN sync_roles.matchable_grants AS g
         ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(o.object_name, g.object_name, g.compared_as)
     WHERE $2
@@ -160,7 +162,8 @@ surplus AS MATERIALIZED (
                 WHERE w.role_name = p.role_name AND w.object_type = p.object_type AND w.privilege IN (p.privilege, 'ALL')
                     AND (
                         coalesce(w.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, w.object_name, w.compared_as)
-                        OR coalesce(w.schema_name, '') = o.schema_name AND sync_roles.name_matches(o.object_name, w.object_name, w.compared_as)
+                        OR coalesce(w.schema_name, '') = o.schema_name AND sync_roles.name_matches(o.object_name, w.object_name,
+                            w.compared_as)
                     )
             )
             OR $2 AND EXISTS (
@@ -169,7 +172,8 @@ surplus AS MATERIALIZED (
                 JOIN sync_roles.matchable_grants AS g
                     ON g.object_type = o.object_type AND coalesce(g.schema_name, '') = o.schema_name
                     AND sync_roles.name_matches(o.object_name, g.object_name, g.compared_as)
-                WHERE o.class_oid = p.class_oid AND o.object_oid = p.object_oid AND (o.schema_name, o.object_name) <> (p.schema_name, p.object_name)
+                WHERE o.class_oid = p.class_oid AND o.object_oid = p.object_oid
+                    AND (o.schema_name, o.object_name) <> (p.schema_name, p.object_name)
                     AND g.role_name = p.role_name AND g.privilege IN (p.privilege, 'ALL')
             )
         )
@@ -193,8 +197,10 @@ granters AS MATERIALIZED (
         OFFSET 0
     ) AS m
 )
-SELECT s.unit AS role_name, s.role_oid AS granted_oid, r.rolname::text AS granted_name, s.member_oid, u.rolname::text AS member_name, s.grantor_oid,
-    -- Who is a member by this member's ADMIN option, directly or through others, and by no one else's; and whether a row of theirs asks for it.
+SELECT s.unit AS role_name, s.role_oid AS granted_oid, r.rolname::text AS granted_name, s.member_oid, u.rolname::text AS member_name,
+    s.grantor_oid,
+    -- Who is a member by this member's ADMIN option, directly or through others, and by no one else's; and whether a row of theirs asks
+    -- for it.
     CASE WHEN (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AND EXISTS (
         SELECT FROM sync_roles.memberships AS a WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option
     ) THEN (
@@ -218,14 +224,17 @@ SELECT s.unit AS role_name, s.role_oid AS granted_oid, r.rolname::text AS grante
                         AND sync_roles.name_matches(r.rolname, g.object_name, g.compared_as)
                 )
         )
-        SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired', w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false), 'option', m.admin_option) ORDER BY n.rolname, m.grantor_oid), '[]')
+        SELECT coalesce(jsonb_agg(jsonb_build_object('role', n.rolname, 'grantor', m.grantor_oid::bigint, 'desired',
+            w.grantable IS NOT NULL, 'grantable', coalesce(w.grantable, false), 'option', m.admin_option)
+                ORDER BY n.rolname, m.grantor_oid), '[]')
         FROM losers AS l
         JOIN sync_roles.memberships AS m ON m.role_oid = s.role_oid AND m.grantor_oid = l.oid
         JOIN pg_catalog.pg_roles AS n ON n.oid = m.member_oid
         CROSS JOIN LATERAL (
             SELECT bool_or(g.grantable) AS grantable
             FROM sync_roles.matchable_grants AS g
-            WHERE g.role_name = n.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER' AND (g.expires_at IS NULL OR g.expires_at > now())
+            WHERE g.role_name = n.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
+                AND (g.expires_at IS NULL OR g.expires_at > now())
                 AND sync_roles.name_matches(r.rolname, g.object_name, g.compared_as)
         ) AS w
         WHERE NOT EXISTS (
@@ -262,7 +271,8 @@ FROM (
 CROSS JOIN LATERAL (SELECT r.rolname FROM pg_catalog.pg_roles AS r WHERE r.oid = s.role_oid OFFSET 0) AS r
 CROSS JOIN LATERAL (SELECT u.rolname FROM pg_catalog.pg_roles AS u WHERE u.oid = s.member_oid OFFSET 0) AS u
 CROSS JOIN LATERAL (
-    SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable, s.role_oid IN (SELECT f.role_oid FROM refused AS f) AS refused
+    SELECT count(*) > 0 AS asked, coalesce(bool_or(g.grantable), false) AS grantable,
+        s.role_oid IN (SELECT f.role_oid FROM refused AS f) AS refused
     FROM sync_roles.matchable_grants AS g
     WHERE g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
         AND sync_roles.name_matches(r.rolname, g.object_name, g.compared_as)
@@ -280,12 +290,14 @@ CROSS JOIN LATERAL (
                 FROM withdrawn AS m
                 LEFT JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = s.role_oid
                 WHERE m.id = w.id
-                    AND (sync_roles.name_matches(r.rolname, m.object_name, m.name_match) OR sync_roles.name_matches(o.object_name, m.object_name, m.name_match))
+                    AND (sync_roles.name_matches(r.rolname, m.object_name, m.name_match)
+                        OR sync_roles.name_matches(o.object_name, m.object_name, m.name_match))
             )
             OR EXISTS (
                 SELECT
                 FROM python AS p
-                WHERE p.role_oid = s.role_oid AND p.member_oid = s.member_oid AND p.object_type = w.object_type AND w.privilege IN (p.privilege, 'ALL')
+                WHERE p.role_oid = s.role_oid AND p.member_oid = s.member_oid AND p.object_type = w.object_type
+                    AND w.privilege IN (p.privilege, 'ALL')
                     AND coalesce(w.schema_name, '') = p.schema_name AND w.object_name = p.object_name
             )
         )

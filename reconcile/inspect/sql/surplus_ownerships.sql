@@ -80,7 +80,8 @@ remembered AS MATERIALIZED (
 given AS MATERIALIZED (
     SELECT o.class_oid, o.object_oid, w.expired, w.transaction, false AS succeeded
     FROM owned AS o
-    JOIN withdrawn AS w ON w.role_name = o.role_name AND w.object_type = o.object_type AND w.schema_name = o.schema_name AND w.own_name = o.object_name
+    JOIN withdrawn AS w ON w.role_name = o.role_name AND w.object_type = o.object_type AND w.schema_name = o.schema_name
+        AND w.own_name = o.object_name
     WHERE w.name_match = 'exact' AND sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature)
     UNION ALL
     SELECT o.class_oid, o.object_oid, w.expired, w.transaction, false
@@ -90,7 +91,8 @@ given AS MATERIALIZED (
     UNION ALL
     SELECT r.class_oid, r.object_oid, w.expired, w.transaction, CASE WHEN w.object_name LIKE '%)' THEN r.same_signature ELSE r.borne END
     FROM remembered AS r
-    JOIN withdrawn AS w ON w.role_name = r.role_name AND w.object_type = r.object_type AND w.schema_name = r.schema_name AND w.own_name = r.object_name
+    JOIN withdrawn AS w ON w.role_name = r.role_name AND w.object_type = r.object_type AND w.schema_name = r.schema_name
+        AND w.own_name = r.object_name
     WHERE w.name_match = 'exact' AND sync_roles.means(w.object_name, w.name_match, r.object_name, r.signature)
     UNION ALL
     SELECT r.class_oid, r.object_oid, w.expired, w.transaction, r.borne
@@ -131,14 +133,16 @@ WHERE (
     AND (
         SELECT true
         FROM sync_roles.matchable_grants AS g
-        WHERE g.privilege = 'OWNER' AND g.object_type = o.object_type AND g.object_name = ANY (ARRAY[o.object_name, o.signature]) AND g.name_match = 'exact'
+        WHERE g.privilege = 'OWNER' AND g.object_type = o.object_type AND g.object_name = ANY (ARRAY[o.object_name, o.signature])
+            AND g.name_match = 'exact'
             AND coalesce(g.schema_name, '') = o.schema_name
         LIMIT 1
     ) IS NULL
     AND (
         SELECT true
         FROM sync_roles.matchable_grants AS g
-        WHERE g.privilege = 'OWNER' AND g.object_type = o.object_type AND g.name_match <> 'exact' AND coalesce(g.schema_name, '') = o.schema_name
+        WHERE g.privilege = 'OWNER' AND g.object_type = o.object_type AND g.name_match <> 'exact'
+            AND coalesce(g.schema_name, '') = o.schema_name
             AND sync_roles.name_matches(o.object_name, g.object_name, g.compared_as)
         LIMIT 1
     ) IS NULL;
