@@ -132,12 +132,3 @@ func (c *connection) look(ctx context.Context, read func(tx pgx.Tx) error) error
 	}
 	return read(tx) // the connection ends, and the transaction with it
 }
-
-// parse reads a connection string, libpq's environment, and the files that these name.
-func parse(source connect.Source) (*pgx.ConnConfig, error) {
-	config, _, err := source.Config()
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return config, nil
-}
