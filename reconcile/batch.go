@@ -78,7 +78,7 @@ func (e *Engine) inspectCreated(ctx context.Context, tx pgx.Tx, created []string
 
 // reinspect reads again where there were differences, and plans anew. Where there were none, nothing was done.
 func (e *Engine) reinspect(ctx context.Context, tx pgx.Tx, w work, b *batch) error {
-	if !b.differs || b.plan.Stage != plan.Access || b.drift.SettingsDiffer() {
+	if !b.differs || b.reused || b.plan.Stage != plan.Access || b.drift.SettingsDiffer() {
 		return e.inspect(ctx, tx, slices.Concat(slices.Collect(maps.Keys(b.drift.Roles)), b.plan.Created), w, b)
 	}
 	scope := b.scope.Narrow(b.drift)

@@ -54,7 +54,7 @@ func (e *Engine) reconcileBatch(ctx context.Context, w work, report *Report) err
 // climb climbs the rungs with a batch.
 func (l *ladder) climb(ctx context.Context, w work) error {
 	p, err := l.retryConflicts(ctx, &w)
-	if err != nil && l.maySkip(w, p, err) {
+	if err != nil && l.maySkip(ctx, w, p, err) {
 		p, err = l.skipRefused(ctx, &w, err)
 	}
 	switch {
@@ -119,9 +119,9 @@ type measureError struct{ error }
 func (e *measureError) Unwrap() error { return e.error }
 
 // maySkip reports whether the batch is worth a pass without what PostgreSQL refuses.
-func (l *ladder) maySkip(w work, p *Pass, err error) bool {
+func (l *ladder) maySkip(ctx context.Context, w work, p *Pass, err error) bool {
 	slowBatch := failure.Of(err) == failure.Slow && len(p.roles) > 1
-	return !errors.As(err, new(*lockError)) && !errors.As(err, new(*measureError)) && len(p.roles) > 0 && w.mode != apply.SkipRefused && failure.SQLState(err) != "" && !slowBatch
+	return !l.ends(ctx, p, err) && w.mode != apply.SkipRefused && failure.SQLState(err) != "" && !slowBatch
 }
 
 // skipRefused runs the pass without what PostgreSQL refuses.

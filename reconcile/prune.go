@@ -63,7 +63,7 @@ func (e *Engine) drop(ctx context.Context, a *apply.Applier, tx pgx.Tx, name str
 	if err := inspect.ReadContents(ctx, tx, []string{name}, b.facts, e.policy); err != nil {
 		return err
 	}
-	if b.facts.Intermediates[name] == nil {
+	if b.facts.Intermediates[name].OID == 0 {
 		return nil // it is not registered any more
 	}
 	steps, abandoned, problems := plan.Drop(name, b.facts, e.policy)

@@ -47,7 +47,8 @@ func (e *Engine) verify(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work
 	return nil
 }
 
-// untried are the steps that were not tried in this pass.
+// untried are the steps that were not tried in this pass. Guarded ones are left to the next pass: a role that replaces another must be inspected, and given
+// its privileges, before the transaction ends.
 func untried(steps []plan.Step, tried map[plan.StepKey]bool) []plan.Step {
-	return slices.DeleteFunc(steps, func(s plan.Step) bool { return tried[s.Key()] })
+	return slices.DeleteFunc(steps, func(s plan.Step) bool { return s.Guarded || tried[s.Key()] })
 }

@@ -25,12 +25,11 @@ type Options struct {
 
 // Applier runs steps in a pass's transaction.
 type Applier struct {
-	tx       pgx.Tx
-	server   catalog.Server
-	options  Options
-	mode     Mode
-	lockWait time.Duration // for a lock that another session holds
-	ran                    // what a rollback to a savepoint undoes
+	tx      pgx.Tx
+	server  catalog.Server
+	options Options
+	mode    Mode
+	ran     // what a rollback to a savepoint undoes
 
 	rejected     map[plan.StepKey]plan.Rejection
 	lockTimeouts int // how often a lock was not to be had in time
@@ -43,7 +42,8 @@ type ran struct {
 	relations  int                // how many relations are
 	others     int                // and how many objects of other kinds
 	done       []plan.Step
-	statements []string // all that was sent, in order, secrets redacted
+	lockWait   time.Duration // for a lock that another session holds: the transaction's lock_timeout
+	statements []string      // all that was sent, in order, secrets redacted
 	spans      []Span
 }
 
@@ -56,8 +56,8 @@ type Span struct {
 // New returns an applier for a transaction.
 func New(tx pgx.Tx, server catalog.Server, options Options) *Applier {
 	return &Applier{
-		tx: tx, server: server, options: options, mode: options.Mode, lockWait: options.LockWait, rejected: map[plan.StepKey]plan.Rejection{},
-		ran: ran{borrowed: map[string]loan{}, shared: map[objectKey]bool{}},
+		tx: tx, server: server, options: options, mode: options.Mode, rejected: map[plan.StepKey]plan.Rejection{},
+		ran: ran{borrowed: map[string]loan{}, shared: map[objectKey]bool{}, lockWait: options.LockWait},
 	}
 }
 

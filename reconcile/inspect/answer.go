@@ -160,6 +160,11 @@ func ReadContents(ctx context.Context, tx pgx.Tx, names []string, f *plan.Facts,
 		held.Memberships = append(held.Memberships, plan.SurplusMembership{GrantedOID: r.OID}) // so that the rights over it are read
 		f.Intermediates[r.RoleName] = c
 	}
+	for _, name := range names {
+		if c := f.Intermediates[name]; c == nil || c.Stale { // registered under another name: the answer is that there is nothing
+			f.Intermediates[name] = &plan.Contents{OldName: freshName(f.Server.DatabaseOID, "old_"), NewName: freshName(f.Server.DatabaseOID, "")}
+		}
+	}
 	return addFacts(ctx, tx, held, f, policy)
 }
 

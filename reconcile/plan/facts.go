@@ -4,7 +4,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
-// Facts is what deciding about a drift takes besides the drift. Needs says which of it to read; Questions, what a plan asks further.
+// Facts is the data that a plan needs besides the drift. Needs lists what to read first; Questions, what a plan then asks for.
 type Facts struct {
 	Server     catalog.Server
 	LockKeeper string // the keeper of role _pgsr_lock; empty: there is none
@@ -79,8 +79,8 @@ type NameHolder struct {
 
 // Contents is what an intermediate role has, as far as replacing or dropping it takes that.
 type Contents struct {
-	Stale          bool // steps have run since it was read
-	OID            catalog.OID
+	Stale          bool        // steps have run since it was read
+	OID            catalog.OID // 0: no intermediate role is registered under the name
 	Name           string
 	Comment        string
 	Keeper         string         // that has ADMIN on it; empty: none
@@ -123,4 +123,4 @@ func (m *maker) leavesAlone(oid catalog.OID, role string) bool {
 	return m.facts.Renaming[oid] && m.drift.Roles[role].FailedAttempts < settlingAttempts
 }
 
-const renamingReason = "it has been renamed, or has taken over its name, this very moment, and is left alone until that is over"
+const renamingReason = "it was renamed, or took over its name, a moment ago, and is left alone until the renaming has settled"

@@ -88,9 +88,9 @@ func (s *scene) contents(members []string, grants ...SurplusGrant) {
 	}}
 }
 
-// held is the privilege of an intermediate role on the table.
-func heldBy(role string, owner catalog.OID) SurplusGrant {
-	return SurplusGrant{Role: role, Privilege: "SELECT", GrantorOID: owner, OwnerOID: owner, ObjectType: catalog.Table, ClassOID: 1259, ObjectOID: 40000, SchemaName: "s", ObjectName: "t"}
+// heldBy is the privilege of an intermediate role on the table.
+func heldBy(owner catalog.OID) SurplusGrant {
+	return SurplusGrant{Role: selectorRole, Privilege: "SELECT", GrantorOID: owner, OwnerOID: owner, ObjectType: catalog.Table, ClassOID: 1259, ObjectOID: 40000, SchemaName: "s", ObjectName: "t"}
 }
 
 const selectorRole, selectorOID = "_pgsr_5_selector", 50000
@@ -230,7 +230,7 @@ func planCases() []planCase {
 		{"an intermediate role for a stranger's table is not made", 15, func(s *scene) { s.lacks("alice", "SELECT", pattern, owned(strangerOID)) }},
 		{"an intermediate role without the ADMIN option is replaced", 18, func(s *scene) {
 			s.intermediate(selectorRole, false)
-			s.contents([]string{"bob"}, heldBy(selectorRole, testOwner))
+			s.contents([]string{"bob"}, heldBy(testOwner))
 			s.f.Slots = map[int]string{0: "k", 1: "k", 2: "k", 3: "k", 4: "k", 5: "k", 6: "k", 7: "k", 8: "k", 9: "k", 10: "k", 11: "k", 12: "k", 13: "k", 14: "k", 15: "k"}
 			s.lacks("alice", "SELECT", pattern, through(selectorOID))
 		}},
@@ -331,14 +331,14 @@ func planCases() []planCase {
 		}},
 		{"a superuser's membership in an intermediate role", 18, func(s *scene) {
 			s.intermediate(selectorRole, true)
-			s.contents([]string{"bob"}, heldBy(selectorRole, testOwner))
+			s.contents([]string{"bob"}, heldBy(testOwner))
 			s.member(func(m *SurplusMembership) {
 				m.GrantedOID, m.GrantedName, m.GrantorOID = selectorOID, selectorRole, superOID
 			})
 		}},
 		{"a superuser's membership in an intermediate role that cannot be emptied", 18, func(s *scene) {
 			s.intermediate(selectorRole, true)
-			s.contents([]string{"bob"}, heldBy(selectorRole, strangerOID))
+			s.contents([]string{"bob"}, heldBy(strangerOID))
 			s.member(func(m *SurplusMembership) {
 				m.GrantedOID, m.GrantedName, m.GrantorOID = selectorOID, selectorRole, superOID
 			})
@@ -440,7 +440,7 @@ func planCases() []planCase {
 			s.intermediate(selectorRole, true)
 			s.edit(selectorRole, func(r *Role) { r.Login = true })
 		}},
-		{"an intermediate role with an attribute that cannot be taken away", 18, func(s *scene) {
+		{"an intermediate role with an attribute that cannot be revoked", 18, func(s *scene) {
 			s.intermediate(selectorRole, true)
 			s.edit(selectorRole, func(r *Role) { r.BypassRLS = true })
 			s.contents([]string{"bob"})

@@ -13,7 +13,7 @@ import (
 func Make(d *Drift, f *Facts, policy Policy) *Plan {
 	m := newMaker(d, f, policy)
 	m.alterRoles()
-	if len(m.plan.foundations)+len(m.plan.Replacements) > 0 {
+	if len(m.plan.foundations) > 0 {
 		m.replaceRoles()
 		return m.finish()
 	}
@@ -68,6 +68,12 @@ func newMaker(d *Drift, f *Facts, policy Policy) *maker {
 }
 
 func (m *maker) touch(role string) { m.plan.Touched[role] = true }
+
+func (m *maker) touchAll(roles []string) {
+	for _, role := range roles {
+		m.touch(role)
+	}
+}
 
 func (m *maker) report(role string, p Problem) { m.plan.Problems.Add(role, p) }
 

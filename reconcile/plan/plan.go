@@ -12,7 +12,7 @@ const (
 	Access                     // privileges, memberships and settings: the last
 )
 
-// Plan is what to do about a drift.
+// Plan is the changes that a drift calls for.
 type Plan struct {
 	Questions Questions // if any: the plan is not finished
 	Stage     Stage
@@ -128,7 +128,7 @@ func (p *Plan) Outside(roles map[string]Role) []string {
 func (p *Plan) KnownIneffective(r Role) bool {
 	known := map[string]bool{}
 	for _, problem := range r.LastProblems {
-		if problem.Kind == Blocked && (problem.Code == NoEffect || problem.Code == Rejected) {
+		if problem.Kind == Blocked && (problem.Code == NoEffect || problem.Code == Rejected) && problem.Statement != "" {
 			known[problem.Statement] = true
 		}
 	}

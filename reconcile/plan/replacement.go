@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -55,14 +56,20 @@ func (m *maker) replace(r Replacement) {
 func (m *maker) replaceRoles() {
 	for _, name := range sortedKeys(m.replaced) {
 		r := *m.replaced[name]
+		if m.hasFoundations() {
+			// They come first: a new owner is another grantor of what the role holds, and the keeper comes with the intermediate roles.
+			m.touchAll(r.roles)
+			continue
+		}
 		m.plan.Replacements = append(m.plan.Replacements, r)
 		contents := m.facts.Intermediates[name]
 		if contents == nil || contents.Stale {
 			m.plan.Questions.Contents = append(m.plan.Questions.Contents, name)
 			continue
 		}
-		if r.Abandoned && len(m.plan.foundations)+len(m.groups) > 0 {
-			continue // its keeper comes with the intermediate roles
+		if contents.OID == 0 {
+			m.touchAll(r.roles) // the role was renamed, which its own pass notes first
+			continue
 		}
 		steps, problems := m.replacementSteps(r, contents)
 		steps = m.guarded(steps)
@@ -81,14 +88,22 @@ func (m *maker) replaceRoles() {
 		if len(problems) > 0 {
 			continue
 		}
-		for _, role := range r.roles {
-			m.touch(role)
-		}
+		m.touchAll(r.roles)
 		m.plan.replacements = append(m.plan.replacements, steps...)
 		if r.Abandoned {
 			m.plan.Abandoned[name] = Abandonment{AbandonedProblem(name), steps[0].Key()}
 		}
 	}
+}
+
+// hasFoundations reports whether the plan has foundations that PostgreSQL has not refused in this pass.
+func (m *maker) hasFoundations() bool {
+	refused := func(step Step) bool {
+		_, ok := m.facts.Rejected[step.Key()]
+		return ok
+	}
+	steps := slices.Concat(m.plan.foundations, slices.Collect(maps.Values(m.groups)))
+	return slices.ContainsFunc(steps, func(s Step) bool { return !refused(s) })
 }
 
 // replacementSteps are the steps of one replacement, or why it cannot be made.
