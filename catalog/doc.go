@@ -1,4 +1,4 @@
-// Package catalog is the vocabulary of PostgreSQL's privileges, and how to read what a server has of it: object types and
+// Package catalog models PostgreSQL's privileges and reads them from a server: object types and
 // their keywords, objects, grants, memberships, and what the connected role may do.
 //
 // It knows nothing of desired grants.

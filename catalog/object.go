@@ -9,7 +9,7 @@ import (
 // OID identifies an object within its catalog.
 type OID = uint32
 
-// Object is something that exists, as the catalogs have it.
+// Object is a database object, as the system catalogs have it.
 type Object struct {
 	Type      ObjectType
 	Class     OID // the catalog that it is in
@@ -72,7 +72,7 @@ func withModes(arguments string) string {
 	return b.String()
 }
 
-// Public is what grants to everybody are to. No role can have this name.
+// Public stands for PUBLIC among role names. No role can have this name.
 const Public = "public"
 
 // Quote quotes one identifier, always: an unquoted current_user or session_user would be another role.

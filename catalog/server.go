@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Server is what a connection's server is, and who we are on it.
+// Server describes the server of a connection, and the connected role.
 type Server struct {
 	Version     int // the major version
 	DatabaseOID OID
@@ -31,7 +31,7 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// ReadServer asks the server what it is.
+// ReadServer reads the properties of the server and of the connected role.
 func ReadServer(ctx context.Context, q Querier) (s Server, err error) {
 	err = q.QueryRow(ctx, `
 		select current_setting('server_version_num')::integer / 10000, d.oid, d.datname, r.rolname, r.oid,
@@ -41,7 +41,7 @@ func ReadServer(ctx context.Context, q Querier) (s Server, err error) {
 		where d.datname = current_database() and r.rolname = current_user`).
 		Scan(&s.Version, &s.DatabaseOID, &s.Database, &s.Role, &s.RoleOID, &s.SchemaOwner, &s.Superuser, &s.CreateDB, &s.Replication, &s.BypassRLS, &s.Inherit)
 	if err != nil {
-		return s, fmt.Errorf("ask the server what it is: %w", err)
+		return s, fmt.Errorf("read the properties of the server and the connected role: %w", err)
 	}
 	return s, nil
 }

@@ -1,6 +1,6 @@
-// Package desired is what people asked for: which roles are managed, and the queue of roles that must be looked at.
+// Package desired reads which roles are managed, keeps the queue of roles to be inspected, and ends expired grants.
 //
 // The queue is insert-only for writers, and a pass deletes from it before it reads the desired rows. So a change is either
 // seen by the pass that deletes its pending row, or its pending row is still there for the next: nothing is lost,
-// whatever is killed when. A NOTIFY only wakes; anybody can send one.
+// whichever process is killed, and when. A NOTIFY only wakes the daemon; any role can send one.
 package desired

@@ -1,5 +1,5 @@
 -- Turns requests for every role into one request for each managed role, and tells whether there were any.
-WITH everybody AS (
+WITH requests_for_all AS (
     DELETE FROM sync_roles.pending AS p
     WHERE p.role_name IS NULL
     RETURNING p.requested_by
@@ -7,7 +7,7 @@ WITH everybody AS (
 expanded AS (
     INSERT INTO sync_roles.pending (role_name, requested_by)
     SELECT m.role_name, e.requested_by
-    FROM (SELECT DISTINCT e.requested_by FROM everybody AS e) AS e
+    FROM (SELECT DISTINCT e.requested_by FROM requests_for_all AS e) AS e
     CROSS JOIN sync_roles.managed_roles AS m
 )
-SELECT EXISTS (SELECT FROM everybody);
+SELECT EXISTS (SELECT FROM requests_for_all);

@@ -13,7 +13,7 @@ import (
 //go:embed managed.sql
 var managedSQL string
 
-// Managed returns the names of all managed roles, those included of which the last row has gone and not yet been dealt with.
+// Managed returns the names of all managed roles, including those whose last row was deleted and not processed yet.
 func Managed(ctx context.Context, q catalog.Querier) ([]string, error) {
 	rows, err := q.Query(ctx, managedSQL)
 	if err != nil {

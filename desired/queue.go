@@ -10,7 +10,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
-// Request is a role that must be looked at, and who asked for it.
+// Request is a role to be inspected, and the roles that requested it.
 type Request struct {
 	Role        string
 	By          []string

@@ -20,7 +20,7 @@ taken AS (
     RETURNING p.role_name, p.requested_by, p.object_names
 )
 SELECT t.role_name, array_agg(DISTINCT t.requested_by ORDER BY t.requested_by) AS requested_by,
-    -- A role that is not there, or was not in order, is looked at whole.
+    -- A role that is not there, or was not in order, is inspected whole.
     CASE
         WHEN bool_and(t.object_names IS NOT NULL)
             AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = t.role_name)

@@ -18,7 +18,7 @@ type Left struct {
 	IntermediateRoles []string
 }
 
-// Down removes the schema and nothing else: no access is taken away. Unless forced, it refuses while roles are managed, or
+// Down removes the schema and nothing else: no access is revoked. Unless forced, it refuses while roles are managed, or
 // while something outside the schema depends on it.
 func Down(ctx context.Context, config *pgx.ConnConfig, force bool) (left Left, err error) {
 	conn, err := connect(ctx, config)
@@ -66,7 +66,7 @@ func remove(ctx context.Context, conn *pgx.Conn, force bool) (left Left, err err
 		}
 		switch {
 		case len(left.Managed) > 0 && !force:
-			return fmt.Errorf("%d roles are managed (%s): delete their rows first, and let a pass take away what they gave, or use --force to leave all as it is",
+			return fmt.Errorf("%d roles are managed (%s): delete their rows first, and let a pass revoke what they gave, or use --force to leave all as it is",
 				len(left.Managed), some(left.Managed))
 		case len(dependents) > 0 && !force:
 			return fmt.Errorf("%s depend on schema %s: drop them first, or use --force to drop them too", some(dependents), Schema)

@@ -139,7 +139,7 @@ func schemaContents(ctx context.Context, tx pgx.Tx) (oids []uint32, names []stri
 	return oids, names, nil
 }
 
-// repairPrivileges takes away what others hold in the schema and should not, by default privileges or by hand; existing has the OIDs from before.
+// repairPrivileges revokes what others hold in the schema and should not, by default privileges or by hand; existing has the OIDs from before.
 func repairPrivileges(ctx context.Context, tx pgx.Tx, existing []uint32) error {
 	statements, err := names(ctx, tx, privilegesSQL, existing)
 	if err != nil {

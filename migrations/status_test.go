@@ -60,7 +60,7 @@ func TestRoleStatus(t *testing.T) {
 	}
 }
 
-// A role whose last row was deleted is in the view until what it had is taken away.
+// A role whose last row was deleted is in the view until what it had is revoked.
 func TestRoleStatusOfALastRow(t *testing.T) {
 	t.Parallel()
 	env := installed(t)
@@ -79,7 +79,7 @@ func TestRoleStatusOfALastRow(t *testing.T) {
 	}
 }
 
-// What could not be taken away does not go out of sight with the row.
+// What could not be revoked does not go out of sight with the row.
 func TestRoleStatusOfWhatCannotBeTaken(t *testing.T) {
 	t.Parallel()
 	env, alice := cannotTake(t)

@@ -199,7 +199,7 @@ func TestWaitForSyncOfARefusedRole(t *testing.T) {
 	execute(t, conn, waitSQL, bob)
 }
 
-// What could not be taken away is an error too, although no row is left to say that the role is managed.
+// What could not be revoked is an error too, although no row is left to say that the role is managed.
 func TestWaitForSyncOfWhatCannotBeTaken(t *testing.T) {
 	t.Parallel()
 	env, alice := cannotTake(t)

@@ -198,7 +198,7 @@ func TestAdoptBesidesRows(t *testing.T) {
 	f.quiet(t)
 }
 
-// What a row that was deleted gave is not adopted before it is taken away.
+// What a row that was deleted gave is not adopted before it is revoked.
 func TestAdoptAfterADelete(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -18,7 +18,7 @@ import (
 
 // Attributes and memberships are the cluster's, and each database has its own rows. Where those of two databases contradict each other, each daemon undoes
 // at every rescan what the other did, and each finds the role in order afterwards. What shows it is the audit: the same statement again and again, for
-// which nobody asked.
+// which there is no request.
 
 // reportContested notes for role_status which roles are contested, and by which database. With nothing to note it writes nothing. active says that
 // something was done just now.

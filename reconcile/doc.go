@@ -1,4 +1,4 @@
-// Package reconcile makes roles hold what the desired rows say.
+// Package reconcile gives roles the privileges that the desired rows ask for, and revokes those that they no longer ask for.
 //
 // # A pass
 //
@@ -19,7 +19,7 @@
 //
 // # Where it is decided
 //
-// PostgreSQL compares as sets: what is desired and not had, what is had and no longer desired. It applies no policy. Package plan decides whether, how, in
+// PostgreSQL compares sets: the privileges that are desired and missing, and those that are held and no longer desired. It applies no policy. Package plan decides whether, how, in
 // which order, and what to tell people if not. A rule that several queries need is a function or view of the schema (migrations): sync_roles.selector,
 // find_objects, means, managed_roles, covers, follows_table, privileged_roles.
 //
@@ -29,7 +29,7 @@
 //     next pass finds all of it again.
 //  2. One pass runs at a time in the cluster: it holds a lock on role _pgsr_lock, which ends with the transaction, and can be taken only by roles with
 //     ADMIN on that role. Nothing to do takes no lock, needs no transaction ID and writes nothing.
-//  3. The queue is in a table, and a rescan inspects every role: a notification that is lost delays, and no more.
+//  3. The queue is in a table, and a rescan inspects every role: a lost notification only delays a pass.
 //  4. Grant before revoke: access does not blink when its encoding changes.
 //  5. What a statement did is read back. One that reports success and does nothing makes the outcome blocked, never applied.
 //  6. A role that cannot be served keeps no other role of its batch from being served.
@@ -46,7 +46,7 @@
 //
 // # Words
 //
-// Drift: the differences found. Facts: what else deciding takes. Plan: typed changes against the drift. Step: a statement of a plan. Role of a batch: managed
+// Drift: the differences found. Facts: the other data that a decision needs. Plan: typed changes against the drift. Step: a statement of a plan. Role of a batch: managed
 // or intermediate. Intermediate role: holds what a selector finds, so that ACLs stay short. Keeper: has ADMIN on a share of the intermediate roles. Selector:
-// what a row points at. Held: waits for an approval. Foreign: of another database. Legacy: made by the Python library.
+// the privilege and the object, or pattern, that a row names. Held: waits for an approval. Foreign: of another database. Legacy: made by the Python library.
 package reconcile

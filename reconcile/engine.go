@@ -19,7 +19,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-// Config is what an engine needs besides a policy.
+// Config is the configuration of an engine.
 type Config struct {
 	Policy           plan.Policy
 	LockTimeout      time.Duration // for every lock; default 5 s

@@ -12,7 +12,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-// A blocked role is looked at by each rescan, without the lock and without another audit row.
+// A blocked role is inspected by each rescan, without the lock and without another audit row.
 func TestGrantorBlockedStaysSilent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

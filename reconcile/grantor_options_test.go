@@ -86,7 +86,7 @@ func TestGrantorBeyondReach(t *testing.T) {
 	f.quiet(t)
 
 	if f.Version < 16 {
-		return // g is a superuser here, and what it granted is taken away by the owner: TestGrantorSuperuserOwns
+		return // g is a superuser here, and what it granted is revoked by the owner: TestGrantorSuperuserOwns
 	}
 	f.fixes(t, x)
 	f.cannot(t, x, "select from app.sales")

@@ -76,7 +76,7 @@ func TestGrantorOwnerBeyondReach(t *testing.T) {
 	f.can(t, x, "select from strange.t, strange.u")
 	f.quiet(t)
 
-	// The GRANT is taken back: what the rows gave cannot be taken away, and that is said.
+	// The GRANT is taken back: what the rows gave cannot be revoked, and that is said.
 	f.Exec(t, fmt.Sprintf("revoke %s from %s", quote(stranger), quote(f.Daemon)))
 	f.write(t, "delete from sync_roles.desired_grants where schema_name = 'strange' and name_match = 'exact'")
 	f.write(t, "delete from sync_roles.desired_grants where object_name = 'strange'")

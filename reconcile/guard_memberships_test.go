@@ -9,7 +9,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-// Memberships that give away what rows may not: refused; with --allow-membership-in given, and then taken away again.
+// Memberships that give away what rows may not: refused; with --allow-membership-in given, and then revoked again.
 func TestGuardPrivilegedMemberships(t *testing.T) {
 	t.Parallel()
 	for name, attributes := range map[string]string{

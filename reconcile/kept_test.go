@@ -17,7 +17,7 @@ func (f *fixture) refused(t *testing.T, role string) (lead string) {
 	return lead
 }
 
-// What could not be taken away is not forgotten with the row that gave it, however much is written meanwhile.
+// What could not be revoked is not forgotten with the row that gave it, however much is written meanwhile.
 func TestKeptWhileOthersWrite(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -193,7 +193,7 @@ func TestRebuildIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	if f.Version < 16 {
-		t.Skip("before 16 a membership can be taken away whoever granted it")
+		t.Skip("before 16 a membership can be revoked whoever granted it")
 	}
 	alice, mallory, lead := f.user(t, "alice"), f.user(t, "mallory"), f.user(t, "lead")
 	f.add(t, row{role: alice, privilege: "SELECT", objectType: "table", schema: "app", name: "s%", match: "like"})

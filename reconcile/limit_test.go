@@ -9,7 +9,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-// limited is a fixture of which the engine holds what takes away more than so much.
+// limited is a fixture of which the engine holds what revokes more than so much.
 func limited(t *testing.T, revokes, percent int) *fixture {
 	t.Helper()
 	f := newFixture(t)
@@ -212,7 +212,7 @@ func TestLimitIsNotForEncodings(t *testing.T) {
 	}
 }
 
-// What makes roles exclusive can take away as much as a DELETE.
+// What makes roles exclusive can revoke as much as a DELETE.
 func TestLimitForExclusiveRoles(t *testing.T) {
 	t.Parallel()
 	f := limited(t, 2, 25)
@@ -379,7 +379,7 @@ func TestLimitApprovalIsForOneRole(t *testing.T) {
 	f.quiet(t)
 }
 
-// What new rows give does not make what is taken away a smaller share; and a role whose pass fails does not make the others' deletion small.
+// What new rows give does not make what is revoked a smaller share; and a role whose pass fails does not make the others' deletion small.
 func TestLimitIsOfWhatWasHeld(t *testing.T) {
 	t.Parallel()
 	f := limited(t, 3, 25)

@@ -13,7 +13,7 @@ func (e *Engine) logPass(w work, p *Pass) {
 	log := e.log.With().Str("pass", p.id).Stringer("audit_head", p.head).Logger()
 	if p.held > 0 && slices.ContainsFunc(p.Rows, func(r audit.Row) bool { return r.Outcome == plan.Held }) {
 		log.Warn().Int("roles", p.held).Int64("privileges", p.heldSum).
-			Msg("so many revokes at once are held until the rows are put back or a person approves: pg-sync-roles sync --approve")
+			Msg("too many revokes at once: they are held until the rows are put back or a person runs pg-sync-roles sync --approve")
 	}
 	for _, r := range p.Rows {
 		switch {

@@ -66,6 +66,6 @@ func (e *Engine) warnOfLostAdmin(ctx context.Context) error {
 		return err
 	}
 	e.log.Warn().Int("roles", len(lost.Roles)).Str("fix", lost.Fix).
-		Msg(lost.Reason() + ": as a superuser run the fix, once; until then each of them whose members change is replaced by another, and left behind")
+		Msg(lost.Reason() + ": run the fix once, as a superuser; until then each of these roles whose members change is replaced by a new role, and stays behind empty")
 	return nil
 }

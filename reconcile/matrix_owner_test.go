@@ -196,7 +196,7 @@ func TestMatrixOwnerOfForeignServerWithoutUsage(t *testing.T) {
 	f.quiet(t)
 }
 
-// The same when it is taken away, and whom it would go to has no USAGE: all else that is to go goes.
+// The same when it is revoked, and whom it would go to has no USAGE: all else that is to go goes.
 func TestMatrixOwnerThatCannotGo(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -6,7 +6,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
-// Observation is what a pass was like, for those who count. One without Duration is no pass, but the record of one that failed.
+// Observation describes a pass, for metrics. One without Duration is not a pass, but the record of a failed one.
 type Observation struct {
 	Cause      audit.Cause
 	Rows       []audit.Row // that it wrote to the audit

@@ -6,7 +6,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-// Ownerships that are taken away go to the fallback owner.
+// Ownerships that are revoked go to the fallback owner.
 func TestOwnerFallback(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

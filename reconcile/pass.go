@@ -18,7 +18,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-// Pass is what a pass did.
+// Pass is the result of a pass.
 type Pass struct {
 	Rows       []audit.Row
 	Statements []string     // all of them in order, secrets redacted

@@ -9,7 +9,7 @@ import (
 )
 
 // A pattern passes by what comes with a type, here the constructors of a range, which belong to the bootstrap superuser. What it matches besides it
-// gives and takes away; a name that is exact means what it names; and so does a pattern where the privilege is not everybody's.
+// gives and revokes; a name that is exact means what it names; and so does a pattern where the privilege is not everybody's.
 func TestPatternsPassByWhatComesWithAType(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]row{

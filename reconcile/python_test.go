@@ -113,7 +113,7 @@ func TestPythonTakeover(t *testing.T) {
 	nothing()
 }
 
-// Without revoke_other: a user of the library's is additive, and DELETE takes away what the row said.
+// Without revoke_other: a user of the library's is additive, and DELETE revokes what the row said.
 func TestPythonTakeoverAdditive(t *testing.T) {
 	t.Parallel()
 	f := newTakeover(t)
@@ -296,7 +296,7 @@ func TestPythonGlobalRoleThatDoesNotCount(t *testing.T) {
 	same()
 }
 
-// Roles of another database's are not this database's business: neither do they satisfy rows, nor are they taken away.
+// Roles of another database's are not this database's business: neither do they satisfy rows, nor are they revoked.
 func TestPythonRolesOfAnotherDatabase(t *testing.T) {
 	t.Parallel()
 	f := newTakeover(t)

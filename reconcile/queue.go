@@ -29,7 +29,7 @@ func (e *Engine) Pending(ctx context.Context, cause audit.Cause) (*Report, error
 	for {
 		var roles, all bool
 		if err := e.conn.QueryRow(ctx, queuedSQL).Scan(&roles, &all); err != nil {
-			return report, e.outside(ctx, cause, fmt.Errorf("look at the queue: %w", err), report)
+			return report, e.outside(ctx, cause, fmt.Errorf("read the queue: %w", err), report)
 		}
 		if roles {
 			before := report.Roles

@@ -6,7 +6,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
-// What a tool has swapped in is granted before everybody else is looked at.
+// What a tool has swapped in is granted before everybody else is inspected.
 func TestRenamedComesFirst(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

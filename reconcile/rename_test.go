@@ -123,7 +123,7 @@ func TestRenameAwayAndBack(t *testing.T) {
 	}
 }
 
-// DELETE after a rename, before any rescan, takes away what the row gave on the renamed table.
+// DELETE after a rename, before any rescan, revokes what the row gave on the renamed table.
 func TestRenameThenDelete(t *testing.T) {
 	t.Parallel()
 	for encoding, r := range encodings() {

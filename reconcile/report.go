@@ -2,7 +2,7 @@ package reconcile
 
 import "github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 
-// Report is what one call did, over as many passes as it took.
+// Report is the result of one call, over all of its passes.
 type Report struct {
 	Rows       []audit.Row // that were written to the audit
 	Statements []string    // that ran, in order, secrets redacted

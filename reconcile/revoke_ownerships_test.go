@@ -50,7 +50,7 @@ func TestRevokeOwnedSequences(t *testing.T) {
 	f.quiet(t)
 }
 
-// An ownership alone that is taken away takes the privileges it implied, and leaves those of others on the object.
+// An ownership alone that is revoked takes the privileges it implied, and leaves those of others on the object.
 func TestRevokeOwnershipsKeepsOthersAccess(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

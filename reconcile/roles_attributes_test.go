@@ -232,7 +232,7 @@ func TestRolesGuardedAttributes(t *testing.T) {
 			f.outcome(t, x, plan.Refused)
 			f.problem(t, x, plan.Refused, attribute, "--allow-attribute "+attribute)
 			f.is(t, false, has, x)
-			f.is(t, true, has, old) // not taken away: that was not asked
+			f.is(t, true, has, old) // not revoked: that was not asked
 			f.is(t, true, "rolconnlimit = 5 from pg_roles where rolname = $1", x)
 			f.quiet(t)
 
@@ -302,7 +302,7 @@ func TestRolesDeletedRowLeavesAttributes(t *testing.T) {
 	f.pending(t)
 	f.is(t, true, "rolcanlogin and rolconnlimit = 4 from pg_roles where rolname = $1", x)
 	if code := f.login(t, x); code != "42501" {
-		t.Errorf("CONNECT was not taken away: the login ends with %q", code)
+		t.Errorf("CONNECT was not revoked: the login ends with %q", code)
 	}
 	f.quiet(t)
 }

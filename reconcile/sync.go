@@ -133,7 +133,7 @@ func (e *Engine) Approve(ctx context.Context, roles []string) (int, error) {
 	return audit.Approve(ctx, e.conn, roles)
 }
 
-// Statuses returns how these roles are, or all managed roles.
+// Statuses returns the status of these roles, or of all managed roles.
 func (e *Engine) Statuses(ctx context.Context, roles []string) ([]audit.Status, error) {
 	return audit.Statuses(ctx, e.conn, roles)
 }
@@ -148,7 +148,7 @@ func (e *Engine) StoredPolicy(ctx context.Context) (audit.StoredPolicy, error) {
 	return audit.ReadPolicy(ctx, e.conn)
 }
 
-// Retain deletes what the audit and the rescans have that is older than that, and of no use for how roles are. It reports whether there may be
+// Retain deletes rows of audit and rescans that are older than keep, except the last audit row of each managed or intermediate role. It reports whether there may be
 // more.
 func (e *Engine) Retain(ctx context.Context, keep time.Duration) (more bool, err error) {
 	more, err = e.writer().Retain(ctx, e.conn, keep, e.instance)

@@ -1,5 +1,5 @@
-// Package access says by which ways roles have their privileges: by ACL entries of their own, of PUBLIC and of roles that they are members of, by
-// owning, as a superuser, or by a predefined role. What it says a role has is what PostgreSQL's has_…_privilege functions say.
+// Package access determines how roles hold their privileges: by ACL entries of their own, of PUBLIC and of roles of which they are members, by
+// ownership, as a superuser, or through a predefined role. Its answers agree with PostgreSQL's has_…_privilege functions.
 //
 // It knows nothing of desired grants.
 package access

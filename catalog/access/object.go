@@ -29,7 +29,7 @@ type Entry struct {
 	Grantable   bool
 }
 
-// Which says which objects to read. What is empty does not matter.
+// Which selects the objects to read. An empty field does not restrict them.
 type Which struct {
 	Type    catalog.ObjectType
 	Schema  *string

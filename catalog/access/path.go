@@ -6,7 +6,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
-// How is what a role has a privilege by, at the end of a path.
+// How is the way in which the holder at the end of a path has the privilege.
 type How string
 
 // The ways to have a privilege.

@@ -36,7 +36,7 @@ var classes = map[string]Class{
 	"42601": NeedsHelp, "42809": NeedsHelp, "42939": NeedsHelp, // not for such an object, or such a name
 	"22023": NeedsHelp, "0A000": NeedsHelp,
 	"54000": NeedsHelp,                           // an ACL that is too long
-	"25006": Disconnected,                        // the server has become a standby, or lets nobody write
+	"25006": Disconnected,                        // the server has become a standby, or is read-only
 	"08":    Disconnected, "53300": Disconnected, // too many clients
 	"57P01": Disconnected, "57P02": Disconnected, "57P03": Disconnected, // the server ends, ended, or is not ready yet
 	"57P04": Disconnected, "57P05": Disconnected, "25P03": Disconnected, "25P04": Disconnected, // dropped database, timeouts of a session or transaction

@@ -22,7 +22,7 @@ func mayRead(ctx context.Context, q catalog.Querier, relations ...string) error 
 		return fmt.Errorf("ask what this role may read: %w", err)
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("role %q may not read all that this takes. To allow it: GRANT SELECT ON %s TO %s", user, strings.Join(missing, ", "), catalog.Quote(user))
+		return fmt.Errorf("role %q may not read all the relations that this command needs. To allow it: GRANT SELECT ON %s TO %s", user, strings.Join(missing, ", "), catalog.Quote(user))
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
 )
 
-// Who is who has a privilege on an object.
+// Who lists the roles that have a privilege on an object.
 type Who struct {
 	Type      catalog.ObjectType `json:"object_type"`
 	Schema    string             `json:"schema_name,omitempty"`

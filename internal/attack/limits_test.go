@@ -155,7 +155,7 @@ func TestLimitDoesNotCountWhatNeverWas(t *testing.T) {
 	f.call(t, "sync", "--max-revokes", "10", "--max-revokes-percent", "1").want(t, 0)
 	for _, table := range []string{"orders", "costs"} {
 		if f.Can(t, fired, "select from sales."+table) {
-			t.Errorf("%s is held, and nothing else was taken away", table)
+			t.Errorf("%s is held, and nothing else was revoked", table)
 		}
 	}
 	if n := pgtest.One[int](t, f.Superuser(t), "select count(*) from sync_roles.held"); n != 0 {
@@ -229,7 +229,7 @@ func TestLimitIsNotPassedBy(t *testing.T) {
 	}
 }
 
-// What was taken away in the last minute counts together, by whatever daemon.
+// What was revoked in the last minute counts together, by whatever daemon.
 func TestLimitCountsTogether(t *testing.T) {
 	t.Parallel()
 	f := installed(t)

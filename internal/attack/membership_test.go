@@ -45,7 +45,7 @@ func TestRolesThatBecomePrivilegedLoseTheirMembers(t *testing.T) {
 			f.Exec(t, fmt.Sprintf(promote, team))
 			f.call(t, "sync", "--allow-membership-in", team).want(t, 0)
 			if !f.isMember(t, alice, team) {
-				t.Error("what the daemon is told to allow was taken away")
+				t.Error("what the daemon is told to allow was revoked")
 			}
 			if name == "superuser" { // whose memberships PostgreSQL lets no one else touch
 				f.call(t, "sync").want(t, 1)
@@ -70,7 +70,7 @@ func TestRolesThatBecomePrivilegedLoseTheirMembers(t *testing.T) {
 	}
 }
 
-// adopt writes no row that would be refused, and so none that takes away what it names.
+// adopt writes no row that would be refused, and so none that revokes what it names.
 func TestAdoptLeavesPrivilegedMembershipsAlone(t *testing.T) {
 	t.Parallel()
 	f := installed(t)

@@ -31,7 +31,7 @@ func TestForeignSchemaIsRefused(t *testing.T) {
 	}
 }
 
-// What others get into an installed schema, with rights that a DBA gave by mistake, is named and not run; the rights are taken away again.
+// What others get into an installed schema, with rights that a DBA gave by mistake, is named and not run; the rights are revoked again.
 func TestIntrudersAreFound(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ plant, want string }{
@@ -63,7 +63,7 @@ func TestIntrudersAreFound(t *testing.T) {
 	}
 }
 
-// What others hold in the schema and should not is taken away by migrate; what a DBA may mean stays.
+// What others hold in the schema and should not is revoked by migrate; what a DBA may mean stays.
 func TestPrivilegesInTheSchemaAreRepaired(t *testing.T) {
 	t.Parallel()
 	f := installed(t)

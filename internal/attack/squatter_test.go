@@ -304,7 +304,7 @@ func TestIntermediatesChangeNames(t *testing.T) {
 	f.can(t, true, bob, "select from sales.costs")
 }
 
-// Keepers are looked at like intermediate roles: attributes, members, memberships, privileges.
+// Keepers are inspected like intermediate roles: attributes, members, memberships, privileges.
 func TestKeepersAreKept(t *testing.T) {
 	t.Parallel()
 	for _, which := range []string{"slot is not null", "locks"} {

@@ -153,7 +153,7 @@ func TestNamesDoNotReachTheTerminal(t *testing.T) {
 	}
 	f.call(t, "status").shows(t, "status", names, 0)
 
-	// What is refused, taken away, adopted.
+	// What is refused, revoked, adopted.
 	for _, name := range names {
 		write("insert into sync_roles.desired_grants (role_name, privilege, object_type, object_name, note) values ($1, 'MEMBER', 'role', 'pg_monitor', $1)", name)
 		f.Exec(t, "grant select on "+catalog.Quote(name)+".\"other\" to "+catalog.Quote(name))
@@ -162,10 +162,10 @@ func TestNamesDoNotReachTheTerminal(t *testing.T) {
 	f.call(t, "sync").shows(t, "sync, refused", names, 1)
 	f.call(t, "status").shows(t, "status, refused", names, 2)
 	write("delete from sync_roles.desired_grants")
-	f.psql(t, f.call(t, "plan").shows(t, "plan to take away", names, 2).stdout)
+	f.psql(t, f.call(t, "plan").shows(t, "plan to revoke", names, 2).stdout)
 	for _, name := range names {
 		if pgtest.One[bool](t, super, "select has_table_privilege(n, format('%I.%I', n, n), 'SELECT') from (values ($1::text)) as v (n)", name) {
-			t.Errorf("psql left %q what the plan takes away", name)
+			t.Errorf("psql left %q what the plan revokes", name)
 		}
 	}
 	write("delete from sync_roles.desired_roles")

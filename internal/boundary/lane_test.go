@@ -39,7 +39,7 @@ type driver interface {
 	play(l *lane, s step, strike *strike, change func()) (trail []string)
 }
 
-// options are those of every pass. A step takes away 7 privileges at most, or is held. Lanes share a server, and so wait for each other's passes.
+// options are those of every pass. A step revokes 7 privileges at most, or is held. Lanes share a server, and so wait for each other's passes.
 func (l *lane) options() []string {
 	return []string{"--lock-timeout", "1m", "--fallback-owner", l.env.Owner, "--prune-after", "0s", "--max-revokes", "7", "--max-revokes-percent", "0", "--max-revokes-window", "0s"}
 }

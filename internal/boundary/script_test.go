@@ -118,7 +118,7 @@ var script = []step{
 		sql:  "revoke update (a) on app.items from {ann}; revoke insert on app.items from {staff}",
 	},
 	{
-		name: "more than may be taken away at once",
+		name: "more than may be revoked at once",
 		sql: `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name)
 			select '{cat}', p, 'table', 'app', o from unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) as p, unnest(array['orders', 'items']) as o`,
 		gains: []string{

@@ -308,7 +308,7 @@ func str(value any) string {
 	return text
 }
 
-// judgeQueue: nothing waits, and what was withdrawn is forgotten but where it could not be taken away.
+// judgeQueue: nothing waits, and what was withdrawn is forgotten but where it could not be revoked.
 func (w *world) judgeQueue(t *testing.T) {
 	t.Helper()
 	if n := one[int](t, w.conn, "select count(*) from sync_roles.pending"); n > 0 {
@@ -321,7 +321,7 @@ func (w *world) judgeQueue(t *testing.T) {
 	}
 }
 
-// judgeBare: without rows there are no intermediate roles, and nothing that is not in order, but for what cannot be taken away.
+// judgeBare: without rows there are no intermediate roles, and nothing that is not in order, but for what cannot be revoked.
 func (w *world) judgeBare(t *testing.T) {
 	t.Helper()
 	for _, i := range w.registry {
@@ -384,7 +384,7 @@ func (w *world) lasting(m membership) bool {
 	return w.version >= 16 && m.Grantor == 10 && m.Admin && !m.Inherit && !m.Set
 }
 
-// judgeAudit: each role that was written about was looked at after that, and no internal error is the last word.
+// judgeAudit: each role that was written about was inspected after that, and no internal error is the last word.
 func (c *cluster) judgeAudit(t *testing.T, m *model) {
 	t.Helper()
 	m.mu.Lock()

@@ -76,7 +76,7 @@ func (m *model) renameColumn(database int, table uint32, from, to string) {
 	}
 }
 
-// take notes what was taken away by hand, so that nothing of it was left.
+// take notes what was revoked by hand, so that nothing of it was left.
 func (m *model) take(c cell) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -63,7 +63,7 @@ func (c *cluster) restless(ctx context.Context, conn *pgx.Conn) (string, error) 
 	var since time.Time
 	var soon int
 	var restless *string
-	// What is blocked for want of rights is looked at every 5 minutes.
+	// What is blocked for want of rights is inspected every 5 minutes.
 	err = conn.QueryRow(ctx, `
 		select clock_timestamp(),
 			(select count(*) from sync_roles.desired_grants where expires_at < now() + interval '5 min'),

@@ -16,12 +16,12 @@ func adoptCommand() *cobra.Command {
 	var all, patterns bool
 	cmd := &cobra.Command{
 		Use:   "adopt ROLE… | --all",
-		Short: "Write rows for what roles are and hold now, so that plan is empty",
-		Long: `adopt writes rows of desired_roles and desired_grants for what these roles are and hold in this database, memberships and
-ownerships included. Nobody's access changes; from then on what the rows say is kept. --all means all roles that may be managed; PUBLIC
+		Short: "Write rows for the attributes and privileges that roles have now, so that plan has nothing to do",
+		Long: `adopt writes rows of desired_roles and desired_grants for the attributes and privileges of these roles in this database, memberships and
+ownerships included. No access changes; from then on the roles are kept as the rows say. --all means all roles that may be managed; PUBLIC
 only where it is named ("public"). Passwords are left as they are.
 
-What rows cannot say is listed on stderr, with the reason. It stays as it is, unless the role is made exclusive (revoke_other).
+Grants that rows cannot express are listed on stderr, with the reason. They stay, unless the role is made exclusive (revoke_other).
 
 Exit codes: 0 all of it is in rows, 1 something is not, or an error.`,
 		RunE: func(cmd *cobra.Command, args []string) error {

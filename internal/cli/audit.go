@@ -30,7 +30,7 @@ func auditVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check that no row of the audit was changed, removed, inserted or moved",
-		Long: `audit verify checks sync_roles.audit against its chain of hashes: each row has one over itself and its predecessor's. It changes nothing. It
+		Long: `audit verify checks sync_roles.audit against its chain of hashes: each row has a hash over its columns and the previous row's hash. It changes nothing. It
 needs SELECT on sync_roles.audit, sync_roles.audit_chain and sync_roles.audit_removals, and works on a standby.
 
 Whoever can write to these tables as their owner can compute all hashes anew. The head that is printed stands for all rows up to it: note it outside

@@ -79,7 +79,7 @@ func TestSyncFindsDrift(t *testing.T) {
 	}
 }
 
-// What a deleted row gave and could not be taken away is not "all in sync".
+// What a deleted row gave and could not be revoked is not "all in sync".
 func TestSyncThatCannotTakeAway(t *testing.T) {
 	t.Parallel()
 	env, conn := installed(t)
@@ -171,7 +171,7 @@ func TestPlanCanBeRun(t *testing.T) {
 			}
 			runAgain()
 			on(t, env, "sync").want(t, 0, "*", "")
-			// And what was given that way can be taken away.
+			// And what was given that way can be revoked.
 			exec(t, conn, "delete from sync_roles.desired_grants")
 			runAgain()
 		})

@@ -111,7 +111,7 @@ func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	case !installed:
 		err = fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", config.Database)
 	case !usage:
-		err = fmt.Errorf("role %q may not look into schema sync_roles. To allow it: GRANT USAGE ON SCHEMA sync_roles TO %s", user, catalog.Quote(user))
+		err = fmt.Errorf("role %q may not use schema sync_roles. To allow it: GRANT USAGE ON SCHEMA sync_roles TO %s", user, catalog.Quote(user))
 	default:
 		return conn, nil
 	}

@@ -51,7 +51,7 @@ func TestRunWaitsForAConnection(t *testing.T) {
 	stop().want(t, 0, "", "stopped")
 }
 
-// A database that was dropped and made again is a new one, and gets the schema. A schema that somebody has removed stays away.
+// A database that was dropped and made again is a new one, and gets the schema. A schema that was removed stays removed.
 func TestRunLosesDatabaseOrSchema(t *testing.T) {
 	t.Parallel()
 	env := pgtest.New(t)
@@ -74,7 +74,7 @@ func TestRunLosesDatabaseOrSchema(t *testing.T) {
 	stop().want(t, 0, "", "*")
 }
 
-// Of several hosts the one that can be written to is used.
+// Of several hosts the one that accepts writes is used.
 func TestRunWithSeveralHosts(t *testing.T) {
 	t.Parallel()
 	env, conn := installed(t)
@@ -88,7 +88,7 @@ func TestRunWithSeveralHosts(t *testing.T) {
 	both := "service=both servicefile=" + service + " sslmode=disable"
 	call(t, "sync", "--lock-timeout", "1m", "-d", both).want(t, 0, env.Role("alice"), "")
 	env.Exec(t, "alter role "+env.Daemon+" in database "+env.Database+" set default_transaction_read_only = on")
-	call(t, "sync", "-d", both).want(t, 1, "", "none of the servers can be written to")
+	call(t, "sync", "-d", both).want(t, 1, "", "none of the servers accepts writes")
 	env.Exec(t, "alter role "+env.Daemon+" in database "+env.Database+" reset default_transaction_read_only")
 	call(t, "sync", "--lock-timeout", "1m", "-d", both).want(t, 0, "Nothing to do", "")
 }

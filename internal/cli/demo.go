@@ -116,7 +116,7 @@ func pauseFor(ctx context.Context, duration time.Duration) error {
 }
 
 func (d *demonstration) play(ctx context.Context) {
-	d.say("The daemon is running (pg-sync-roles run). An ETL job says in SQL what alice should have:")
+	d.say("The daemon is running (pg-sync-roles run). An ETL job says in SQL which privileges alice should have:")
 	d.sql(ctx, "etl", `INSERT INTO sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match, note) VALUES
   ('alice', 'CONNECT', 'database', NULL, 'warehouse', 'exact', 'JIRA-17'),
   ('alice', 'USAGE',   'schema',   NULL, 'sales',     'exact', 'JIRA-17'),

@@ -21,7 +21,7 @@ func explainCommand() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
 		Use:   "explain ROLE [OBJECT]",
-		Short: "What a role can do, by which ways, and which rows ask for it",
+		Short: "Show what a role can do, how it can, and which rows ask for it",
 		Long: `explain prints what a role can do with an object, or with everything, and why: ACL entries of its own and of PUBLIC, chains of
 memberships (with INHERIT and SET told apart), ownership, predefined roles, superuser; what still keeps it from using that; and
 beside each of these the row of desired_grants that asks for it. With an object, also rows that are not fulfilled, and why not.
@@ -64,7 +64,7 @@ func whoCommand() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
 		Use:   "who PRIVILEGE OBJECT",
-		Short: "Which roles have a privilege on an object, by which ways, and which rows ask for it",
+		Short: "Show which roles have a privilege on an object, how they have it, and which rows ask for it",
 		Long: `who is explain the other way round: all roles that have the privilege, on the object or on one of its columns. What PUBLIC has, every
 role has; those that have it by PUBLIC alone are not listed. OBJECT is as for explain.`,
 		Args: cobra.ExactArgs(2),
@@ -166,7 +166,7 @@ func printHolders(w io.Writer, list []explain.Who) error {
 			}
 		}
 		if len(who.Roles) == 0 {
-			root.add("nobody")
+			root.add("no role")
 		}
 		if err := root.print(w); err != nil {
 			return err

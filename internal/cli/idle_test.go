@@ -122,7 +122,7 @@ func TestIdleDaemon(t *testing.T) {
 	exec(t, conn, "delete from sync_roles.desired_grants")
 	until(t, conn, "select exists (select from sync_roles.audit where outcome = 'failed' and sqlstate = '55P03')")
 	if !pgtest.One[bool](t, conn, "select has_table_privilege('alice', 'app.t1', 'SELECT')") {
-		t.Error("something was taken away without the lock")
+		t.Error("something was revoked without the lock")
 	}
 	release()
 	until(t, conn, "select not has_table_privilege('alice', 'app.t1', 'SELECT')")

@@ -14,11 +14,11 @@ import (
 // lostAdminHelp is what follows. It is said also where nothing is to be done otherwise: it costs least before the next row is deleted.
 const lostAdminHelp = `
 Warning: %s.
-Nobody's access has changed by that. As a superuser run this, once:
+This has changed no access. Run this once, as a superuser:
 
     %s;
 
-Until then, each of them whose members change is replaced by another, and left behind.
+Until then, each of these roles whose members change is replaced by a new role, and stays behind empty.
 `
 
 // printLostAdmin says, beside what a command prints, what only a superuser can put right.

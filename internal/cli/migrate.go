@@ -37,7 +37,7 @@ func migrateCommand() *cobra.Command {
 				if err != nil {
 					return connect.Explained(err)
 				}
-				_, err = fmt.Fprintf(out, "Removed schema sync_roles from database %q. No access was taken away; what stays:\n"+
+				_, err = fmt.Fprintf(out, "Removed schema sync_roles from database %q. No access was revoked. What stays:\n"+
 					"- the privileges and memberships of %d roles\n- %d intermediate roles and keepers (_pgsr_…), which privileges go through\n- role _pgsr_lock, which other databases of the cluster may use\n",
 					config.Database, len(left.Managed), len(left.IntermediateRoles))
 				return err
@@ -67,7 +67,7 @@ func migrateCommand() *cobra.Command {
 	}
 	c.flags(cmd)
 	cmd.Flags().BoolVar(&eventTriggers, "event-triggers", false, "up: also install event triggers, by which DDL is noticed at once; =false removes them (for a superuser, or whom a managed service allows it; default: leave them)")
-	cmd.Flags().BoolVar(&force, "force", false, "down: although roles are managed")
+	cmd.Flags().BoolVar(&force, "force", false, "down: even if roles are managed")
 	return cmd
 }
 

@@ -28,9 +28,9 @@ func passwordCommand() *cobra.Command {
 		Use:   "password ROLE",
 		Short: "Set a role's password, of which only a SCRAM verifier is stored",
 		Long: `password asks for a password, twice on a terminal, otherwise as one line of standard input, and writes its SCRAM-SHA-256
-verifier into sync_roles.desired_roles. The password itself leaves this process in no way; the next pass gives the role the verifier.
+verifier into sync_roles.desired_roles. The password itself never leaves this process; the next pass gives the role the verifier.
 
-To take a role's password away: UPDATE sync_roles.desired_roles SET password_verifier = '' WHERE role_name = 'ROLE'`,
+To remove a role's password: UPDATE sync_roles.desired_roles SET password_verifier = '' WHERE role_name = 'ROLE'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -39,7 +39,7 @@ To take a role's password away: UPDATE sync_roles.desired_roles SET password_ver
 				return err
 			}
 			defer func() { _ = catalog.Close(ctx, conn) }()
-			// Before anybody types a password for nothing.
+			// Before the user types a password in vain.
 			if err := mayHavePassword(ctx, conn, args[0]); err != nil {
 				return err
 			}

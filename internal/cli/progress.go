@@ -19,7 +19,7 @@ func showProgress(w io.Writer, engine *reconcile.Engine) (stop func()) {
 			return
 		}
 		shown = true
-		_, _ = fmt.Fprintf(w, "\r%d of %d roles looked at", done, total)
+		_, _ = fmt.Fprintf(w, "\r%d of %d roles inspected", done, total)
 	}
 	return func() {
 		engine.OnPass = nil

@@ -17,7 +17,7 @@ func statusCommand() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
 		Use:   "status [ROLE…]",
-		Short: "How each managed role is",
+		Short: "Show the status of each managed role",
 		Long: `status prints sync_roles.role_status.
 
 Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,

@@ -85,7 +85,7 @@ func (k swapped) place() string {
 	return "app."
 }
 
-// private takes away what PUBLIC has on new objects, by which everybody would have the privilege.
+// private revokes what PUBLIC has on new objects, by which everybody would have the privilege.
 func (k swapped) private() string {
 	switch k.rowType {
 	case "routine", "type":

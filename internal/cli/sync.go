@@ -62,13 +62,13 @@ func syncCommand() *cobra.Command {
 			if err := printStatus(cmd.ErrOrStderr(), output{format: "text"}, statuses); err != nil {
 				return err
 			}
-			return fmt.Errorf("not as desired: %d of the roles looked at", len(statuses))
+			return fmt.Errorf("not as desired: %d of the inspected roles", len(statuses))
 		},
 	}
 	c.flags(cmd)
 	o.flags(cmd, "error")
 	out.flags(cmd)
-	cmd.Flags().BoolVar(&approve, "approve", false, "let what is held now (see status) be taken away, once")
+	cmd.Flags().BoolVar(&approve, "approve", false, "approve, once, the revokes that are held now (see status)")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "name all that changed, however much that is")
 	cmd.Flags().BoolVar(&prune, "prune", false, "also drop intermediate roles that hold nothing at the moment")
 	return cmd

@@ -89,7 +89,7 @@ func withoutForeignLines(err error, text string) string {
 
 func foreignTexts(err error) []string {
 	var texts []string
-	switch e := err.(type) { //nolint:errorlint // each error of the tree is looked at
+	switch e := err.(type) { //nolint:errorlint // each error of the tree is inspected
 	case *pgconn.PgError:
 		texts = append(texts, e.Message)
 	case *fs.PathError:

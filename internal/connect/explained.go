@@ -30,7 +30,7 @@ func Explained(err error) error {
 	case strings.Contains(text, "42501"):
 		hint = "the role needs CONNECT on the database"
 	case strings.Contains(text, "read only connection"), strings.Contains(text, "connection is not primary"):
-		hint = "none of the servers can be written to: a standby is waited for by run, and is of no use to the other commands"
+		hint = "none of the servers accepts writes: run waits until a standby is promoted, and the other commands need the primary"
 	case strings.Contains(text, "53300"):
 		hint = "raise max_connections, or reserve connections for this role: it needs two for each database, and a third with --listen-address"
 	case strings.Contains(text, "08P01"), strings.Contains(text, "unsupported startup parameter"):

@@ -35,7 +35,7 @@ func monitor(ctx context.Context, sources []connect.Source, places []place, conf
 	return databases, func() error { return m.Serve(ctx, listener) }, nil
 }
 
-// monitorConnection returns what opens the connection on which a database is asked how it is. It changes nothing, and what nobody
+// monitorConnection returns what opens the connection on which a database is asked how it is. It changes nothing, and a query that no caller
 // waits for any more does not go on for long.
 func monitorConnection(source connect.Source) func(context.Context) (*pgx.Conn, error) {
 	return func(ctx context.Context) (*pgx.Conn, error) {
@@ -52,7 +52,7 @@ func monitorConnection(source connect.Source) func(context.Context) (*pgx.Conn, 
 	}
 }
 
-// databaseNames tells databases apart: by their names, where these are the same also by their servers, and where somebody gave
+// databaseNames tells databases apart: by their names, where these are the same also by their servers, and where the user gave
 // the same one twice also by a number.
 func databaseNames(sources []connect.Source) ([]string, error) {
 	places, err := placesOf(sources)

@@ -168,7 +168,7 @@ func TestLabelsAreThoseOfTheSchema(t *testing.T) {
 	expect(`roles{database="db",status=%q}`, append(statuses, "in_sync", "pending"))
 }
 
-// How roles are is looked at every 10 s at most; how long the queue is, each time.
+// The status of roles is read every 10 s at most; the length of the queue, each time.
 func TestRolesAreKeptForAMoment(t *testing.T) {
 	t.Parallel()
 	env := pgtest.New(t)

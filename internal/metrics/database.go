@@ -67,7 +67,7 @@ func (d *Database) Connected(ok bool) {
 // Listening says that notifications are heard, or that they are not.
 func (d *Database) Listening(ok bool) { d.listening.Set(number(ok)) }
 
-// Rescanned says that all roles were looked at, without an error.
+// Rescanned says that all roles were inspected, without an error.
 func (d *Database) Rescanned() {
 	at := d.look()
 	d.rescans.Inc()

@@ -55,7 +55,7 @@ func newSeries(registry prometheus.Registerer) series {
 		duration:   histogram("pass_duration_seconds", "How long passes took, with the wait for the lock."),
 		lockWait:   histogram("lock_wait_seconds", "How long passes waited for the lock that all daemons of a cluster share."),
 		granted:    counter("granted_total", "Privileges, memberships, ownerships and attributes given."),
-		revoked:    counter("revoked_total", "Privileges, memberships, ownerships and attributes taken away."),
+		revoked:    counter("revoked_total", "Privileges, memberships, ownerships and attributes revoked."),
 		statements: counter("statements_total", "Statements that passes ran to change something."),
 		retries:    counter("retries_total", "Roles tried again after a failure: the rows written to sync_roles.audit with an attempt above 1."),
 		rescans:    counter("rescans_total", "Looks at all roles that ended without an error."),

@@ -14,7 +14,7 @@ type state struct {
 	mu     sync.Mutex
 	stands bool      // the working connection
 	reason string    // why it could not be opened when that was last tried; empty: it was opened
-	looked time.Time // when all roles were last looked at; zero: not yet
+	looked time.Time // when all roles were last inspected; zero: not yet
 }
 
 // staleAfter is how many intervals may pass without a look at all roles. One can be missed for good reasons: jitter, a long
@@ -40,7 +40,7 @@ func (s *state) fail(reason string) {
 	s.reason = reason
 }
 
-// look notes that all roles were looked at, and returns when.
+// look notes that all roles were inspected, and returns when.
 func (s *state) look() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,9 +62,9 @@ func (s *state) missing() string {
 	}
 	switch since := time.Since(s.looked); {
 	case s.looked.IsZero():
-		list = append(list, "not all roles were looked at yet")
+		list = append(list, "not all roles were inspected yet")
 	case since > staleAfter*s.interval:
-		list = append(list, fmt.Sprintf("all roles were last looked at %s ago, which should be every %s", since.Round(time.Second), s.interval))
+		list = append(list, fmt.Sprintf("all roles were last inspected %s ago, which should be every %s", since.Round(time.Second), s.interval))
 	}
 	return strings.Join(list, "; ")
 }

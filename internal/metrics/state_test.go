@@ -11,7 +11,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 )
 
-// A daemon is ready when each of its databases is connected, and all roles were looked at not long ago. What is missing is said
+// A daemon is ready when each of its databases is connected, and all roles were inspected not long ago. What is missing is said
 // for each database.
 func TestReadiness(t *testing.T) {
 	t.Parallel()
@@ -25,20 +25,20 @@ func TestReadiness(t *testing.T) {
 				t.Errorf("%s: %d %q, want %d %q", when, w.Code, w.Body, code, body)
 			}
 		}
-		const nothing = "not connected; not all roles were looked at yet"
+		const nothing = "not connected; not all roles were inspected yet"
 		expect("at the start", 503, fmt.Sprintf("database \"warehouse\": %s\ndatabase \"crm\": %[1]s\n", nothing))
 		warehouse.Connected(true)
-		expect("when one is connected", 503, fmt.Sprintf("database \"warehouse\": not all roles were looked at yet\ndatabase \"crm\": %s\n", nothing))
+		expect("when one is connected", 503, fmt.Sprintf("database \"warehouse\": not all roles were inspected yet\ndatabase \"crm\": %s\n", nothing))
 		crm.Connected(true)
 		crm.Rescanned()
-		expect("when the other was looked at", 503, "database \"warehouse\": not all roles were looked at yet\n")
+		expect("when the other was inspected", 503, "database \"warehouse\": not all roles were inspected yet\n")
 		warehouse.Rescanned()
-		expect("when all were looked at", 200, "ok\n")
+		expect("when all were inspected", 200, "ok\n")
 
 		<-time.After(3 * time.Minute)
 		expect("after three intervals", 200, "ok\n")
 		<-time.After(time.Second)
-		expect("after more than three", 503, "database \"warehouse\": all roles were last looked at 3m1s ago, which should be every 1m0s\n")
+		expect("after more than three", 503, "database \"warehouse\": all roles were last inspected 3m1s ago, which should be every 1m0s\n")
 		warehouse.Rescanned()
 		expect("after another look", 200, "ok\n")
 
@@ -77,7 +77,7 @@ func TestConnection(t *testing.T) {
 	expect("0", "0", "2")
 }
 
-// When all roles were looked at is told as a Unix time, and how often.
+// When all roles were inspected is told as a Unix time, and how often.
 func TestLooked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

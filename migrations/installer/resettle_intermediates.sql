@@ -9,13 +9,13 @@ WITH found AS MATERIALIZED (
         AND starts_with(shobj_description(r.oid, 'pg_authid'), 'intermediate role of sync_roles in database ')
         -- After an upgrade from PostgreSQL 15 or older there is no ADMIN option on what was made before, in whoever's hands. Such a role
         -- is one of ours all
-        -- the same, and replaced by another when its members change: what it holds would otherwise be nobody's to take away.
+        -- the same, and replaced by another when its members change: what it holds would otherwise be nobody's to revoke.
         AND NOT EXISTS (
             SELECT
             FROM sync_roles.strange_traits(r.oid, '', ARRAY(SELECT k.role_oid FROM sync_roles.keepers AS k)) AS t (trait)
             WHERE t.trait <> format('%I has no ADMIN option on it', current_user)
         )
-        -- Members and privileges that it has too many would have been taken away by the next rescan there, and are here.
+        -- Members and privileges that it has too many would have been revoked by the next rescan there, and are here.
         AND NOT EXISTS (SELECT FROM sync_roles.memberships AS m WHERE m.member_oid = r.oid)
         AND NOT EXISTS (
             SELECT

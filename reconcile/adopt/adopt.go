@@ -38,7 +38,7 @@ var (
 	foreignMembersSQL = query("foreign_members")
 )
 
-// Adoption is what was written for the roles, and what rows cannot express.
+// Adoption is the result of Run: the rows that were written, and the grants that rows cannot express.
 type Adoption struct {
 	Roles         []string
 	Grants        int             // rows written to desired_grants

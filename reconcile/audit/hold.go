@@ -72,7 +72,7 @@ type executor interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// Approve lets what is held now be revoked from these roles, or from all, once. It returns how many roles that are.
+// Approve approves, once, the revokes that are held now from these roles, or from all. It returns the number of roles.
 func Approve(ctx context.Context, db executor, roles []string) (int, error) {
 	tag, err := db.Exec(ctx, approveSQL, append([]string{}, roles...))
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	retentionSteps = 10
 )
 
-// Retain deletes what the audit and the rescans have that is older than that, and of no use for how roles are. It reports whether there may be more.
+// Retain deletes rows of audit and rescans that are older than keep, except the last audit row of each managed or intermediate role. It reports whether there may be more.
 func (w Writer) Retain(ctx context.Context, conn *pgx.Conn, keep time.Duration, instance string) (more bool, err error) {
 	for range retentionSteps {
 		if more, err = w.retain(ctx, conn, keep, instance); err != nil || !more {

@@ -9,7 +9,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-// Status is how a managed role is: a row of sync_roles.role_status.
+// Status is the status of a managed role: a row of sync_roles.role_status.
 type Status struct {
 	Role         string         `json:"role_name" db:"role_name"`
 	Status       string         `json:"status"`
@@ -32,7 +32,7 @@ const statusesSQL = `
 	where cardinality($1::text[]) = 0 or role_name = any ($1)
 	order by role_name`
 
-// Statuses returns how these roles are, or all managed roles.
+// Statuses returns the status of these roles, or of all managed roles.
 func Statuses(ctx context.Context, q catalog.Querier, roles []string) ([]Status, error) {
 	list, err := catalog.Collect[Status](ctx, q, statusesSQL, append([]string{}, roles...))
 	if err != nil {

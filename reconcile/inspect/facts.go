@@ -20,7 +20,7 @@ var (
 
 const overloadsSQL = "select signature from sync_roles.objects where object_type = 'routine' and schema_name = $1 and object_name = $2 order by 1"
 
-// Facts reads what a plan for the drift takes, into f. The server, the keeper of the lock, and what was answered before stay.
+// Facts reads the facts that a plan for the drift needs into f. The server, the keeper of the lock, and what was answered before stay.
 func Facts(ctx context.Context, tx pgx.Tx, d *plan.Drift, f *plan.Facts, policy plan.Policy) error {
 	needs := d.Needs(f.Server, policy)
 	for _, read := range []func() error{

@@ -12,7 +12,7 @@ var (
 	privilegedMembersSQL = query("privileged_members")
 )
 
-// DaemonRights is a text that changes when the rights of the connected role do that decide what PostgreSQL refuses it.
+// DaemonRights returns a text that changes with those rights of the connected role that decide which statements PostgreSQL refuses it.
 func DaemonRights(ctx context.Context, q catalog.Querier) (rights string, err error) {
 	if err := q.QueryRow(ctx, daemonRightsSQL).Scan(&rights); err != nil {
 		return "", fmt.Errorf("read the rights of the connected role: %w", err)

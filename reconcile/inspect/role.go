@@ -26,7 +26,7 @@ const (
 		order by 1`
 )
 
-// Roles reads what the roles are and should be, by name.
+// Roles reads the actual and the desired attributes of the roles, by name.
 func Roles(ctx context.Context, q catalog.Querier, names []string) (map[string]plan.Role, error) {
 	list, err := catalog.Collect[plan.Role](ctx, q, rolesSQL, names)
 	if err != nil {

@@ -19,10 +19,10 @@ var (
 
 const legacySQL = `select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%')`
 
-// Extent is what to look for besides what the roles' rows ask for and they lack.
+// Extent narrows or widens the search for differences.
 type Extent struct {
 	Names   []string // only what desired grants with these names or patterns ask for; nil: everything
-	Renamed bool     // also objects that were renamed, which costs a look at every name in use
+	Renamed bool     // also objects that were renamed, which reads every name in use
 	Members bool     // also members of intermediate roles that should not be, in the batch or outside
 	Allowed []string // privileged roles in which rows may ask for membership
 }

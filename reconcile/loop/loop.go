@@ -20,7 +20,7 @@ import (
 // Channel is where triggers notify.
 const Channel = "sync_roles"
 
-// Reconciler is one connection's worth of doing. An error means that it is of no more use, and a new one is opened; unless the error says that it is only
+// Reconciler does the work over one connection. An error means that it is of no more use, and a new one is opened; unless the error says that it is only
 // temporary (see temporary): then the rest goes on, and the same call is made again in a moment.
 type Reconciler interface {
 	Pending(ctx context.Context) error
@@ -33,7 +33,7 @@ type Reconciler interface {
 	Close(ctx context.Context) error
 }
 
-// Occasion is why everything is looked at.
+// Occasion is the reason for a rescan.
 type Occasion int
 
 // The occasions.
@@ -93,7 +93,7 @@ func Run(ctx context.Context, config Config) error {
 }
 
 // session serves one connection, listening beside it, until it fails or the context ends. What makes the one connection useless is likely to have
-// hit the other too: both are opened anew. It reports whether all was looked at once.
+// hit the other too: both are opened anew. It reports whether it got past the first round.
 func (c Config) session(ctx context.Context, r Reconciler) (worked bool, err error) {
 	wake := newHints()
 	listening := make(chan struct{})
@@ -126,7 +126,7 @@ func closeReconciler(ctx context.Context, r Reconciler) {
 	_ = r.Close(closing)
 }
 
-// serve runs one connection until it fails or the context ends. It reports whether all was looked at once.
+// serve runs one connection until it fails or the context ends. It reports whether it got past the first round.
 func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked bool, err error) {
 	// What was written while nobody listened is in the queue; what was changed by hand, only a rescan finds.
 	err = c.round(ctx, r, Start)
@@ -169,10 +169,10 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked boo
 // temporary is what an error is when nothing is wrong with the connection, and the same call is worth another try in a moment.
 type temporary interface{ Temporary() bool }
 
-// temporaryRescan is after how long everything is looked at again, when that failed for a reason that passes.
+// temporaryRescan is the wait before a rescan that failed for a temporary reason is tried again.
 const temporaryRescan = 10 * time.Second
 
-// nextRescan is when to look at everything again after that ended so.
+// nextRescan is the wait before the next rescan, after one that ended with err.
 func (c Config) nextRescan(err error) time.Duration {
 	if isTemporary(err) {
 		return min(temporaryRescan, jitter(c.RescanInterval))
@@ -219,7 +219,7 @@ func (c Config) later(err error, wake chan<- struct{}) error {
 	return nil
 }
 
-// signal wakes the loop. If a wake is waiting already, that one will look at everything.
+// signal wakes the loop. If a wake is pending already, that one serves for both.
 func signal(wake chan<- struct{}) {
 	select {
 	case wake <- struct{}{}:
@@ -230,7 +230,7 @@ func signal(wake chan<- struct{}) {
 // A connection that died without a word is found by asking it.
 const pingInterval = 15 * time.Second
 
-// round looks at everything.
+// round ends what has expired, serves the queue and the retries, and rescans.
 func (c Config) round(ctx context.Context, r Reconciler, why Occasion) error {
 	return steps(ctx, r.Expired, r.Pending, r.Retries, func(ctx context.Context) error { return r.Rescan(ctx, why) })
 }
@@ -250,7 +250,7 @@ func steps(ctx context.Context, list ...func(context.Context) error) error {
 	return errors.Join(passing...)
 }
 
-// afterDDL looks at everything, after the queue: a row is for few roles, and done at once. Where DDL never stops, half of the time is left for the rest: hints that come meanwhile wait as long as the look
+// afterDDL rescans, after it has served the queue: a row is for few roles, and done at once. Where DDL never stops, half of the time is left for the rest: hints that come meanwhile wait as long as the look
 // took.
 func (c Config) afterDDL(ctx context.Context, r Reconciler, ddl chan struct{}) error {
 	started := time.Now()

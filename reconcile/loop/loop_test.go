@@ -133,7 +133,7 @@ func run(tb testing.TB, s *script, interval, duration time.Duration) error {
 	return err
 }
 
-// At the start everything is looked at once, the queue before the rescan.
+// At the start everything is inspected once, the queue before the rescan.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestDue(t *testing.T) {
 	})
 }
 
-// A due time that stays in the past, because another daemon is at it, is looked at a few times a second, not a thousand.
+// A due time that stays in the past, because another daemon is at it, is inspected a few times a second, not a thousand.
 func TestOverdueDoesNotSpin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

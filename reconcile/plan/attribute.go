@@ -12,7 +12,7 @@ import (
 // Attribute is a change of one attribute of a role.
 type Attribute struct {
 	Clause string // as in ALTER ROLE
-	Grants bool   // it gives rather than takes away
+	Grants bool   // it sets the attribute rather than clears it
 }
 
 // attributes lists what must change about a role's attributes. Only differences: PostgreSQL refuses to a non-superuser even
@@ -81,7 +81,7 @@ func instant(t pgtype.Timestamptz) string {
 }
 
 // alterRoles decides about the roles themselves: which to create, which attributes to change, and which to give their name back. An intermediate role with an
-// attribute that the daemon cannot take away is replaced.
+// attribute that the daemon cannot clear is replaced.
 func (m *maker) alterRoles() {
 	for _, name := range sortedKeys(m.drift.Roles) {
 		r := m.drift.Roles[name]

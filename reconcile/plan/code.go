@@ -29,7 +29,7 @@ const (
 const (
 	NoInherit             Code = "no_inherit"              // the role would gain nothing from an intermediate role
 	ACLFull               Code = "acl_full"                // the object's ACL has no room for direct grants
-	OwnerPrivileges       Code = "owner_privileges"        // the daemon has not the privileges of the object's owner
+	OwnerPrivileges       Code = "owner_privileges"        // the daemon does not have the privileges of the object's owner
 	SchemaUsage           Code = "schema_usage"            // no role as which the daemon can act has USAGE on the schema
 	AdminOption           Code = "admin_option"            // the daemon has no ADMIN option on the role
 	SuperuserOnly         Code = "superuser_only"          // PostgreSQL lets only superusers do it

@@ -17,7 +17,7 @@ func AdminFix(role string, server catalog.Server) string {
 	return AttributeFix(server.Role, "CREATEROLE")
 }
 
-// AttributeFix is the statement that gives a role an attribute, or takes it away.
+// AttributeFix is the statement that sets or clears an attribute of a role.
 func AttributeFix(role, clause string) string {
 	return fmt.Sprintf("ALTER ROLE %s %s", catalog.Quote(role), clause)
 }
@@ -64,7 +64,7 @@ func privilegeOn(privilege, column string, object catalog.Object) string {
 	return fmt.Sprintf("%s ON %s %s", onColumn(privilege, column), keywords.Grant, object.SQL())
 }
 
-// cascadeIf ends a statement that would otherwise be refused because others depend on what it takes away.
+// cascadeIf ends a statement that would otherwise be refused because other grants depend on the one that it revokes.
 func cascadeIf(others bool) string {
 	if others {
 		return " CASCADE"
@@ -72,7 +72,7 @@ func cascadeIf(others bool) string {
 	return ""
 }
 
-// revokeFix is the statement that takes away what the daemon cannot; as another role, where that is the grantor.
+// revokeFix is the statement that revokes a privilege that the daemon cannot revoke; as another role, where that is the grantor.
 func revokeFix(grantor string, s *SurplusGrant) string {
 	what := privilegeOn(s.Privilege, s.ColumnName, s.Object())
 	if s.OptionOnly {
@@ -116,7 +116,7 @@ func rejoinFix(role string, d Dependent, server catalog.Server) string {
 	return fmt.Sprintf("REVOKE %s FROM %s; %s", catalog.Quote(role), catalog.Quote(d.Role), sql)
 }
 
-// leaveFix is the statement that takes away a membership that the daemon cannot.
+// leaveFix is the statement that ends a membership that the daemon cannot end.
 func leaveFix(s *SurplusMembership, grantor string, server catalog.Server) string {
 	what := catalog.Quote(s.GrantedName)
 	if s.OptionOnly {

@@ -9,7 +9,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
-// Selector is what a desired grant points at, and what an intermediate role is for.
+// Selector is the privilege and the object, or pattern, that a desired grant names and that an intermediate role holds.
 type Selector struct {
 	Privilege  string
 	ObjectType catalog.ObjectType
@@ -173,7 +173,7 @@ func (m *maker) reusable(derived string) bool {
 	return h != nil && h.Problem == ""
 }
 
-// NameConflictProblem tells of a role that has a name of ours and is not ours. It is given nothing, and keeps nobody from anything.
+// NameConflictProblem tells of a role that has a name of ours and is not ours. It is granted nothing, and blocks no other role.
 func NameConflictProblem(name, purpose, why string) Problem {
 	return Problem{
 		Kind: Refused, Code: NameConflict, Role: name, Object: "role " + name,

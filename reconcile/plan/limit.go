@@ -19,7 +19,7 @@ type Measure struct {
 	Total   int64 // of so much that roles held through rows
 }
 
-// Undeclared stands for the transaction that deleted the rows of what no row ever asked for: what exclusive roles hold besides.
+// Undeclared takes the place of a transaction ID for privileges that no row ever asked for, and that exclusive roles lose.
 const Undeclared = 0
 
 // deletion is what one transaction revokes, from whatever role and in whatever pass.
@@ -72,7 +72,7 @@ func byRevokes(writers map[string][]deletion) []deletion {
 	return sums
 }
 
-// HeldRevokes is what is not revoked from a role before a person approves.
+// HeldRevokes is a role's revokes that wait for a person's approval.
 type HeldRevokes struct {
 	What         []string       // in order
 	Digest       string         // see DigestOf

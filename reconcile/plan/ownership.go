@@ -27,7 +27,7 @@ func (m *maker) giveOwnership(missing Missing) {
 		m.report(missing.Role, missing.problem(Refused, OwnerConflict, fmt.Sprintf("%s is to belong to another role, by desired grant %d: an object has one owner", object, missing.WinnerID), ""))
 	case strings.HasPrefix(missing.ObjectName, "pg_") && missing.ObjectType == catalog.Schema:
 	case missing.ObjectType == catalog.ForeignDataWrapper:
-		m.report(missing.Role, missing.problem(Blocked, SuperuserOnly, "PostgreSQL gives foreign data wrappers to superusers only, and these are never managed", ""))
+		m.report(missing.Role, missing.problem(Blocked, SuperuserOnly, "only superusers can own foreign data wrappers, and superusers are never managed", ""))
 	default:
 		m.plan.Ownerships = append(m.plan.Ownerships, OwnershipChange{
 			OwnerChange: OwnerChange{*object, missing.Role}, From: m.facts.Rights[missing.OwnerOID], Role: missing.Role, Given: true, GrantID: missing.GrantID,
@@ -120,7 +120,7 @@ func (m *maker) ownershipSteps(o OwnershipChange) ([]Step, *Problem) {
 		case canBorrow(owner):
 			lend.Borrow = []string{owner.Lender}
 		default:
-			r.lack(fmt.Sprintf("role %s has no CREATE on schema %s, which owning something in it takes", o.To, o.Object.Schema), createFix(o.Object.Schema, o.To))
+			r.lack(fmt.Sprintf("role %s has no CREATE on schema %s, which it needs to own an object there", o.To, o.Object.Schema), createFix(o.Object.Schema, o.To))
 		}
 		back := Step{SQL: fmt.Sprintf("REVOKE CREATE ON SCHEMA %s FROM %s", catalog.Quote(o.Object.Schema), catalog.Quote(o.To))}
 		steps = []Step{lend, change, back}
@@ -178,7 +178,7 @@ func (m *maker) ownerRights(o OwnershipChange, f OwnerFacts, r *ownershipRights)
 	case canBorrow(to):
 		r.borrow = append(r.borrow, o.To)
 	default:
-		r.lack(fmt.Sprintf("the daemon cannot SET ROLE to %s, which giving it something to own takes", o.To), memberFix(o.To, true, server))
+		r.lack(fmt.Sprintf("the daemon cannot SET ROLE to %s, which it needs to make that role an owner", o.To), memberFix(o.To, true, server))
 	}
 }
 
@@ -186,10 +186,10 @@ func (m *maker) ownerRights(o OwnershipChange, f OwnerFacts, r *ownershipRights)
 func (m *maker) placeRights(o OwnershipChange, f OwnerFacts, r *ownershipRights) {
 	server, schemaOwner := m.facts.Server, m.facts.Rights[f.SchemaOwnerOID]
 	if o.Object.Type == catalog.Database && !f.CreateDB {
-		r.lack("the daemon has no CREATEDB, which changing the owner of a database takes", AttributeFix(server.Role, "CREATEDB"))
+		r.lack("the daemon has no CREATEDB, which it needs to change the owner of a database", AttributeFix(server.Role, "CREATEDB"))
 	}
 	if o.Object.Type == catalog.Schema && !f.CreateInDatabase {
-		r.lack("the daemon has no CREATE on the database, which changing the owner of a schema takes", databaseFix(server))
+		r.lack("the daemon has no CREATE on the database, which it needs to change the owner of a schema", databaseFix(server))
 	}
 	switch {
 	case !f.NoUsage:

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Policy is what the operator of the daemon decides, and rows cannot.
+// Policy is the settings that the operator of the daemon decides, and that rows cannot override.
 type Policy struct {
-	MaxDirectGrantees   int      // entries of an object's ACL from which on exact names go through an intermediate role
+	MaxDirectGrantees   int      // ACL entries of an object from which grants by exact name go through an intermediate role
 	Protect             []string // roles that are never managed
 	AllowMembershipIn   []string // privileged roles in which rows may ask for membership, with what these reach
 	AllowAttribute      []string // createrole, replication, bypassrls
@@ -17,7 +17,7 @@ type Policy struct {
 	Limit               Limit    // how much may be revoked at once without a person
 }
 
-// Limit is how much may be revoked at once without a person: an ETL job that empties desired_grants by mistake must harm nobody.
+// Limit is how much may be revoked at once without a person: an ETL job that empties desired_grants by mistake must do no harm.
 type Limit struct {
 	Revokes int           // so many privileges; 0: no limit
 	Percent int           // and this share of what all managed roles hold through rows; 0: the number alone decides

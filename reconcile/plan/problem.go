@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is something that a row asks for and that was not done. It is an element of audit.problems.
+// Problem is a difference between a role and its rows that a pass did not remove, and the reason. It is an element of audit.problems.
 type Problem struct {
 	Kind      Outcome `json:"kind"` // waiting, refused, blocked, held or failed
 	Code      Code    `json:"code,omitempty"`

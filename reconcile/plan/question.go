@@ -2,7 +2,7 @@ package plan
 
 import "github.com/pg-sync-roles/pg-sync-roles/catalog"
 
-// Questions is what a plan takes that the facts do not have. Until they are answered into the facts, the plan is not finished.
+// Questions lists the data that a plan needs and that the facts lack. Until they are answered into the facts, the plan is not finished.
 type Questions struct {
 	FreshNames    []Role         // registered roles of which another role has the name (Facts.FreshNames)
 	Keepers       []string       // derived names: who has them? (Facts.Conflicts)

@@ -17,11 +17,11 @@ func (m *maker) registryStep(r Role) Step {
 		rename, forget = RenameKeeper, ForgetKeeperOID
 	}
 	if r.RenamedTo == "" || !r.RenamedOurs {
-		// Whoever needs one gets another, and who has the name is looked at then.
+		// Whoever needs one gets another, and the role that has the name is inspected then.
 		if r.RenamedTo != "" {
 			m.plan.Conflicts[r.RenamedTo] = Problem{
 				Kind: Blocked, Code: RegisteredRoleChanged, Revoke: true, Role: r.RenamedTo, Object: "role " + r.RenamedTo,
-				Reason: fmt.Sprintf("it was %s, %s, and now is a login, or more, without the comment of one: its privileges and members are left alone", r.kind(), r.Name),
+				Reason: fmt.Sprintf("it was %s, %s, and now has LOGIN or another attribute, and lacks the comment of one: its privileges and members are left alone", r.kind(), r.Name),
 				Fix:    formerFix(r.RenamedTo, m.facts.Server),
 			}
 		}

@@ -160,7 +160,7 @@ func (m *maker) revoke(revocations []Revocation) {
 	}
 }
 
-// losses lists what counts against the limit. Intermediate roles are looked at through their members, who keep their memberships while an object that
+// losses lists what counts against the limit. Intermediate roles count through their members, who keep their memberships while an object that
 // lost its name is lost to all of them; and other databases' have no rows here.
 func (m *maker) losses(revocations []Revocation, removals []Removal, ownerships []OwnershipChange) losses {
 	all := losses{}

@@ -72,7 +72,7 @@ func Protection(r Role, server catalog.Server, policy Policy) string {
 	case r.Name == server.Role:
 		return "it is the role that runs pg-sync-roles, which does not manage itself"
 	case r.Name == server.SchemaOwner:
-		return "it owns schema sync_roles, and so is above its rows"
+		return "the owner of schema sync_roles is never managed"
 	case r.Superuser:
 		return "superusers are never managed"
 	case strings.HasPrefix(r.Name, "pg_") || r.OID != 0 && r.OID < firstNormalOID:

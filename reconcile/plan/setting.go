@@ -100,7 +100,7 @@ func settingChanges(r Role) (changes []Setting, problems []Problem) {
 		}
 		desired, ok := desiredSetting(name, value)
 		if !ok {
-			refuse(name, "with a value that is none: a string, a number, a boolean, a list of strings, or null is allowed; in a string that is a list of names, those with other than letters need double quotes")
+			refuse(name, "with an invalid value: a string, a number, a boolean, a list of strings, or null is allowed; in a string that is a list of names, those with other than letters need double quotes")
 			continue
 		}
 		if !slices.Equal(actual[strings.ToLower(name)].Values, desired.Values) {

@@ -55,9 +55,9 @@ held AS (
     JOIN sync_roles.memberships AS m ON m.member_oid = b.oid
     JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
     WHERE NOT starts_with(r.rolname, '_pgsr_')
-        -- Rows for these would be refused, and take away what they name.
+        -- Rows for these would be refused, and revoke what they name.
         AND r.oid NOT IN (SELECT p.oid FROM sync_roles.roles_reaching_privileges($2) AS p (oid))
-        -- Since PostgreSQL 16 whoever creates a role has ADMIN on it, which only a superuser can take away.
+        -- Since PostgreSQL 16 whoever creates a role has ADMIN on it, which only a superuser can revoke.
         AND NOT (m.grantor_oid = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
     GROUP BY b.role_name, r.rolname
 ),

@@ -9,7 +9,7 @@ SELECT r.rolname::text AS role_name,
     CASE
         WHEN d.classid = 'pg_catalog.pg_default_acl'::regclass
             THEN 'default privileges stay as they are: rows with a pattern cover what comes later'
-        WHEN d.classid = 'pg_catalog.pg_database'::regclass THEN 'it belongs into the rows of that database'
+        WHEN d.classid = 'pg_catalog.pg_database'::regclass THEN 'it belongs in the rows of that database'
         ELSE 'rows cannot name it, and the daemon leaves it alone'
     END AS why
 FROM pg_catalog.pg_roles AS r
@@ -36,7 +36,7 @@ CROSS JOIN LATERAL (VALUES ('createrole', r.rolcreaterole), ('replication', r.ro
     has)
 WHERE r.rolname = ANY ($1) AND a.has AND a.name <> ALL ($2)
 UNION ALL
-SELECT r.rolname::text, 'settings in all databases', 'rows say those of this database, and these stay as they are'
+SELECT r.rolname::text, 'settings in all databases', 'rows set those of this database only, and these stay as they are'
 FROM pg_catalog.pg_db_role_setting AS s
 JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole
 WHERE r.rolname = ANY ($1) AND s.setdatabase = 0

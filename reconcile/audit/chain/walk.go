@@ -19,7 +19,7 @@ const (
 	OtherHead FindingKind = "head"      // a head noted earlier is not in this chain
 )
 
-// Finding is something that was done to the audit by others than pg-sync-roles.
+// Finding is a change of the audit that pg-sync-roles did not make.
 type Finding struct {
 	Kind   FindingKind `json:"kind"`
 	First  int64       `json:"first_seq,omitempty"` // the places that it is about; 0: none

@@ -42,7 +42,7 @@ func Open(batch *pgx.Batch, wait time.Duration, rows int, documents []string) *W
 	return open(batch, openSQL, rows, documents)
 }
 
-// Rehearse is Open for a transaction that is going to be rolled back: it keeps nobody waiting.
+// Rehearse is Open for a transaction that is going to be rolled back: it keeps no other session waiting.
 func Rehearse(batch *pgx.Batch, rows int, documents []string) *Writer {
 	return open(batch, rehearseSQL, rows, documents)
 }

@@ -1,4 +1,4 @@
--- What the same deletions will take away from roles outside of the pass: what is still in the queue, or failed and is tried again, or is
+-- What the same deletions will revoke from roles outside of the pass: what is still in the queue, or failed and is tried again, or is
 -- held already. So no splitting of a mass deletion into passes makes it small. One row for each transaction, with all that its rows asked
 -- for.
 -- $1 text[]: the roles of the pass
@@ -23,7 +23,7 @@ elsewhere AS MATERIALIZED (
     WHERE NOT w.expired AND w.transaction::text::bigint = ANY ($2)
         AND w.role_name IN (SELECT q.role_name FROM waiting AS q)
         AND w.role_name NOT IN (SELECT p.role_name FROM pass AS p)
-        -- What was put back is not taken away.
+        -- What was put back is not revoked.
         AND NOT EXISTS (
             SELECT
             FROM sync_roles.grants_in_force AS g

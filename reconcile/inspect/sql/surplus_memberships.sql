@@ -134,7 +134,7 @@ surplus AS MATERIALIZED (
     WHERE $2
     UNION
     -- What exclusive roles have besides. Intermediate roles of other databases are not looked at, if they can be that and no more;
-    -- neither is the ADMIN that PostgreSQL (16 and later) gives whoever creates a role, which only a superuser can take away.
+    -- neither is the ADMIN that PostgreSQL (16 and later) gives whoever creates a role, which only a superuser can revoke.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, h.admin_option
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
@@ -148,7 +148,7 @@ surplus AS MATERIALIZED (
         -- What a pattern asks for that costs too much to compare is not known.
         AND NOT EXISTS (SELECT FROM sync_roles.costly_holdings AS k WHERE k.role_name = h.role_name AND k.object_type = 'role')
     UNION
-    -- Intermediate roles of the Python library whose one privilege was taken away, or that an exclusive role has besides.
+    -- Intermediate roles of the Python library whose one privilege was revoked, or that an exclusive role has besides.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
     FROM held AS h
     JOIN python AS p USING (role_oid, member_oid)
