@@ -253,6 +253,14 @@ func planCases() []planCase {
 			s.has("alice", "SELECT", func(g *SurplusGrant) { g.Rival = true })
 		}},
 		{"a revoke in a schema without USAGE", 18, func(s *scene) { s.has("alice", "SELECT", func(g *SurplusGrant) { g.NoUsage = true }) }},
+		{"where another grantor rivals the owner, in a schema without USAGE", 18, func(s *scene) {
+			s.f.Schemas = map[string]Schema{"s": {Name: "s", ClassOID: 2615, OID: 42000, OwnerOID: testOwner, UsageOption: true}}
+			s.has("alice", "SELECT", func(g *SurplusGrant) { g.NoUsage, g.Rival = true, true })
+		}},
+		{"what a superuser granted by a grant option, in a schema without USAGE", 18, func(s *scene) {
+			superuserDaemon(s)
+			s.has("alice", "SELECT", from(daemonOID), func(g *SurplusGrant) { g.OwnerOID, g.NoUsage = strangerOID, true })
+		}},
 		{"a revoke as a grantor without USAGE", 18, func(s *scene) {
 			s.f.Schemas = map[string]Schema{"s": {Name: "s", ClassOID: 2615, OID: 42000, OwnerOID: testOwner, UsageOption: true}}
 			s.has("alice", "SELECT", from(lenderOID), func(g *SurplusGrant) { g.GrantorNoUsage = true })
@@ -294,6 +302,10 @@ func planCases() []planCase {
 		}},
 		{"membership in a role without ADMIN", 18, func(s *scene) {
 			s.lacks("alice", "MEMBER", on(catalog.Role, "stranger"), func(m *Missing) { m.ObjectOID = strangerOID })
+		}},
+		{"membership in a role that reaches another", 18, func(s *scene) {
+			s.f.Reachable = map[catalog.OID][]Reachable{lenderOID: {{lenderOID, lenderOID, "lender", ""}, {lenderOID, bobOID, "bob", ""}}}
+			s.lacks("alice", "MEMBER", on(catalog.Role, "lender"), func(m *Missing) { m.ObjectOID = lenderOID })
 		}},
 		{"membership in a superuser", 18, func(s *scene) {
 			s.lacks("alice", "MEMBER", on(catalog.Role, "super"), func(m *Missing) { m.ObjectOID = superOID })

@@ -150,15 +150,23 @@ func told(p *Plan) []string {
 			line = "borrowing " + strings.Join(step.Borrow, ", ") + ": " + line
 		}
 		lines = append(lines, line)
+		for _, effect := range step.Effects {
+			if changes := effect.Described(); len(changes) > 0 {
+				lines = append(lines, fmt.Sprintf("\t%s: %s", effect.Role, strings.Join(changes, ", ")))
+			}
+		}
 	}
 	for _, role := range sortedKeys(p.Problems) {
 		for _, problem := range p.Problems[role] {
-			line := fmt.Sprintf("%s is %s: %s", role, problem.Kind, problem.Code)
+			line := fmt.Sprintf("%s is %s: %s: %s", role, problem.Kind, problem.Code, problem.Reason)
 			if problem.Fix != "" {
 				line += " [" + problem.Fix + "]"
 			}
 			lines = append(lines, line)
 		}
+	}
+	for _, role := range sortedKeys(p.Conflicts) {
+		lines = append(lines, fmt.Sprintf("in the way is %s: %s: %s", role, p.Conflicts[role].Code, p.Conflicts[role].Reason))
 	}
 	return lines
 }
