@@ -19,9 +19,19 @@
 //
 // # Where it is decided
 //
-// PostgreSQL compares sets: the privileges that are desired and missing, and those that are held and no longer desired. It applies no policy. Package plan decides whether, how, in
-// which order, and what to tell people if not. A rule that several queries need is a function or view of the schema (migrations): sync_roles.selector,
-// find_objects, means, managed_roles, covers, follows_table, privileged_roles.
+// PostgreSQL compares sets: the privileges that are desired and missing, and those that are held and no longer desired (surplus). It applies no policy.
+// Package plan decides whether, how, in which order, and what to tell people if not. A rule that several queries need is a function or view of the schema
+// (migrations): sync_roles.selector, find_objects, means, managed_roles, covers, follows_table, privileged_roles.
+//
+// # What is hard, and where it is
+//
+// Names change while a pass runs. A REVOKE names its object, so a table that is swapped at that moment would lose its successor's privileges: apply/share.go
+// locks what is revoked from, and datedPass (renaming.go) leaves alone for 0.75 s what was renamed a moment ago. What has lost its name, and is another
+// object's by now, is in resolved_objects (inspect/renamed.go).
+//
+// A pattern can cost a second for each name. pattern.go measures the patterns of a pass that took too long, and leaves the costly ones to a pass of their own.
+//
+// Roles are of the cluster, rows of a database. A database that is dropped leaves its intermediate roles behind: dead.go.
 //
 // # Invariants
 //
@@ -41,12 +51,23 @@
 //
 // # Who owns which relation
 //
-// The queue and expiry: desired. Audit, retries, holds, withdrawn, resolved_objects, contested, costly_patterns: audit. The registry (intermediate_roles,
-// keepers): apply. desired_grants and desired_roles are the users'; adopt writes rows for them. internal/layers keeps it so.
+// The queue and expiry: desired, which also deletes what has expired from desired_grants. Audit, retries, holds, withdrawn, resolved_objects, contested,
+// costly_patterns: audit; the chain of the audit's hashes: audit/chain. The registry (intermediate_roles, keepers): apply; audit notes a new name there.
+// desired_grants and desired_roles are the users'; adopt, and the commands demo and password, write rows for them. internal/layers has the full list, and
+// fails for SQL that is not in it.
 //
 // # Words
 //
-// Drift: the differences found. Facts: the other data that a decision needs. Plan: typed changes against the drift. Step: a statement of a plan. Role of a batch: managed
-// or intermediate. Intermediate role: holds what a selector finds, so that ACLs stay short. Keeper: has ADMIN on a share of the intermediate roles. Selector:
-// the privilege and the object, or pattern, that a row names. Held: waits for an approval. Foreign: of another database. Legacy: made by the Python library.
+//   - Drift: the differences found. Missing is desired and not there; surplus is there and not desired.
+//   - Facts: the other data that a decision needs.
+//   - Plan: typed changes against the drift. Step: a statement of a plan.
+//   - Role of a batch: managed, by rows or a row of desired_roles, or intermediate. Exclusive: keeps nothing besides its rows, of the kinds of revoke_other.
+//   - Selector: the privilege and the object, or pattern, that a row names.
+//   - Intermediate role: holds what a selector finds, so that ACLs stay short. The registry has its OID.
+//   - Keeper: has ADMIN on a share of the intermediate roles, its slot, so that no role's memberships are too many.
+//   - Lender: a role whose privileges the daemon borrows for a statement. Rival: a role of the daemon's by which PostgreSQL may take another grantor than the owner.
+//   - Withdrawn: what a deleted row gave, until it was revoked.
+//   - Loss: what a role loses by a plan, which counts against the limit. Undeclared: a loss that no row ever asked for. Verdict: whether a loss is held.
+//   - Held: waits for an approval.
+//   - Foreign: of another database. Legacy: made by the Python library.
 package reconcile

@@ -51,7 +51,7 @@ func (e *Engine) reconcileBatch(ctx context.Context, w work, report *Report) err
 	return err
 }
 
-// climb climbs the rungs with a batch.
+// climb climbs the rungs with a batch (invariant 6).
 func (l *ladder) climb(ctx context.Context, w work) error {
 	p, err := l.retryConflicts(ctx, &w)
 	if err != nil && l.maySkip(ctx, w, p, err) {

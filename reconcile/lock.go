@@ -49,7 +49,7 @@ func (e *Engine) beginLocked(ctx context.Context, lockWait, reading time.Duratio
 	}
 }
 
-// lock takes what makes passes follow one another: an advisory lock, if asked for, then ours. COMMENT ON ROLE locks the role
+// lock takes what makes passes follow one another (invariant 2): an advisory lock, if asked for, then ours. COMMENT ON ROLE locks the role
 // (a shared object, so cluster-wide) against itself until the transaction ends, and a NULL comment leaves no row.
 // The advisory lock comes first: whoever holds it must not make us hold the real one. It returns the transaction's ID, by the same message.
 //

@@ -43,7 +43,7 @@ func (p *Pass) Changed() (granted, revoked int) {
 	return granted, revoked
 }
 
-// pass does one transaction. On an error nothing is done, and the returned Pass says which roles it was about.
+// pass does one transaction (invariant 1). On an error nothing is done, and the returned Pass says which roles it was about.
 func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	started := time.Now()
 	p := &Pass{roles: w.roles}
@@ -207,7 +207,7 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	return nil
 }
 
-// forgettable lists the withdrawn rows of roles from which all was revoked that they gave. Held revokes keep the rows of their deletions only.
+// forgettable lists the withdrawn rows of roles from which all was revoked that they gave (invariant 11). Held revokes keep the rows of their deletions only.
 func (b *batch) forgettable(withdrawn map[string][]inspect.WithdrawnRow) []int64 {
 	var ids []int64
 	for _, role := range slices.Sorted(maps.Keys(withdrawn)) {

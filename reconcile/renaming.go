@@ -19,7 +19,7 @@ import (
 // remembers at which times transactions had which IDs. Where none of those times tells, one more is noted, and the pass starts over when that time
 // is long enough ago; nothing is locked meanwhile. An event trigger tells of what has happened this moment: there is nothing to find out.
 
-// settling is for how long. A failed pass is tried again after a second at the earliest.
+// settling is how long what was renamed is left alone, plan.settlingAttempts times at most. A failed pass is tried again after a second at the earliest.
 const settling = 750 * time.Millisecond
 
 // transactionClock knows which transaction IDs were next at which times, in order.

@@ -53,7 +53,7 @@ func (e *Engine) Rescan(ctx context.Context, cause audit.Cause) (*Report, error)
 	return report, nil
 }
 
-// scan inspects these roles and all intermediate roles, and does a pass where there is something to do. It returns for how many there was.
+// scan inspects these roles and all intermediate roles (invariant 3), and does a pass where there is something to do. It returns for how many there was.
 func (e *Engine) scan(ctx context.Context, roles []string, w work, report *Report) (drifted int, err error) {
 	renamed, err := inspect.Renamed(ctx, e.conn)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
-// verify reads again where something differed. A statement can have undone another (REVOKE on a table revokes the privileges on its columns, too), so what
+// verify reads again where something differed (invariant 5). A statement can have undone another (REVOKE on a table revokes the privileges on its columns, too), so what
 // differs and was not yet tried is done; what was reported as done and still differs is a problem.
 func (e *Engine) verify(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work, b *batch) error {
 	before := b.roles()

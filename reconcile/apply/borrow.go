@@ -55,7 +55,7 @@ func (a *Applier) borrow(ctx context.Context, role string) error {
 	return nil
 }
 
-// GiveBack ends the borrowed memberships. Another session may have renamed a role since, and given its name to another: then nothing of the pass is done.
+// GiveBack ends the borrowed memberships (invariant 10 of package reconcile). Another session may have renamed a role since, and given its name to another: then nothing of the pass is done.
 func (a *Applier) GiveBack(ctx context.Context) error {
 	if len(a.borrowed) == 0 {
 		return nil

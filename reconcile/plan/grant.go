@@ -55,6 +55,7 @@ func (m *maker) goesDirect(missing Missing) bool {
 
 // maxACLEntries is how long direct grants may make an ACL that must fit into a page with the rest of its catalog's row: PostgreSQL refuses
 // some 1,490 entries in the worst case met. What is left is for intermediate roles, without which the object could be granted to no more roles.
+// Policy.MaxDirectGrantees is another thing: from there on grants go through intermediate roles by choice.
 const maxACLEntries = 1000
 
 // fillsACL reports whether a direct grant to a role of rows would make an ACL longer than that.

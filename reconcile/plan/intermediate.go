@@ -157,7 +157,8 @@ func commentStatement(role, comment string) string {
 	return fmt.Sprintf("COMMENT ON ROLE %s IS %s", catalog.Quote(role), catalog.Literal(comment))
 }
 
-// freeName returns the name under which to make a role whose derived name this is, and notes the role that keeps it from having that name.
+// freeName returns the name under which to make a role whose derived name this is, and notes the role that keeps it from having that name (invariant 9 of package
+// reconcile).
 func (m *maker) freeName(derived, purpose string) string {
 	h := m.facts.Conflicts[derived]
 	if h == nil || h.Problem == "" {

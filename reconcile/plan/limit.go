@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// exceeded reports whether it takes a person to revoke so much, of so much that roles hold through rows.
+// exceeded reports whether it takes a person to revoke so much, of so much that roles hold through rows (invariant 7 of package reconcile): more than the number
+// and more than the percentage.
 func (l Limit) exceeded(revokes, total int64) bool {
 	return l.Revokes > 0 && revokes > int64(l.Revokes) && 100*revokes > int64(l.Percent)*total
 }

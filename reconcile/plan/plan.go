@@ -66,7 +66,7 @@ func (p *Plan) Preparation() []Step {
 	}
 }
 
-// GrantSteps give privileges, memberships and settings. They come before RevokeSteps.
+// GrantSteps give privileges, memberships and settings. They come before RevokeSteps (invariant 4 of package reconcile).
 func (p *Plan) GrantSteps() []Step { return p.grants }
 
 // RevokeSteps revoke privileges and memberships.

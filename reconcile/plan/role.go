@@ -64,7 +64,7 @@ func (r Role) kind() string {
 	return "an intermediate role"
 }
 
-// Protection says why a role is never managed; empty: it may be.
+// Protection says why a role is never managed (invariant 8 of package reconcile); empty: it may be.
 func Protection(r Role, server catalog.Server, policy Policy) string {
 	switch {
 	case r.Name == catalog.Public:
