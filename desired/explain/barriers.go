@@ -49,7 +49,7 @@ func distinct(names []string) []string {
 }
 
 // users are the roles as which ways are used: the role itself, and those that it must SET ROLE to.
-func users(role string, ways []Way) []string {
+func users(role string, ways []Path) []string {
 	list := []string{role}
 	for _, w := range ways {
 		if w.SetRole != "" {
@@ -68,14 +68,14 @@ func (b barriers) ofRole(role string, objectType catalog.ObjectType, database st
 }
 
 // mark says of each way what is in it: USAGE counts for the role that one is by then.
-func (b barriers) mark(ways []Way, role, schema string) {
+func (b barriers) mark(ways []Path, role, schema string) {
 	for i, w := range ways {
 		user := role
 		if w.SetRole != "" {
 			user = w.SetRole
 		}
 		if schema != "" && slices.Contains(b[user].ClosedSchemas, schema) {
-			ways[i].InTheWay = append(ways[i].InTheWay, "no USAGE on schema "+schema)
+			ways[i].BlockedBy = append(ways[i].BlockedBy, "no USAGE on schema "+schema)
 		}
 	}
 }

@@ -19,7 +19,7 @@ type Explanation struct {
 	Superuser   bool         `json:"superuser"`
 	Login       bool         `json:"login"`
 	Memberships []Membership `json:"memberships"` // its own, not those of its groups
-	Everything  []Way        `json:"everything"`  // by SET ROLE to a superuser; not listed again with each object
+	Everything  []Path       `json:"everything"`  // by SET ROLE to a superuser; not listed again with each object
 	Everywhere  []Everywhere `json:"everywhere"`  // what it has on all objects of a type
 	Objects     []Object     `json:"objects"`
 }
@@ -36,21 +36,21 @@ type Object struct {
 	Schema     string             `json:"schema_name,omitempty"`
 	Name       string             `json:"object_name"`
 	Privileges []Privilege        `json:"privileges"`
-	InTheWay   []string           `json:"in_the_way"` // what keeps it from using what it has, by whatever way
+	BlockedBy  []string           `json:"in_the_way"` // what keeps it from using what it has, by whatever way
 	Notes      []string           `json:"notes"`
 }
 
 // Privilege is one privilege on an object, or on a column of it.
 type Privilege struct {
-	Privilege string  `json:"privilege"`
-	Column    string  `json:"column_name,omitempty"`
-	Has       bool    `json:"has"`  // at once, without SET ROLE
-	Ways      []Way   `json:"ways"` // also those by SET ROLE
-	Asked     []Asked `json:"asked,omitempty"`
+	Privilege   string        `json:"privilege"`
+	Column      string        `json:"column_name,omitempty"`
+	Has         bool          `json:"has"`  // at once, without SET ROLE
+	Paths       []Path        `json:"ways"` // also those by SET ROLE
+	Unfulfilled []Unfulfilled `json:"asked,omitempty"`
 }
 
-// Way is one way by which the role has a privilege.
-type Way struct {
+// Path is one way by which the role has a privilege.
+type Path struct {
 	Memberships []Membership `json:"memberships"` // one after the other, up to the holder
 	Holder      string       `json:"holder"`
 	How         access.How   `json:"how"`
@@ -59,7 +59,7 @@ type Way struct {
 	Grantor     string       `json:"grantor,omitempty"`
 	Grantable   bool         `json:"grantable,omitempty"`
 	Rows        []Row        `json:"rows"`       // that ask for what the holder has
-	InTheWay    []string     `json:"in_the_way"` // what keeps the role from using this way
+	BlockedBy   []string     `json:"in_the_way"` // what keeps the role from using this way
 }
 
 // Membership is one hop of a way.
@@ -78,7 +78,7 @@ type explainer struct {
 	database string
 	subject  *access.Subject
 	graph    access.Graph
-	wishes   *wishes
+	desired  *desiredRows
 }
 
 // Role explains what a role can do: with these objects, or with all on which it, PUBLIC or a role of which it is a member has a privilege.
@@ -102,7 +102,7 @@ func Role(ctx context.Context, q catalog.Querier, name string, which *access.Whi
 		return nil, err
 	}
 	e.subject = e.graph.Subject(role)
-	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everything: []Way{}, Everywhere: []Everywhere{}, Objects: []Object{}}
+	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everything: []Path{}, Everywhere: []Everywhere{}, Objects: []Object{}}
 	switch {
 	case which == nil:
 		err = e.all(ctx, x)
@@ -149,10 +149,10 @@ func (e *explainer) some(ctx context.Context, x *Explanation, which access.Which
 		return notFound(ctx, e.q, which)
 	}
 	for _, o := range objects {
-		if e.wishes, err = readWishes(ctx, e.q, e.reach(), &o.Object); err != nil {
+		if e.desired, err = readDesired(ctx, e.q, e.reach(), &o.Object); err != nil {
 			return err
 		}
-		privileges, err := e.addAsked(ctx, o, e.privileges(o, false))
+		privileges, err := e.addUnfulfilled(ctx, o, e.privileges(o, false))
 		if err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (e *explainer) some(ctx context.Context, x *Explanation, which access.Which
 // all explains all that the role has.
 func (e *explainer) all(ctx context.Context, x *Explanation) error {
 	var err error
-	if e.wishes, err = readWishes(ctx, e.q, e.reach(), nil); err != nil {
+	if e.desired, err = readDesired(ctx, e.q, e.reach(), nil); err != nil {
 		return err
 	}
 	x.Memberships = e.memberships()
@@ -210,7 +210,7 @@ func (e *explainer) memberships() []Membership {
 }
 
 func (e *explainer) object(o *access.Object, privileges []Privilege) Object {
-	return Object{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges, InTheWay: []string{}, Notes: e.notes(o)}
+	return Object{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges, BlockedBy: []string{}, Notes: e.notes(o)}
 }
 
 // addBarriers says what is in the way to objects.
@@ -219,7 +219,7 @@ func (e *explainer) addBarriers(ctx context.Context, objects []Object) error {
 	for _, o := range objects {
 		schemas = append(schemas, o.Schema)
 		for _, p := range o.Privileges {
-			roles = append(roles, users(e.subject.Name, p.Ways)...)
+			roles = append(roles, users(e.subject.Name, p.Paths)...)
 		}
 	}
 	closed, err := readBarriers(ctx, e.q, roles, schemas)
@@ -227,9 +227,9 @@ func (e *explainer) addBarriers(ctx context.Context, objects []Object) error {
 		return err
 	}
 	for i, o := range objects {
-		objects[i].InTheWay = closed.ofRole(e.subject.Name, o.Type, e.database)
+		objects[i].BlockedBy = closed.ofRole(e.subject.Name, o.Type, e.database)
 		for _, p := range o.Privileges {
-			closed.mark(p.Ways, e.subject.Name, o.Schema)
+			closed.mark(p.Paths, e.subject.Name, o.Schema)
 		}
 	}
 	return nil
@@ -250,9 +250,9 @@ func (e *explainer) notes(o *access.Object) []string {
 func (e *explainer) held(o *access.Object) []Privilege {
 	list := e.privileges(o, true)
 	for i := range list {
-		list[i].Ways = slices.DeleteFunc(list[i].Ways, func(w Way) bool { return w.How == access.Superuser })
+		list[i].Paths = slices.DeleteFunc(list[i].Paths, func(w Path) bool { return w.How == access.Superuser })
 	}
-	return slices.DeleteFunc(list, func(p Privilege) bool { return len(p.Ways) == 0 })
+	return slices.DeleteFunc(list, func(p Privilege) bool { return len(p.Paths) == 0 })
 }
 
 // privileges explains each privilege on an object, and on its columns where their ACLs say something for the role.
@@ -276,7 +276,7 @@ func (e *explainer) privileges(o *access.Object, held bool) []Privilege {
 
 // privilege explains one. Where a column's own ACL gives nothing, it is what the table's gives.
 func (e *explainer) privilege(o *access.Object, privilege, column string) Privilege {
-	p := Privilege{Privilege: privilege, Column: column, Ways: []Way{}}
+	p := Privilege{Privilege: privilege, Column: column, Paths: []Path{}}
 	var paths []access.Path
 	switch privilege {
 	case "OWNER":
@@ -289,18 +289,18 @@ func (e *explainer) privilege(o *access.Object, privilege, column string) Privil
 		}
 	}
 	for _, path := range paths {
-		if n := len(p.Ways); path.Join != "" && n > 0 && p.Ways[n-1].Join != "" {
+		if n := len(p.Paths); path.Join != "" && n > 0 && p.Paths[n-1].Join != "" {
 			continue // one such way says it: whoever creates roles has thousands
 		}
-		p.Ways = append(p.Ways, e.way(path, privilege, o.Object))
+		p.Paths = append(p.Paths, e.way(path, privilege, o.Object))
 	}
 	return p
 }
 
-func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Way {
-	w := Way{
+func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Path {
+	w := Path{
 		Memberships: []Membership{}, Holder: p.Holder, How: p.How, SetRole: p.SetRole, Join: p.Join, Grantor: p.Entry.GrantorName, Grantable: p.Entry.Grantable,
-		Rows: append([]Row{}, e.wishes.forHolder(p, o)...), InTheWay: []string{},
+		Rows: append([]Row{}, e.desired.forHolder(p, o)...), BlockedBy: []string{},
 	}
 	for _, m := range p.Chain {
 		w.Memberships = append(w.Memberships, e.hop(m, privilege, o))
@@ -312,7 +312,7 @@ func (e *explainer) hop(m access.Membership, privilege string, o catalog.Object)
 	if m.Own {
 		return Membership{Role: m.Role.Name, Inherit: m.Inherit, Set: m.Set, Rows: []Row{}}
 	}
-	return Membership{Role: m.Role.Name, Superuser: m.Role.Superuser, Inherit: m.Inherit, Set: m.Set, Admin: m.Admin, Rows: append([]Row{}, e.wishes.forMembership(m, privilege, o)...)}
+	return Membership{Role: m.Role.Name, Superuser: m.Role.Superuser, Inherit: m.Inherit, Set: m.Set, Admin: m.Admin, Rows: append([]Row{}, e.desired.forMembership(m, privilege, o)...)}
 }
 
 // notFound says that there is no such object, and what there is of that name.

@@ -13,35 +13,35 @@ func (e *explainer) membership(ctx context.Context, x *Explanation, group string
 	if err != nil {
 		return err
 	}
-	if e.wishes, err = readWishes(ctx, e.q, e.reach(), &catalog.Object{Type: catalog.Role, Name: group}); err != nil {
+	if e.desired, err = readDesired(ctx, e.q, e.reach(), &catalog.Object{Type: catalog.Role, Name: group}); err != nil {
 		return err
 	}
-	o := Object{Type: catalog.Role, Name: group, InTheWay: []string{}, Notes: []string{}}
-	inherit, set := Privilege{Privilege: "INHERIT", Ways: []Way{}}, Privilege{Privilege: "SET", Ways: []Way{}}
-	var byItself []Way
+	o := Object{Type: catalog.Role, Name: group, BlockedBy: []string{}, Notes: []string{}}
+	inherit, set := Privilege{Privilege: "INHERIT", Paths: []Path{}}, Privilege{Privilege: "SET", Paths: []Path{}}
+	var byItself []Path
 	for _, p := range e.subject.PathsTo(other) {
 		w := e.way(p, "MEMBER", catalog.Object{Type: catalog.Role, Name: group})
 		if p.Effective() {
-			inherit.Ways = append(inherit.Ways, w)
+			inherit.Paths = append(inherit.Paths, w)
 		}
 		if p.CanSet() {
 			w.SetRole = ""
-			set.Ways = append(set.Ways, w)
+			set.Paths = append(set.Paths, w)
 		}
 		if p.Join != "" {
 			w.SetRole = ""
 			byItself = append(byItself, w)
 		}
 	}
-	inherit.Has, set.Has = len(inherit.Ways) > 0, len(set.Ways) > 0
+	inherit.Has, set.Has = len(inherit.Paths) > 0, len(set.Paths) > 0
 	// Rows say MEMBER, which is there when SET is.
-	member := Privilege{Privilege: "MEMBER", Ways: set.Ways}
-	inherit.Ways, set.Ways = append(inherit.Ways, byItself...), append(set.Ways, byItself...)
-	list, err := e.addAsked(ctx, &access.Object{Object: catalog.Object{Type: catalog.Role, Name: group}}, []Privilege{member})
+	member := Privilege{Privilege: "MEMBER", Paths: set.Paths}
+	inherit.Paths, set.Paths = append(inherit.Paths, byItself...), append(set.Paths, byItself...)
+	list, err := e.addUnfulfilled(ctx, &access.Object{Object: catalog.Object{Type: catalog.Role, Name: group}}, []Privilege{member})
 	if err != nil {
 		return err
 	}
-	set.Asked = list[0].Asked
+	set.Unfulfilled = list[0].Unfulfilled
 	o.Privileges = []Privilege{inherit, set}
 	x.Memberships = e.memberships()
 	x.Objects = append(x.Objects, o)

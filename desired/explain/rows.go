@@ -22,31 +22,31 @@ type Row struct {
 // asked is a row, and one object that it asks for. (rows.sql)
 type asked struct {
 	Row
-	Role       string
-	Privilege  string
-	Column     string
-	Indirect   bool // an intermediate role may serve it
-	Grantable  bool
-	AskedName  string
-	NameMatch  string
-	ObjectType catalog.ObjectType
-	Schema     string
-	ObjectName string
+	Role        string
+	Privilege   string
+	Column      string
+	Indirect    bool // an intermediate role may serve it
+	Grantable   bool
+	DesiredName string
+	NameMatch   string
+	ObjectType  catalog.ObjectType
+	Schema      string
+	ObjectName  string
 }
 
 // intermediate is what an intermediate role holds.
 type intermediate struct {
-	Role       string
-	Privilege  string
-	ObjectType catalog.ObjectType
-	Schema     string
-	AskedName  string
-	NameMatch  string
-	Column     string
+	Role        string
+	Privilege   string
+	ObjectType  catalog.ObjectType
+	Schema      string
+	DesiredName string
+	NameMatch   string
+	Column      string
 }
 
-// wishes are the rows that some roles have.
-type wishes struct {
+// desiredRows are the rows that some roles have.
+type desiredRows struct {
 	rows          map[string][]asked // by role
 	intermediates map[string]intermediate
 }
@@ -54,9 +54,9 @@ type wishes struct {
 //go:embed rows.sql
 var rowsSQL string
 
-// readWishes reads the rows of roles: those for one object and for memberships, or all.
-func readWishes(ctx context.Context, q catalog.Querier, roles []string, object *catalog.Object) (*wishes, error) {
-	w := &wishes{rows: map[string][]asked{}, intermediates: map[string]intermediate{}}
+// readDesired reads the rows of roles: those for one object and for memberships, or all.
+func readDesired(ctx context.Context, q catalog.Querier, roles []string, object *catalog.Object) (*desiredRows, error) {
+	w := &desiredRows{rows: map[string][]asked{}, intermediates: map[string]intermediate{}}
 	var objectType, schema, name *string
 	if object != nil {
 		t, n := string(object.Type), nameOf(*object)
@@ -67,7 +67,7 @@ func readWishes(ctx context.Context, q catalog.Querier, roles []string, object *
 		return nil, fmt.Errorf("read rows of desired_grants: %w", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a asked, err error) {
-		err = row.Scan(&a.ID, &a.Role, &a.Privilege, &a.Column, &a.Indirect, &a.Grantable, &a.AskedName, &a.NameMatch, &a.Note, &a.CreatedBy, &a.ObjectType, &a.Schema, &a.ObjectName)
+		err = row.Scan(&a.ID, &a.Role, &a.Privilege, &a.Column, &a.Indirect, &a.Grantable, &a.DesiredName, &a.NameMatch, &a.Note, &a.CreatedBy, &a.ObjectType, &a.Schema, &a.ObjectName)
 		return a, err
 	})
 	if err != nil {
@@ -104,7 +104,7 @@ func (a asked) isFor(o catalog.Object) bool {
 }
 
 // forHolder lists the rows that ask for what the holder of a path has.
-func (w *wishes) forHolder(p access.Path, o catalog.Object) []Row {
+func (w *desiredRows) forHolder(p access.Path, o catalog.Object) []Row {
 	if p.How != access.Granted && p.How != access.Public && p.How != access.Owner {
 		return nil
 	}
@@ -115,14 +115,14 @@ func (w *wishes) forHolder(p access.Path, o catalog.Object) []Row {
 }
 
 // forMembership lists the rows that ask for a membership: a MEMBER row or, in an intermediate role, the rows that it serves.
-func (w *wishes) forMembership(m access.Membership, privilege string, o catalog.Object) []Row {
+func (w *desiredRows) forMembership(m access.Membership, privilege string, o catalog.Object) []Row {
 	if i, ok := w.intermediates[m.Role.Name]; ok {
 		return w.find(m.Member.Name, func(a asked) bool {
 			return a.Indirect && !a.Grantable && a.Privilege == i.Privilege && a.ObjectType == i.ObjectType && a.Schema == i.Schema &&
-				a.AskedName == i.AskedName && a.NameMatch == i.NameMatch && a.Column == i.Column
+				a.DesiredName == i.DesiredName && a.NameMatch == i.NameMatch && a.Column == i.Column
 		})
 	}
-	if isPythons(m.Role.Name) {
+	if isLegacy(m.Role.Name) {
 		return w.find(m.Member.Name, func(a asked) bool {
 			return a.Indirect && a.isFor(o) && (a.Privilege == privilege || a.Privilege == "ALL")
 		})
@@ -130,7 +130,7 @@ func (w *wishes) forMembership(m access.Membership, privilege string, o catalog.
 	return w.find(m.Member.Name, func(a asked) bool { return a.ObjectType == catalog.Role && a.ObjectName == m.Role.Name })
 }
 
-func (w *wishes) find(role string, fits func(asked) bool) (list []Row) {
+func (w *desiredRows) find(role string, fits func(asked) bool) (list []Row) {
 	for _, a := range w.rows[role] {
 		if fits(a) && (len(list) == 0 || list[len(list)-1].ID != a.ID) {
 			list = append(list, a.Row)
@@ -139,7 +139,7 @@ func (w *wishes) find(role string, fits func(asked) bool) (list []Row) {
 	return list
 }
 
-// isPythons reports whether a role is an intermediate role of the Python library pg-sync-roles, by its name.
-func isPythons(role string) bool {
+// isLegacy reports whether a role is an intermediate role of the Python library pg-sync-roles, by its name.
+func isLegacy(role string) bool {
 	return strings.HasPrefix(role, "_pgsr_local_") || strings.HasPrefix(role, "_pgsr_global_")
 }

@@ -78,7 +78,7 @@ func TestRowLockDelaysNobody(t *testing.T) {
 			}
 			f.until(t, "select not exists (select from sync_roles.desired_grants where note = 'mine')")
 			f.until(t, "select status = 'in_sync' from sync_roles.role_status where role_name = $1 union all select true where not exists (select from sync_roles.role_status where role_name = $1)", fired)
-			if r := stop(); r.code != 0 || strings.Contains(r.stderr, "connecting anew") {
+			if r := stop(); r.code != 0 || strings.Contains(r.stderr, "reconnecting") {
 				t.Errorf("the loop ended for a lock: exit code %d\n%s", r.code, r.stderr)
 			}
 		})

@@ -77,7 +77,7 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 			if which.Type == "role" {
 				return usageError{errors.New("who is for objects: a role's members are in pg_auth_members, and explain ROLE role:GROUP tells of one")}
 			}
-			var list []explain.Who
+			var list []explain.ObjectHolders
 			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
 				if list, err = explain.Holders(ctx, tx, strings.ToUpper(args[0]), which); err != nil {
 					return err
@@ -122,7 +122,7 @@ func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
 			root.add("member of " + directMembership(m))
 		}
 		for _, w := range x.Everything {
-			root.add("everything").add(wayText(w))
+			root.add("everything").add(pathText(w))
 		}
 		for _, e := range x.Everywhere {
 			root.add(fmt.Sprintf("every %s", e.Type)).privilege(e.Privilege, x.Role, asked)
@@ -133,7 +133,7 @@ func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
 		for _, p := range o.Privileges {
 			object.privilege(p, x.Role, asked)
 		}
-		for _, why := range o.InTheWay {
+		for _, why := range o.BlockedBy {
 			object.add("in the way: " + why)
 		}
 		for _, note := range o.Notes {
@@ -143,7 +143,7 @@ func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
 	return root.print(w)
 }
 
-func printHolders(w io.Writer, list []explain.Who) error {
+func printHolders(w io.Writer, list []explain.ObjectHolders) error {
 	for _, who := range list {
 		root := &node{text: who.Privilege + " on " + objectText(string(who.Type), who.Schema, who.Name)}
 		for _, h := range who.Roles {
@@ -158,10 +158,10 @@ func printHolders(w io.Writer, list []explain.Who) error {
 				name += ", on column " + h.Column
 			}
 			role := root.add(name)
-			for _, way := range h.Ways {
-				role.add(wayText(way))
+			for _, way := range h.Paths {
+				role.add(pathText(way))
 			}
-			for _, why := range h.InTheWay {
+			for _, why := range h.BlockedBy {
 				role.add("in the way: " + why)
 			}
 		}
@@ -195,24 +195,24 @@ func (n *node) privilege(p explain.Privilege, role string, asked bool) {
 	case p.Has && !asked:
 	case p.Has:
 		text += ": yes"
-	case slices.ContainsFunc(p.Ways, func(w explain.Way) bool { return w.Join == "" }):
+	case slices.ContainsFunc(p.Paths, func(w explain.Path) bool { return w.Join == "" }):
 		text += ": only after SET ROLE"
-	case len(p.Ways) > 0:
+	case len(p.Paths) > 0:
 		text += ": only after a GRANT that it can make itself"
 	default:
 		text += ": no"
 	}
 	privilege := n.add(text)
-	for _, way := range p.Ways {
-		privilege.add(wayText(way))
+	for _, way := range p.Paths {
+		privilege.add(pathText(way))
 	}
-	for _, a := range p.Asked {
+	for _, a := range p.Unfulfilled {
 		privilege.add(askedText(a, role))
 	}
 }
 
 // askedText is a row that is not fulfilled, in one line; for whom, where that is another role.
-func askedText(a explain.Asked, role string) string {
+func askedText(a explain.Unfulfilled, role string) string {
 	what := ""
 	if a.Grantable {
 		what = " with grant option"
@@ -227,8 +227,8 @@ func askedText(a explain.Asked, role string) string {
 	return text
 }
 
-// wayText is a way in one line: the memberships, and how the holder has it.
-func wayText(w explain.Way) string {
+// pathText is a way in one line: the memberships, and how the holder has it.
+func pathText(w explain.Path) string {
 	var parts []string
 	for _, m := range w.Memberships {
 		parts = append(parts, "member of "+membership(m))
@@ -266,7 +266,7 @@ func wayText(w explain.Way) string {
 	if w.Join != "" {
 		text = "after making itself a member of " + roleText(w.Join) + " by its ADMIN option: " + text
 	}
-	for _, why := range w.InTheWay {
+	for _, why := range w.BlockedBy {
 		text += "; in the way: " + why
 	}
 	return text

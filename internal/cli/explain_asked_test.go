@@ -76,8 +76,8 @@ func TestExplainRowsThatAreNotFulfilled(t *testing.T) {
 		t.Fatalf("%v: %+v", err, r)
 	}
 	for _, p := range x.Objects[0].Privileges {
-		if want := p.Privilege == "DELETE"; (len(p.Asked) == 1 && p.Asked[0].Role == "public" && p.Asked[0].ID == 6) != want || !want && len(p.Asked) > 0 {
-			t.Errorf("PUBLIC's %s is asked for by %+v", p.Privilege, p.Asked)
+		if want := p.Privilege == "DELETE"; (len(p.Unfulfilled) == 1 && p.Unfulfilled[0].Role == "public" && p.Unfulfilled[0].ID == 6) != want || !want && len(p.Unfulfilled) > 0 {
+			t.Errorf("PUBLIC's %s is asked for by %+v", p.Privilege, p.Unfulfilled)
 		}
 	}
 

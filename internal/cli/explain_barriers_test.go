@@ -9,7 +9,7 @@ import (
 )
 
 // USAGE on the schema counts for the role that one must SET ROLE to, CONNECT for the one that logs in.
-func TestExplainInTheWay(t *testing.T) {
+func TestExplainBlockedBy(t *testing.T) {
 	t.Parallel()
 	env, _ := installed(t)
 	alice, bob, open, shut := env.Role("alice"), env.Role("bob"), env.Role("open"), env.Role("shut")
@@ -18,10 +18,10 @@ func TestExplainInTheWay(t *testing.T) {
 	env.Exec(t, "grant usage on schema app to "+open+", "+bob+"; grant select on app.t1 to "+open+", "+shut+", "+bob)
 
 	got := map[string][]string{} // by role and the role that it does SET ROLE to
-	collect := func(role string, inTheWay []string, ways []explain.Way) {
-		got[role] = inTheWay
+	collect := func(role string, blockedBy []string, ways []explain.Path) {
+		got[role] = blockedBy
 		for _, w := range ways {
-			got[role+" "+w.SetRole] = w.InTheWay
+			got[role+" "+w.SetRole] = w.BlockedBy
 		}
 	}
 	noUsage, noConnect := []string{"no USAGE on schema app"}, []string{"no CONNECT on database " + env.Database}
@@ -43,16 +43,16 @@ func TestExplainInTheWay(t *testing.T) {
 		if err := json.Unmarshal([]byte(r.stdout), &x); err != nil || r.code != 0 {
 			t.Fatalf("%v: %+v", err, r)
 		}
-		collect(role, x.Objects[0].InTheWay, x.Objects[0].Privileges[0].Ways)
+		collect(role, x.Objects[0].BlockedBy, x.Objects[0].Privileges[0].Paths)
 	}
 	check("explain")
-	var list []explain.Who
+	var list []explain.ObjectHolders
 	r := on(t, env, "who", "SELECT", "app.t1", "--output", "json")
 	if err := json.Unmarshal([]byte(r.stdout), &list); err != nil || r.code != 0 {
 		t.Fatalf("%v: %+v", err, r)
 	}
 	for _, h := range list[0].Roles {
-		collect(h.Role, h.InTheWay, h.Ways)
+		collect(h.Role, h.BlockedBy, h.Paths)
 	}
 	check("who")
 	text := "after SET ROLE " + shut + ": member of " + shut + " (SET) → granted to " + shut + " by " + env.Owner + "; in the way: no USAGE on schema app\n"

@@ -80,7 +80,7 @@ func TestExplainJSON(t *testing.T) {
 	rows := map[string]int64{}
 	for _, o := range x.Objects {
 		for _, p := range o.Privileges {
-			for _, w := range p.Ways {
+			for _, w := range p.Paths {
 				for _, row := range w.Rows {
 					rows[string(o.Type)+" "+o.Name+" "+p.Privilege] = row.ID
 				}
@@ -101,7 +101,7 @@ func TestWho(t *testing.T) {
 	exec(t, conn, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, note) values
 		($1, 'SELECT', 'table', 'app', 't1', 'JIRA-5'), ($2, 'MEMBER', 'role', null, $1, null)`, team, bob)
 	on(t, env, "sync").want(t, 0, alice, "")
-	var list []explain.Who
+	var list []explain.ObjectHolders
 	r := on(t, env, "who", "select", "app.t1", "--output", "json")
 	if err := json.Unmarshal([]byte(r.stdout), &list); err != nil || r.code != 0 || len(list) != 1 {
 		t.Fatalf("%v: %+v", err, r)
@@ -115,10 +115,10 @@ func TestWho(t *testing.T) {
 			t.Errorf("%s is not found", role)
 		}
 	}
-	if h := found[bob]; h.Ways[0].Rows[0].Note != "JIRA-5" || h.Ways[0].Memberships[0].Role != team || len(h.InTheWay) != 1 || len(h.Ways[0].InTheWay) != 1 {
+	if h := found[bob]; h.Paths[0].Rows[0].Note != "JIRA-5" || h.Paths[0].Memberships[0].Role != team || len(h.BlockedBy) != 1 || len(h.Paths[0].BlockedBy) != 1 {
 		t.Errorf("bob: %+v", h)
 	}
-	if _, ok := found["public"]; ok || len(found[alice].InTheWay) != 0 {
+	if _, ok := found["public"]; ok || len(found[alice].BlockedBy) != 0 {
 		t.Errorf("PUBLIC, or something in alice's way: %s", r.stdout)
 	}
 	env.Exec(t, "grant select on app.t1 to public")

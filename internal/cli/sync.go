@@ -20,7 +20,7 @@ func syncCommand() *cobra.Command {
 	var prune, approve, verbose bool
 	cmd := &cobra.Command{
 		Use:   "sync [ROLE…]",
-		Short: "One pass now, over these roles or all that are managed or pending",
+		Short: "Reconcile now: these roles, or all managed and pending ones",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			engine, err := open(cmd, &c, &o)
 			if err != nil {

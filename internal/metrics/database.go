@@ -11,7 +11,7 @@ type Database struct {
 	name string
 	series
 	state
-	asker
+	poller
 }
 
 // Observe counts a pass, or the record of one that failed.
@@ -69,7 +69,7 @@ func (d *Database) Listening(ok bool) { d.listening.Set(number(ok)) }
 
 // Rescanned says that all roles were inspected, without an error.
 func (d *Database) Rescanned() {
-	at := d.look()
+	at := d.rescan()
 	d.rescans.Inc()
 	d.lastRescan.Set(float64(at.UnixNano()) / 1e9)
 }

@@ -18,7 +18,7 @@ const scrapeTimeout = 5 * time.Second
 // Handler answers /healthz, /readyz and /metrics, to GET and HEAD.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", m.readiness)
 	mux.HandleFunc("GET /metrics", m.scrape)
 	return mux
@@ -33,13 +33,13 @@ func (m *Metrics) readiness(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	if len(lines) > 0 {
-		say(w, http.StatusServiceUnavailable, strings.Join(lines, "\n"))
+		respond(w, http.StatusServiceUnavailable, strings.Join(lines, "\n"))
 		return
 	}
-	say(w, http.StatusOK, "ok")
+	respond(w, http.StatusOK, "ok")
 }
 
-func say(w http.ResponseWriter, status int, text string) {
+func respond(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

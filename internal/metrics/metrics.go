@@ -41,7 +41,7 @@ func (m *Metrics) Database(name string, interval time.Duration, connect func(con
 		name:   name,
 		series: newSeries(prometheus.WrapRegistererWith(prometheus.Labels{"database": name}, m.registry)),
 		state:  state{interval: interval},
-		asker:  newAsker(connect, m.log.With().Str("database", name).Logger()),
+		poller: newPoller(connect, m.log.With().Str("database", name).Logger()),
 	}
 	m.databases = append(m.databases, d)
 	return d

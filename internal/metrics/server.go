@@ -40,7 +40,7 @@ func (m *Metrics) Serve(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    1 << 14,
 	}
 	stopped := make(chan struct{})
-	goOn := context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		patience, enough := context.WithTimeout(requests, graceful)
 		defer enough()
@@ -50,7 +50,7 @@ func (m *Metrics) Serve(ctx context.Context, listener net.Listener) error {
 		}
 	})
 	err := server.Serve(listener)
-	if !goOn() {
+	if !stop() {
 		<-stopped
 		err = nil
 	}

@@ -11,10 +11,10 @@ import (
 type state struct {
 	interval time.Duration // between rescans
 
-	mu     sync.Mutex
-	stands bool      // the working connection
-	reason string    // why it could not be opened when that was last tried; empty: it was opened
-	looked time.Time // when all roles were last inspected; zero: not yet
+	mu        sync.Mutex
+	stands    bool      // the working connection
+	reason    string    // why it could not be opened when that was last tried; empty: it was opened
+	rescanned time.Time // when all roles were last inspected; zero: not yet
 }
 
 // staleAfter is how many intervals may pass without a look at all roles. One can be missed for good reasons: jitter, a long
@@ -40,12 +40,12 @@ func (s *state) fail(reason string) {
 	s.reason = reason
 }
 
-// look notes that all roles were inspected, and returns when.
-func (s *state) look() time.Time {
+// rescan notes that all roles were inspected, and returns when.
+func (s *state) rescan() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.looked = time.Now()
-	return s.looked
+	s.rescanned = time.Now()
+	return s.rescanned
 }
 
 // missing says in words what keeps the database from being served; empty if nothing does.
@@ -60,8 +60,8 @@ func (s *state) missing() string {
 	default:
 		list = append(list, "not connected")
 	}
-	switch since := time.Since(s.looked); {
-	case s.looked.IsZero():
+	switch since := time.Since(s.rescanned); {
+	case s.rescanned.IsZero():
 		list = append(list, "not all roles were inspected yet")
 	case since > staleAfter*s.interval:
 		list = append(list, fmt.Sprintf("all roles were last inspected %s ago, which should be every %s", since.Round(time.Second), s.interval))

@@ -81,7 +81,7 @@ func Run(ctx context.Context, config Config) error {
 		case !opened && config.GiveUp != nil && config.GiveUp(err):
 			return err
 		}
-		message := "cannot go on; connecting anew"
+		message := "connection lost; reconnecting"
 		if !opened {
 			message = "cannot start yet; trying again"
 		}

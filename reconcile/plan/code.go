@@ -36,7 +36,7 @@ const (
 	GrantorOnly           Code = "grantor_only"            // only the role that granted it can revoke it
 	DependentProtected    Code = "dependent_protected"     // a protected role would lose it, too
 	DependentNotGrantable Code = "dependent_not_grantable" // a role that would lose it has a row for it, and it cannot be granted anew
-	NewGrantMissing       Code = "new_grant_missing"       // kept until the role has it in the way that its row asks for
+	NewGrantMissing       Code = "new_grant_missing"       // kept until the new grant is in place
 	AttributeRight        Code = "attribute_right"         // the daemon cannot change the attribute
 	OwnershipRight        Code = "ownership_right"         // the daemon lacks what changing the owner takes
 	PatternCostly         Code = "pattern_costly"          // comparing the pattern takes too long

@@ -13,8 +13,8 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
 )
 
-// Who lists the roles that have a privilege on an object.
-type Who struct {
+// ObjectHolders lists the roles that have a privilege on an object.
+type ObjectHolders struct {
 	Type      catalog.ObjectType `json:"object_type"`
 	Schema    string             `json:"schema_name,omitempty"`
 	Name      string             `json:"object_name"`
@@ -28,13 +28,13 @@ type Holder struct {
 	Login  bool   `json:"login"`
 	Column string `json:"column_name,omitempty"`
 	Has    bool   `json:"has"` // at once, without SET ROLE
-	Ways   []Way  `json:"ways"`
+	Paths  []Path `json:"ways"`
 	// What keeps it from using what it has, by whatever way.
-	InTheWay []string `json:"in_the_way"`
+	BlockedBy []string `json:"in_the_way"`
 }
 
 // Holders finds all roles that have a privilege on these objects, by whatever way.
-func Holders(ctx context.Context, q catalog.Querier, privilege string, which access.Which) ([]Who, error) {
+func Holders(ctx context.Context, q catalog.Querier, privilege string, which access.Which) ([]ObjectHolders, error) {
 	if err := mayRead(ctx, q, "desired_grants", "intermediate_roles", "memberships", "objects"); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func Holders(ctx context.Context, q catalog.Querier, privilege string, which acc
 	if len(objects) == 0 {
 		return nil, notFound(ctx, q, which)
 	}
-	var list []Who
+	var list []ObjectHolders
 	for _, o := range objects {
 		if !slices.Contains(o.Privileges, privilege) {
 			return nil, fmt.Errorf("object type %s has no privilege %s on this server: it has %s", o.Type, privilege, strings.Join(o.Privileges, ", "))
@@ -59,8 +59,8 @@ func Holders(ctx context.Context, q catalog.Querier, privilege string, which acc
 	return list, nil
 }
 
-func holders(ctx context.Context, q catalog.Querier, privilege string, o *access.Object) (Who, error) {
-	w := Who{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privilege: privilege, Roles: []Holder{}}
+func holders(ctx context.Context, q catalog.Querier, privilege string, o *access.Object) (ObjectHolders, error) {
+	w := ObjectHolders{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privilege: privilege, Roles: []Holder{}}
 	var database string
 	if err := q.QueryRow(ctx, "select current_database()").Scan(&database); err != nil {
 		return w, fmt.Errorf("ask for the database's name: %w", err)
@@ -73,20 +73,20 @@ func holders(ctx context.Context, q catalog.Querier, privilege string, o *access
 	for _, r := range roles {
 		names = append(names, r.Name)
 	}
-	wishes, err := readWishes(ctx, q, names, &o.Object)
+	desired, err := readDesired(ctx, q, names, &o.Object)
 	if err != nil {
 		return w, err
 	}
 	var asWhom []string
 	for _, role := range append([]access.Role{{Name: catalog.Public}}, roles...) {
-		e := &explainer{graph: graph, subject: graph.Subject(role), wishes: wishes}
+		e := &explainer{graph: graph, subject: graph.Subject(role), desired: desired}
 		for _, p := range e.privileges(&access.Object{Object: o.Object, Privileges: []string{privilege}, Entries: o.Entries}, true) {
 			if role.OID != 0 {
-				p.Ways = slices.DeleteFunc(p.Ways, func(w Way) bool { return w.How == access.Public })
+				p.Paths = slices.DeleteFunc(p.Paths, func(w Path) bool { return w.How == access.Public })
 			}
-			if len(p.Ways) > 0 {
-				w.Roles = append(w.Roles, Holder{Role: role.Name, Column: p.Column, Has: p.Has, Ways: p.Ways})
-				asWhom = append(asWhom, users(role.Name, p.Ways)...)
+			if len(p.Paths) > 0 {
+				w.Roles = append(w.Roles, Holder{Role: role.Name, Column: p.Column, Has: p.Has, Paths: p.Paths})
+				asWhom = append(asWhom, users(role.Name, p.Paths)...)
 			}
 		}
 	}
@@ -95,12 +95,12 @@ func holders(ctx context.Context, q catalog.Querier, privilege string, o *access
 		return w, err
 	}
 	for i, h := range w.Roles {
-		w.Roles[i].Login, w.Roles[i].InTheWay = closed[h.Role].Login, closed.ofRole(h.Role, o.Type, database)
-		closed.mark(h.Ways, h.Role, o.Schema)
+		w.Roles[i].Login, w.Roles[i].BlockedBy = closed[h.Role].Login, closed.ofRole(h.Role, o.Type, database)
+		closed.mark(h.Paths, h.Role, o.Schema)
 	}
 	// As a role that cannot log in only its members can use its ADMIN option, and they are listed themselves.
 	w.Roles = slices.DeleteFunc(w.Roles, func(h Holder) bool {
-		return !h.Login && !slices.ContainsFunc(h.Ways, func(w Way) bool { return w.Join == "" })
+		return !h.Login && !slices.ContainsFunc(h.Paths, func(w Path) bool { return w.Join == "" })
 	})
 	return w, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
 )
 
-// Asked is a row that asks for a privilege and has not given it.
-type Asked struct {
+// Unfulfilled is a row that asks for a privilege and has not given it.
+type Unfulfilled struct {
 	Row
 	Role      string `json:"role_name"` // for whom: the role itself, one that it is a member of, or "public"
 	Grantable bool   `json:"grantable,omitempty"`
@@ -20,10 +20,10 @@ type Asked struct {
 	Reason    string `json:"reason,omitempty"`
 }
 
-// addAsked puts beside the privileges on an object the rows that ask for them and are behind no way, and why not. What only such a row speaks of,
+// addUnfulfilled puts beside the privileges on an object the rows that ask for them and are behind no way, and why not. What only such a row speaks of,
 // a column or OWNER, comes to the list.
-func (e *explainer) addAsked(ctx context.Context, o *access.Object, list []Privilege) ([]Privilege, error) {
-	rows := e.wishes.about(e.reach(), o.Object)
+func (e *explainer) addUnfulfilled(ctx context.Context, o *access.Object, list []Privilege) ([]Privilege, error) {
+	rows := e.desired.about(e.reach(), o.Object)
 	statuses, err := readStatuses(ctx, e.q, rows)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (e *explainer) addAsked(ctx context.Context, o *access.Object, list []Privi
 				i, list = len(list), append(list, p)
 			}
 			if !list[i].fulfils(a) {
-				list[i].Asked = append(list[i].Asked, s)
+				list[i].Unfulfilled = append(list[i].Unfulfilled, s)
 			}
 		}
 	}
@@ -55,7 +55,7 @@ func (e *explainer) addAsked(ctx context.Context, o *access.Object, list []Privi
 }
 
 // about lists the rows of some roles for an object.
-func (w *wishes) about(roles []string, o catalog.Object) (list []asked) {
+func (w *desiredRows) about(roles []string, o catalog.Object) (list []asked) {
 	for _, role := range roles {
 		for _, a := range w.rows[role] {
 			if a.isFor(o) {
@@ -69,7 +69,7 @@ func (w *wishes) about(roles []string, o catalog.Object) (list []asked) {
 // fulfils reports whether a row is behind one of the ways, with all that it asks for.
 func (p Privilege) fulfils(a asked) bool {
 	is := func(r Row) bool { return r.ID == a.ID }
-	return slices.ContainsFunc(p.Ways, func(w Way) bool {
+	return slices.ContainsFunc(p.Paths, func(w Path) bool {
 		if w.Join != "" {
 			return false
 		}
@@ -88,15 +88,15 @@ type status struct {
 }
 
 // readStatuses reads what became of rows.
-func readStatuses(ctx context.Context, q catalog.Querier, list []asked) (map[int64]Asked, error) {
-	result := map[int64]Asked{}
+func readStatuses(ctx context.Context, q catalog.Querier, list []asked) (map[int64]Unfulfilled, error) {
+	result := map[int64]Unfulfilled{}
 	if len(list) == 0 {
 		return result, nil
 	}
 	ids := make([]int64, len(list))
 	for i, a := range list {
 		ids[i] = a.ID
-		result[a.ID] = Asked{Row: a.Row, Role: a.Role, Grantable: a.Grantable}
+		result[a.ID] = Unfulfilled{Row: a.Row, Role: a.Role, Grantable: a.Grantable}
 	}
 	rows, err := q.Query(ctx, "select id, status, coalesce(reason, '') from sync_roles.grant_status where id = any ($1)", ids)
 	if err != nil {

@@ -10,13 +10,12 @@ import (
 // statuses are those of sync_roles.role_status.
 var statuses = []string{"in_sync", "pending", "waiting", "refused", "blocked", "failed", "held"}
 
-// answers are what the databases say to one scrape, by their names; nil where one could not be asked. They are a
-// prometheus.Collector.
-type answers map[string]*answer
+// snapshot is the state of the databases for one scrape, by name; nil for a database that could not be asked. It is a prometheus.Collector.
+type snapshot map[string]*databaseState
 
 // ask asks all databases at once.
-func (m *Metrics) ask(ctx context.Context) answers {
-	list := make([]*answer, len(m.databases))
+func (m *Metrics) ask(ctx context.Context) snapshot {
+	list := make([]*databaseState, len(m.databases))
 	var wg sync.WaitGroup
 	for i, d := range m.databases {
 		wg.Go(func() {
@@ -24,7 +23,7 @@ func (m *Metrics) ask(ctx context.Context) answers {
 		})
 	}
 	wg.Wait()
-	all := answers{}
+	all := snapshot{}
 	for i, d := range m.databases {
 		all[d.name] = list[i]
 	}
@@ -44,14 +43,14 @@ func description(name, help string, labels ...string) *prometheus.Desc {
 }
 
 // Describe implements prometheus.Collector.
-func (answers) Describe(to chan<- *prometheus.Desc) {
+func (snapshot) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{scrapeOK, pending, pendingOldest, retries, roles} {
 		to <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (all answers) Collect(to chan<- prometheus.Metric) {
+func (all snapshot) Collect(to chan<- prometheus.Metric) {
 	for name, got := range all {
 		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{name}, labels...)...)
