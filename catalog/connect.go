@@ -68,10 +68,10 @@ func Connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 		err = errPooler
 	}
 	if err == nil {
-		err = noticeDeath(ctx, conn)
+		err = cancelOnDisconnect(ctx, conn)
 	}
 	if err == nil {
-		err = SpeakUTF8(ctx, conn)
+		err = UseUTF8(ctx, conn)
 	}
 	if err != nil {
 		_ = Close(ctx, conn)
@@ -80,9 +80,9 @@ func Connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// noticeDeath has the server end a statement whose client is gone, as after kill -9: it would work on, with all its locks, until it has something to
+// cancelOnDisconnect has the server end a statement whose client is gone, as after kill -9: it would work on, with all its locks, until it has something to
 // send. Where the server's platform cannot tell, it refuses the setting, and is left as it is; so is what a DBA has set.
-func noticeDeath(ctx context.Context, conn *pgx.Conn) error {
+func cancelOnDisconnect(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.PgConn().Exec(ctx, `
 		select pg_catalog.set_config('client_connection_check_interval', '2s', false)
 		where pg_catalog.current_setting('client_connection_check_interval') operator(pg_catalog.=) '0'`).ReadAll()

@@ -7,9 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// SpeakUTF8 has the connection send and receive texts in UTF-8, as Go's strings are and as the audit's hashes are over. Otherwise they are in the
+// UseUTF8 has the connection send and receive texts in UTF-8, as Go's strings are and as the audit's hashes are over. Otherwise they are in the
 // database's encoding, or in one that was set for the role. In a database without an encoding, texts stay as they are.
-func SpeakUTF8(ctx context.Context, conn *pgx.Conn) error {
+func UseUTF8(ctx context.Context, conn *pgx.Conn) error {
 	switch conn.PgConn().ParameterStatus("server_encoding") {
 	case "SQL_ASCII", "MULE_INTERNAL":
 		return nil

@@ -72,7 +72,7 @@ func (e *Engine) inspectCreated(ctx context.Context, tx pgx.Tx, created []string
 	if err := inspect.Differences(ctx, tx, scope, b.drift); err != nil {
 		return err
 	}
-	b.drift.ThroughNew(known, b.facts)
+	b.drift.UseNewIntermediates(known, b.facts)
 	return e.makePlan(ctx, tx, w, b)
 }
 

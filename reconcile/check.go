@@ -97,15 +97,15 @@ func (e *Engine) checkVersion(ctx context.Context) error {
 	return nil
 }
 
-// elsewhere is that the OIDs which the schema knows are of another cluster or database. It is an ErrSchema, because migrations.Up puts it right.
-type elsewhere string
+// copiedSchemaError is that the OIDs which the schema knows are of another cluster or database. It is an ErrSchema, because migrations.Up puts it right.
+type copiedSchemaError string
 
-func (e elsewhere) Error() string        { return string(e) }
-func (e elsewhere) Is(t error) bool      { return t == ErrSchema }
-func (e elsewhere) Class() failure.Class { return failure.Disconnected } // opening anew says so
+func (e copiedSchemaError) Error() string        { return string(e) }
+func (e copiedSchemaError) Is(t error) bool      { return t == ErrSchema }
+func (e copiedSchemaError) Class() failure.Class { return failure.Disconnected } // opening anew says so
 
 func elsewhereError(database string) error {
-	return elsewhere(fmt.Sprintf("schema sync_roles in database %q was restored or copied from elsewhere, and the OIDs that it knows are of other roles here: run pg-sync-roles migrate", database))
+	return copiedSchemaError(fmt.Sprintf("schema sync_roles in database %q was restored or copied from elsewhere, and the OIDs that it knows are of other roles here: run pg-sync-roles migrate", database))
 }
 
 // readyWait is for how long Ready waits for the lock. Whoever has it has nothing to do with our right to it.

@@ -19,8 +19,8 @@ import (
 // remembers at which times transactions had which IDs. Where none of those times tells, one more is noted, and the pass starts over when that time
 // is long enough ago; nothing is locked meanwhile. An event trigger tells of what has happened this moment: there is nothing to find out.
 
-// settling is how long what was renamed is left alone, plan.settlingAttempts times at most. A failed pass is tried again after a second at the earliest.
-const settling = 750 * time.Millisecond
+// renameQuietPeriod is how long what was renamed is left alone, plan.settlingAttempts times at most. A failed pass is tried again after a second at the earliest.
+const renameQuietPeriod = 750 * time.Millisecond
 
 // transactionClock knows which transaction IDs were next at which times, in order.
 type transactionClock []transactionMark
@@ -54,20 +54,20 @@ func (e *Engine) readRenaming(ctx context.Context, tx pgx.Tx, w work, b *batch) 
 // about as old as that. It forgets marks that are too old.
 func (c *transactionClock) young(now time.Time) (id int64, dated bool) {
 	marks := *c
-	for len(marks) > 1 && now.Sub(marks[1].at) >= settling {
+	for len(marks) > 1 && now.Sub(marks[1].at) >= renameQuietPeriod {
 		marks = marks[1:]
 	}
 	*c = marks
-	if len(marks) == 0 || now.Sub(marks[0].at) < settling {
+	if len(marks) == 0 || now.Sub(marks[0].at) < renameQuietPeriod {
 		return 0, false
 	}
-	return marks[0].id, now.Sub(marks[0].at) < 2*settling
+	return marks[0].id, now.Sub(marks[0].at) < 2*renameQuietPeriod
 }
 
 // mark notes the next transaction ID.
 func (c *transactionClock) mark(next int64) {
 	now := time.Now()
-	if n := len(*c); n == 0 || now.Sub((*c)[n-1].at) > settling/10 {
+	if n := len(*c); n == 0 || now.Sub((*c)[n-1].at) > renameQuietPeriod/10 {
 		*c = append(*c, transactionMark{now, next})
 	}
 }
@@ -87,7 +87,7 @@ func (e *Engine) markNow(ctx context.Context) error {
 func (e *Engine) untilDated(ctx context.Context) error {
 	now := time.Now()
 	for _, m := range e.clock {
-		wait := settling - now.Sub(m.at)
+		wait := renameQuietPeriod - now.Sub(m.at)
 		if wait <= 0 {
 			continue
 		}

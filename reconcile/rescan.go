@@ -197,7 +197,7 @@ func (e *Engine) forgetRenamed(ctx context.Context, list []inspect.RenamedObject
 		if !known {
 			first = time.Now()
 		}
-		if cause != audit.Manual && time.Since(first) < 2*settling {
+		if cause != audit.Manual && time.Since(first) < 2*renameQuietPeriod {
 			since[r] = first
 			continue
 		}

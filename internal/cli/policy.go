@@ -34,8 +34,8 @@ func policyOf(flags *pflag.FlagSet) audit.StoredPolicy {
 	return policy
 }
 
-// follow sets the options that the caller has not given to what the daemon runs with, and warns of those that differ.
-func follow(flags *pflag.FlagSet, stored audit.StoredPolicy, warnings io.Writer) error {
+// mergeDaemonPolicy sets the options that the caller has not given to what the daemon runs with, and warns of those that differ.
+func mergeDaemonPolicy(flags *pflag.FlagSet, stored audit.StoredPolicy, warnings io.Writer) error {
 	own := policyOf(flags)
 	for _, name := range policyOptions {
 		value, ok := stored[name]
@@ -71,13 +71,13 @@ func shownOption(value []string) string {
 	return printable(strings.Join(value, ", "))
 }
 
-// obey gives an engine the policy of the daemon, where the caller's options say nothing else.
-func (o *engineOptions) obey(ctx context.Context, engine *reconcile.Engine, flags *pflag.FlagSet, warnings io.Writer) error {
+// applyDaemonPolicy gives an engine the policy of the daemon, where the caller's options say nothing else.
+func (o *engineOptions) applyDaemonPolicy(ctx context.Context, engine *reconcile.Engine, flags *pflag.FlagSet, warnings io.Writer) error {
 	stored, err := engine.StoredPolicy(ctx)
 	if err != nil {
 		return err
 	}
-	if err := follow(flags, stored, warnings); err != nil {
+	if err := mergeDaemonPolicy(flags, stored, warnings); err != nil {
 		return err
 	}
 	engine.SetPolicy(o.policy(flags))

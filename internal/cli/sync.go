@@ -134,7 +134,7 @@ func open(cmd *cobra.Command, c *connection, o *engineOptions) (*reconcile.Engin
 	if err != nil {
 		return nil, connect.Explained(err)
 	}
-	if err := o.obey(cmd.Context(), engine, cmd.Flags(), cmd.ErrOrStderr()); err != nil {
+	if err := o.applyDaemonPolicy(cmd.Context(), engine, cmd.Flags(), cmd.ErrOrStderr()); err != nil {
 		_ = engine.Close(cmd.Context())
 		return nil, err
 	}

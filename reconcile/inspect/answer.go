@@ -295,7 +295,7 @@ func answerWriters(ctx context.Context, tx pgx.Tx, deletions []int64, d *plan.Dr
 	if err != nil {
 		return fmt.Errorf("count what roles hold through rows: %w", err)
 	}
-	total = max(0, total-d.Desired())
+	total = max(0, total-d.MissingCount())
 	f.Limit.Total = &total
 	return nil
 }

@@ -149,7 +149,7 @@ func dropLegacy(ctx context.Context, tx pgx.Tx, d *plan.Drift) error {
 	}
 	roles := map[string]bool{}
 	for _, m := range d.Missing {
-		if m.ThroughMembership() {
+		if m.MayUseIntermediate() {
 			roles[m.Role] = true
 		}
 	}
@@ -166,7 +166,7 @@ func dropLegacy(ctx context.Context, tx pgx.Tx, d *plan.Drift) error {
 	}
 	if len(has) > 0 {
 		d.Missing = slices.DeleteFunc(d.Missing, func(m plan.Missing) bool {
-			return m.ThroughMembership() && has[held{m.Role, m.ClassOID, m.ObjectOID, m.Privilege}]
+			return m.MayUseIntermediate() && has[held{m.Role, m.ClassOID, m.ObjectOID, m.Privilege}]
 		})
 	}
 	return nil

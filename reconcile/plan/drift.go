@@ -82,8 +82,8 @@ func (t *Target) Object() *catalog.Object {
 	return t.object
 }
 
-// ThroughMembership reports whether a membership in an intermediate role can be what the row asks for.
-func (t *Target) ThroughMembership() bool {
+// MayUseIntermediate reports whether a membership in an intermediate role can be what the row asks for.
+func (t *Target) MayUseIntermediate() bool {
 	return (t.Direct == nil || !*t.Direct) && !t.Grantable && t.ColumnName == "" && t.ObjectOID != 0
 }
 

@@ -90,8 +90,8 @@ func (m *maker) throughIntermediate(missing Missing) {
 // intermediateOptions are those of memberships in intermediate roles. All three: to a membership that is there already, GRANT only adds what is spelled out.
 const intermediateOptions = " WITH INHERIT TRUE, SET FALSE, ADMIN FALSE"
 
-// ThroughNew has what is missing go through intermediate roles that were made since it was read.
-func (d *Drift) ThroughNew(created map[string]Role, f *Facts) {
+// UseNewIntermediates has what is missing go through intermediate roles that were made since it was read.
+func (d *Drift) UseNewIntermediates(created map[string]Role, f *Facts) {
 	for _, missing := range d.Missing {
 		if missing.IntermediateOID != 0 || missing.Grantable {
 			continue

@@ -144,7 +144,7 @@ func TestRenameable(t *testing.T) {
 	}
 }
 
-func TestThroughMembership(t *testing.T) {
+func TestMayUseIntermediate(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -160,7 +160,7 @@ func TestThroughMembership(t *testing.T) {
 	} {
 		s := newScene(18)
 		s.lacks("alice", "SELECT", c.edit)
-		if got := s.d.Missing[0].ThroughMembership(); got != c.want {
+		if got := s.d.Missing[0].MayUseIntermediate(); got != c.want {
 			t.Errorf("%s: got %v", c.name, got)
 		}
 	}

@@ -283,8 +283,8 @@ func (v Verdicts) held(all losses) map[string]HeldRevokes {
 	return held
 }
 
-// Desired counts what rows ask for and roles have not.
-func (d *Drift) Desired() (n int64) {
+// MissingCount counts what rows ask for and roles have not.
+func (d *Drift) MissingCount() (n int64) {
 	for _, m := range d.Missing {
 		if m.GrantID != 0 {
 			n++
