@@ -60,7 +60,7 @@ func shared(s plan.Step) bool {
 		return true
 	}
 	for _, effect := range s.Effects {
-		if !strings.HasPrefix(effect.Role, "_pgsr_") {
+		if !plan.IsOurs(effect.Role) {
 			return false
 		}
 	}

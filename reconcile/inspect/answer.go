@@ -64,7 +64,7 @@ func Answer(ctx context.Context, tx pgx.Tx, q plan.Questions, d *plan.Drift, f *
 func freshName(database catalog.OID, kind string) string {
 	var random [12]byte
 	_, _ = rand.Read(random[:]) // it never returns an error
-	return fmt.Sprintf("_pgsr_%d_%s%s", database, kind, hex.EncodeToString(random[:]))
+	return plan.OwnName(database, kind+hex.EncodeToString(random[:]))
 }
 
 func answerFreshNames(roles []plan.Role, f *plan.Facts) {

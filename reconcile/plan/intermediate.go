@@ -30,7 +30,7 @@ func (s Selector) roleName(database catalog.OID) string {
 		panic(err) // strings only
 	}
 	sum := sha256.Sum256(text)
-	return fmt.Sprintf("_pgsr_%d_%s", database, hex.EncodeToString(sum[:12]))
+	return OwnName(database, hex.EncodeToString(sum[:12]))
 }
 
 // intermediateName is the derived name of the intermediate role for the target's selector.

@@ -23,7 +23,7 @@ func (m *maker) keeperFor(intermediate string) string {
 	if name := m.facts.Slots[slot]; name != "" {
 		return name
 	}
-	derived := fmt.Sprintf("_pgsr_%d_keeper_%d", m.facts.Server.DatabaseOID, slot)
+	derived := OwnName(m.facts.Server.DatabaseOID, fmt.Sprint("keeper_", slot))
 	name := m.freeName(derived, "a keeper")
 	if m.slots[derived] {
 		return name

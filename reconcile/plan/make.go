@@ -102,7 +102,7 @@ func (m *maker) refuseProtected() {
 			continue
 		}
 		m.protected[name] = true
-		if isOurs(name) && !r.Managed {
+		if IsOurs(name) && !r.Managed {
 			continue // an intermediate role that another daemon has dropped meanwhile
 		}
 		m.report(name, Problem{Kind: Refused, Code: RoleProtected, Role: name, Object: "role " + name, Reason: why})

@@ -63,7 +63,7 @@ func membershipOptions(member Role, admin bool, server catalog.Server) string {
 
 // refusedMembership says why a role may not become a member: it would come to reach what rows may not give.
 func (m *maker) refusedMembership(missing Missing, member Role) (code Code, why string) {
-	if isOurs(missing.ObjectName) {
+	if IsOurs(missing.ObjectName) {
 		return RoleNameReserved, reservedName(missing.ObjectName)
 	}
 	for _, r := range m.facts.Reachable[missing.ObjectOID] {
@@ -143,7 +143,7 @@ func (m *maker) memberGrantorProblem(s *SurplusMembership, grantor string, admin
 		why += fmt.Sprintf("; role %s is a member by its ADMIN option, a row asks for that, and the daemon has no ADMIN option on the role", s.Dependents[i].Role)
 		fix = AdminFix(s.GrantedName, server) + "; " + fix
 	}
-	if !admin && strings.HasPrefix(s.GrantedName, fmt.Sprintf("_pgsr_%d_", server.DatabaseOID)) {
+	if !admin && strings.HasPrefix(s.GrantedName, OwnName(server.DatabaseOID, "")) {
 		fix = conflictFix(s.GrantedName) // a replaced role that was abandoned
 	}
 	return s.cannot(GrantorOnly, why, fix)

@@ -79,7 +79,7 @@ func Protection(r Role, server catalog.Server, policy Policy) string {
 		return "PostgreSQL's own roles are never managed"
 	case r.Name == "none" || r.Name == "" || len(r.Name) > maxNameBytes:
 		return "there can be no role of this name"
-	case isOurs(r.Name) && !r.Intermediate:
+	case IsOurs(r.Name) && !r.Intermediate:
 		return "roles named _pgsr_... are never managed through rows"
 	case r.Provider:
 		return "roles of this name belong to the managed service (RDS, Cloud SQL, Azure, Supabase and others), and are never managed"
@@ -94,20 +94,6 @@ const firstNormalOID = 16384
 
 // maxNameBytes is NAMEDATALEN - 1. PostgreSQL cuts longer names, with a NOTICE, and so would name another role.
 const maxNameBytes = 63
-
-// isOurs reports whether a role's name is one that intermediate roles and keepers have, of whatever database.
-func isOurs(name string) bool { return strings.HasPrefix(name, "_pgsr_") }
-
-// reservedName says why rows can never ask for membership in a role of this name, whether it exists or not; empty: they may.
-func reservedName(name string) string {
-	switch {
-	case isOurs(name):
-		return "rows cannot ask for membership in roles named _pgsr_..."
-	case strings.HasPrefix(name, "pg_"):
-		return "there is no predefined role " + name + " on this server"
-	}
-	return ""
-}
 
 // sameInstant treats no limit and infinity alike: VALID UNTIL cannot be set back to NULL.
 func sameInstant(a, b pgtype.Timestamptz) bool {

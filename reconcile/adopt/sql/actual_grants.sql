@@ -54,7 +54,7 @@ held AS (
     FROM batch AS b
     JOIN sync_roles.memberships AS m ON m.member_oid = b.oid
     JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
-    WHERE NOT starts_with(r.rolname, '_pgsr_')
+    WHERE NOT sync_roles.is_ours(r.rolname)
         -- Rows for these would be refused, and revoke what they name.
         AND r.oid NOT IN (SELECT p.oid FROM sync_roles.roles_reaching_privileges($2) AS p (oid))
         -- Since PostgreSQL 16 whoever creates a role has ADMIN on it, which only a superuser can revoke.

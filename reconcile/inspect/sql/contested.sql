@@ -9,7 +9,7 @@ WITH recent AS MATERIALIZED (
         AND a.id > (SELECT max(l.id) - 5000 FROM sync_roles.audit AS l)
         AND a.at > now() - interval '1 day'
         AND a.cause IN ('startup', 'rescan', 'ddl', 'manual') AND a.requested_by = '{}' AND a.statements <> '{}'
-        AND NOT starts_with(a.role_name, '_pgsr_')
+        AND NOT sync_roles.is_ours(a.role_name)
 ),
 runs AS (
     SELECT r.role_name, s.sql, count(*) AS times, min(r.at) AS first, max(r.at) AS last

@@ -31,7 +31,7 @@ found AS MATERIALIZED (
         SELECT r.oid, r.rolname
         FROM pg_catalog.pg_roles AS r
         WHERE sync_roles.name_matches(r.rolname, s.object_name, s.name_match)
-            AND NOT starts_with(r.rolname, 'pg_') AND NOT starts_with(r.rolname, '_pgsr_')
+            AND NOT starts_with(r.rolname, 'pg_') AND NOT sync_roles.is_ours(r.rolname)
             AND r.oid IS DISTINCT FROM s.member_oid
         OFFSET 0
     ) AS r ON true

@@ -21,7 +21,7 @@ SELECT
     coalesce(renamed.ours, false) AS renamed_ours,
     -- Named like an intermediate role of another database, and not in this one's registry.
     CASE
-        WHEN i.role_oid IS NULL AND starts_with(n.role_name, '_pgsr_') THEN sync_roles.foreign_database(n.role_name) IS NOT NULL
+        WHEN i.role_oid IS NULL AND sync_roles.is_ours(n.role_name) THEN sync_roles.foreign_database(n.role_name) IS NOT NULL
             AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS f WHERE f.role_oid = r.oid)
         ELSE false
     END AS foreign_name,

@@ -141,7 +141,7 @@ surplus AS MATERIALIZED (
     WHERE h.revoke_other && '{all,role_memberships}'
         AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS i WHERE i.role_oid = h.role_oid)
         AND NOT EXISTS (SELECT FROM python AS p WHERE p.role_oid = h.role_oid)
-        AND NOT (starts_with(r.rolname::text, '_pgsr_') AND sync_roles.serves_elsewhere(h.role_oid))
+        AND NOT (sync_roles.is_ours(r.rolname) AND sync_roles.serves_elsewhere(h.role_oid))
         -- A keeper has ADMIN on what is made here, registered or not any more.
         AND NOT (h.keeper AND h.admin_option AND NOT h.inherit_option AND r.rolname ~ '^_pgsr_(?:lock$|[0-9]+_)')
         AND NOT (h.grantor_oid = 10 AND h.admin_option AND NOT h.inherit_option AND NOT h.set_option)
