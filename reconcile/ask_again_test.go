@@ -134,7 +134,7 @@ func TestWhatIsRefusedIsSentAfterAMissedLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = engine.Close(context.WithoutCancel(t.Context())) }()
-	if _, err := engine.Pending(t.Context(), audit.Notify); err != nil {
+	if _, err := engine.ServeQueue(t.Context(), audit.Notify); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

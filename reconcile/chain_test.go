@@ -299,7 +299,7 @@ func TestChainOfSeveralEngines(t *testing.T) {
 						if _, err := writers[i].Exec(t.Context(), sql, users[i]); err != nil {
 							return err
 						}
-						if _, err := list[i].Pending(t.Context(), audit.Notify); err != nil {
+						if _, err := list[i].ServeQueue(t.Context(), audit.Notify); err != nil {
 							return err
 						}
 					}
@@ -376,7 +376,7 @@ func TestChainWithoutItsEnd(t *testing.T) {
 	alice := f.user(t, "alice")
 	f.tamper(t, "delete from sync_roles.audit_chain")
 	f.insert(t, alice, "SELECT", "table", "app", "sales")
-	if _, err := f.engine.Pending(t.Context(), audit.Notify); err == nil || !strings.Contains(err.Error(), "audit_chain has no row") {
+	if _, err := f.engine.ServeQueue(t.Context(), audit.Notify); err == nil || !strings.Contains(err.Error(), "audit_chain has no row") {
 		t.Errorf("a pass without the chain's end: %v", err)
 	}
 	f.cannot(t, alice, "select from app.sales")
@@ -442,7 +442,7 @@ func TestChainAfterAKill(t *testing.T) {
 	f.Exec(t, `create function public.die() returns trigger language plpgsql security definer as $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;
 		create trigger die after update on sync_roles.audit_chain for each row execute function public.die()`)
 	f.insert(t, alice, "SELECT", "table", "app", "sales")
-	if _, err := f.engine.Pending(t.Context(), audit.Notify); err == nil {
+	if _, err := f.engine.ServeQueue(t.Context(), audit.Notify); err == nil {
 		t.Fatal("the server process did not die")
 	}
 	if v := f.intact(t, end.Head); v.Head != end.Head {
@@ -476,7 +476,7 @@ func TestChainWaitsNoLongerThanForALock(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.insert(t, alice, "SELECT", "table", "app", "sales")
-	if _, err := engine.Pending(t.Context(), audit.Notify); failure.SQLState(err) != "55P03" {
+	if _, err := engine.ServeQueue(t.Context(), audit.Notify); failure.SQLState(err) != "55P03" {
 		t.Errorf("while the chain is locked: %v", err)
 	}
 	if err := tx.Rollback(t.Context()); err != nil {

@@ -61,7 +61,7 @@ func TestContestedByAnotherDatabase(t *testing.T) {
 			if _, err := there.Exec(t.Context(), sql.Replace(c.there)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := engine.Pending(t.Context(), audit.Notify); err != nil {
+			if _, err := engine.ServeQueue(t.Context(), audit.Notify); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
@@ -85,7 +85,7 @@ func TestContestedByAnotherDatabase(t *testing.T) {
 			if _, err := there.Exec(t.Context(), c.agree); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := engine.Pending(t.Context(), audit.Notify); err != nil {
+			if _, err := engine.ServeQueue(t.Context(), audit.Notify); err != nil {
 				t.Fatal(err)
 			}
 			status, problems := "", ""

@@ -155,7 +155,7 @@ func TestFixesOfTheConnection(t *testing.T) {
 					return err
 				}
 				defer func() { _ = engine.Close(context.WithoutCancel(t.Context())) }()
-				_, err = engine.Pending(t.Context(), audit.Notify)
+				_, err = engine.ServeQueue(t.Context(), audit.Notify)
 				return err
 			}
 			err := serve()

@@ -158,7 +158,7 @@ func (f *fixture) delete(t *testing.T, ids ...int64) {
 // pending serves the queue.
 func (f *fixture) pending(t *testing.T) *reconcile.Report {
 	t.Helper()
-	report, err := f.engine.Pending(t.Context(), audit.Notify)
+	report, err := f.engine.ServeQueue(t.Context(), audit.Notify)
 	if err != nil {
 		t.Fatalf("serve the queue: %v", err)
 	}

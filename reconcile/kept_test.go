@@ -80,7 +80,7 @@ func TestKeptAfterARename(t *testing.T) {
 		f.Exec(t, "insert into sync_roles.retries values ('"+r+"', 5, now() + interval '10 min'); alter table app.sales rename to sold")
 		f.rescan(t)
 		f.due(t)
-		if _, err := f.engine.Retries(t.Context()); err != nil {
+		if _, err := f.engine.ServeRetries(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		f.rescan(t)
@@ -100,7 +100,7 @@ func TestExpiryBesideTrouble(t *testing.T) {
 	f.insert(t, other, "SELECT", "table", "app", "costs")
 	f.pending(t)
 	f.Exec(t, "update sync_roles.desired_grants set expires_at = now() - interval '1 s'")
-	if _, err := f.engine.Expired(t.Context()); err != nil {
+	if _, err := f.engine.ServeExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.is(t, false, "exists (select from sync_roles.desired_grants)")
@@ -113,7 +113,7 @@ func TestExpiryBesideTrouble(t *testing.T) {
 	f.write(t, "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, expires_at) values ($1, 'SELECT', 'table', 'app', 'costs', '2001-01-01')", late)
 	f.pending(t)
 	f.cannot(t, late, "select from app.costs")
-	if _, err := f.engine.Expired(t.Context()); err != nil {
+	if _, err := f.engine.ServeExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.is(t, false, "exists (select from sync_roles.desired_grants)")
@@ -135,7 +135,7 @@ func TestExpiryInASplitBatch(t *testing.T) {
 		end $$;
 		create trigger one before insert on sync_roles.audit for each row execute function public.one()`)
 	f.write(t, "update sync_roles.desired_grants set expires_at = now() - interval '1 s'")
-	if _, err := f.engine.Expired(t.Context()); err != nil {
+	if _, err := f.engine.ServeExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.Exec(t, "drop trigger one on sync_roles.audit")

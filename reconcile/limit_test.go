@@ -318,7 +318,7 @@ func TestLimitIsNotForExpiry(t *testing.T) {
 	f.pending(t)
 	f.held(t, alice)
 	f.expire(t)
-	if _, err := f.engine.Expired(t.Context()); err != nil {
+	if _, err := f.engine.ServeExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.is(t, false, "exists (select from sync_roles.desired_grants)")
@@ -369,7 +369,7 @@ func TestLimitApprovalIsForOneRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.due(t)
-	if _, err := f.engine.Retries(t.Context()); err != nil {
+	if _, err := f.engine.ServeRetries(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.rescan(t)
@@ -408,7 +408,7 @@ func TestLimitIsOfWhatWasHeld(t *testing.T) {
 	g.pending(t)
 	g.held(t, dave)
 	g.due(t)
-	if _, err := g.engine.Retries(t.Context()); err != nil {
+	if _, err := g.engine.ServeRetries(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	g.held(t, carol, dave)

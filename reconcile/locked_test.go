@@ -52,7 +52,7 @@ func TestLockedObjectDelaysNobody(t *testing.T) {
 	}
 
 	f.due(t)
-	if _, err := f.engine.Retries(t.Context()); err != nil {
+	if _, err := f.engine.ServeRetries(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.is(t, true, "count(*) = 3 and min(attempt) = 2 from sync_roles.retries")
@@ -60,7 +60,7 @@ func TestLockedObjectDelaysNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.due(t)
-	if _, err := f.engine.Retries(t.Context()); err != nil {
+	if _, err := f.engine.ServeRetries(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.can(t, alice, "select from app.granted")

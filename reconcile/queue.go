@@ -23,8 +23,8 @@ const queuedSQL = `
 		exists (select from sync_roles.pending where role_name is not null),
 		exists (select from sync_roles.pending where role_name is null)`
 
-// Pending serves the queue until it is empty.
-func (e *Engine) Pending(ctx context.Context, cause audit.Cause) (*Report, error) {
+// ServeQueue serves the queue until it is empty.
+func (e *Engine) ServeQueue(ctx context.Context, cause audit.Cause) (*Report, error) {
 	report := &Report{}
 	for {
 		var roles, all bool
@@ -58,8 +58,8 @@ func (e *Engine) expand(ctx context.Context) (expanded bool, err error) {
 	return expanded, err
 }
 
-// Retries serves the roles whose next try is due. The more often they failed, the longer a lock is waited for.
-func (e *Engine) Retries(ctx context.Context) (*Report, error) {
+// ServeRetries serves the roles whose next try is due. The more often they failed, the longer a lock is waited for.
+func (e *Engine) ServeRetries(ctx context.Context) (*Report, error) {
 	report := &Report{}
 	type retry struct {
 		RoleName string
@@ -82,9 +82,9 @@ func (e *Engine) Retries(ctx context.Context) (*Report, error) {
 	return report, nil
 }
 
-// Expired ends desired grants that have expired: their rows are deleted in the same transaction that revokes what they gave. Where another session has
+// ServeExpired ends desired grants that have expired: their rows are deleted in the same transaction that revokes what they gave. Where another session has
 // locked a row, what it gave is revoked all the same.
-func (e *Engine) Expired(ctx context.Context) (*Report, error) {
+func (e *Engine) ServeExpired(ctx context.Context) (*Report, error) {
 	report := &Report{}
 	for {
 		due, err := desired.Due(ctx, e.conn)

@@ -117,7 +117,7 @@ func TestNamesLost(t *testing.T) {
 					f.rescan(t)
 				case "expire":
 					f.write(t, "update sync_roles.desired_grants set expires_at = now() - interval '1 s' where id = $1", ids[0])
-					if _, err := f.engine.Expired(t.Context()); err != nil {
+					if _, err := f.engine.ServeExpired(t.Context()); err != nil {
 						t.Fatal(err)
 					}
 					f.cannot(t, alice, c.has)
@@ -190,7 +190,7 @@ func TestNamesLostByOwners(t *testing.T) {
 					f.pending(t)
 				case "expire":
 					f.write(t, "update sync_roles.desired_grants set expires_at = now() - interval '1 s'")
-					if _, err := f.engine.Expired(t.Context()); err != nil {
+					if _, err := f.engine.ServeExpired(t.Context()); err != nil {
 						t.Fatal(err)
 					}
 				default:

@@ -24,7 +24,7 @@ func TestWhatNeverComesIsBlocked(t *testing.T) {
 			t.Errorf("the reason does not say who refused it: %s", problem.Reason)
 		}
 		f.due(t)
-		if _, err := f.engine.Retries(t.Context()); err != nil {
+		if _, err := f.engine.ServeRetries(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

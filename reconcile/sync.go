@@ -28,7 +28,7 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 		}
 		return report, nil
 	}
-	report, err := e.Expired(ctx)
+	report, err := e.ServeExpired(ctx)
 	if err != nil {
 		return report, err
 	}
@@ -60,7 +60,7 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 
 // mergePending serves the queue into a report.
 func (e *Engine) mergePending(ctx context.Context, report *Report) error {
-	pending, err := e.Pending(ctx, audit.Manual)
+	pending, err := e.ServeQueue(ctx, audit.Manual)
 	report.merge(pending)
 	return err
 }

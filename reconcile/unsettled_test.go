@@ -64,7 +64,7 @@ func TestRenamingKeepsNoAccess(t *testing.T) {
 			break
 		}
 		f.due(t)
-		if _, err := f.engine.Retries(t.Context()); err != nil {
+		if _, err := f.engine.ServeRetries(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,7 +85,7 @@ func TestWhatWasRenamedLongAgoIsNoFailure(t *testing.T) {
 			return e.Rescan(ctx, audit.Startup)
 		},
 		"queue": func(e *reconcile.Engine, ctx context.Context) (*reconcile.Report, error) {
-			return e.Pending(ctx, audit.Notify)
+			return e.ServeQueue(ctx, audit.Notify)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

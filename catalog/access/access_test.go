@@ -47,7 +47,7 @@ func TestHasIsWhatTheServerSays(t *testing.T) {
 	got := map[string]bool{}
 	ways := map[string]bool{} // also those by SET ROLE
 	sets := map[string]bool{}
-	objects, err := access.ReadObjects(t.Context(), conn, access.Which{})
+	objects, err := access.ReadObjects(t.Context(), conn, access.Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}

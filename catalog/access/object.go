@@ -29,8 +29,8 @@ type Entry struct {
 	Grantable   bool
 }
 
-// Which selects the objects to read. An empty field does not restrict them.
-type Which struct {
+// Filter selects the objects to read. An empty field does not restrict them.
+type Filter struct {
 	Type    catalog.ObjectType
 	Schema  *string
 	Name    string        // for a routine, of all overloads, or with its argument types
@@ -41,14 +41,14 @@ type Which struct {
 var objectsSQL string
 
 // ReadObjects reads objects with their ACLs; with Holders only the entries of these. Nothing in PostgreSQL's own schemas is among them.
-func ReadObjects(ctx context.Context, q catalog.Querier, w Which) ([]*Object, error) {
+func ReadObjects(ctx context.Context, q catalog.Querier, filter Filter) ([]*Object, error) {
 	text := func(s string) *string {
 		if s == "" {
 			return nil
 		}
 		return &s
 	}
-	rows, err := q.Query(ctx, objectsSQL, text(string(w.Type)), w.Schema, text(w.Name), w.Holders)
+	rows, err := q.Query(ctx, objectsSQL, text(string(filter.Type)), filter.Schema, text(filter.Name), filter.Holders)
 	if err != nil {
 		return nil, fmt.Errorf("read objects and their ACLs: %w", err)
 	}

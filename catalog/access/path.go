@@ -6,24 +6,24 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
-// How is the way in which the holder at the end of a path has the privilege.
-type How string
+// Means is what the holder at the end of a path has the privilege by.
+type Means string
 
-// The ways to have a privilege.
+// The means.
 const (
-	Granted    How = "granted"    // an ACL entry of a role
-	Public     How = "public"     // an ACL entry of PUBLIC
-	Owner      How = "owner"      // the owner's ACL entry, which is there by default
-	Predefined How = "predefined" // a role of PostgreSQL's own, such as pg_read_all_data
-	Superuser  How = "superuser"  // no ACL is asked
-	Member     How = "member"     // of a role, or that role itself
+	Granted    Means = "granted"    // an ACL entry of a role
+	Public     Means = "public"     // an ACL entry of PUBLIC
+	Owner      Means = "owner"      // the owner's ACL entry, which is there by default
+	Predefined Means = "predefined" // a role of PostgreSQL's own, such as pg_read_all_data
+	Superuser  Means = "superuser"  // no ACL is asked
+	Member     Means = "member"     // of a role, or that role itself
 )
 
 // Path is one way by which a role has a privilege: over memberships to a holder, and how that one has it.
 type Path struct {
 	Chain   []Membership // empty: the role itself is the holder, or PUBLIC is
 	Holder  string
-	How     How
+	Means   Means
 	SetRole string // the role that one must SET ROLE to; empty: the privilege is there at once
 	Join    string // the role that one must make oneself a member of first, by an ADMIN option; empty: none
 	Entry   Entry  // for granted, public and owner
@@ -45,8 +45,8 @@ type reached struct {
 }
 
 // path is a way to what the role at the end has.
-func (r reached) path(how How) Path {
-	p := Path{Chain: r.chain, Holder: r.role.Name, How: how}
+func (r reached) path(means Means) Path {
+	p := Path{Chain: r.chain, Holder: r.role.Name, Means: means}
 	if set := r.chain.setRole(); set != nil {
 		p.SetRole = set.Name
 	}
@@ -137,16 +137,16 @@ func (s *Subject) Paths(o *Object, privilege, column string) []Path {
 			continue
 		}
 		if column == "" && isPredefined(r.role.Name, o.Type, privilege) {
-			p.How = Predefined
+			p.Means = Predefined
 			paths = append(paths, p)
 		}
 		for _, e := range o.Entries {
 			if e.Grantee != r.role.OID || e.Privilege != privilege || e.Column != column {
 				continue
 			}
-			p.How, p.Entry = Granted, e
+			p.Means, p.Entry = Granted, e
 			if e.Grantee == o.Owner {
-				p.How = Owner
+				p.Means = Owner
 			}
 			paths = append(paths, p)
 		}
@@ -156,7 +156,7 @@ func (s *Subject) Paths(o *Object, privilege, column string) []Path {
 	}
 	for _, e := range o.Entries {
 		if s.OID != 0 && e.Grantee == 0 && e.Privilege == privilege && e.Column == column {
-			paths = append(paths, Path{Holder: catalog.Public, How: Public, Entry: e})
+			paths = append(paths, Path{Holder: catalog.Public, Means: Public, Entry: e})
 		}
 	}
 	return paths
@@ -187,7 +187,7 @@ func isPredefined(role string, objectType catalog.ObjectType, privilege string) 
 func (s *Subject) PathsTo(role Role) []Path {
 	var paths []Path
 	if s.Superuser {
-		paths = append(paths, Path{Holder: s.Name, How: Superuser})
+		paths = append(paths, Path{Holder: s.Name, Means: Superuser})
 	}
 	for _, r := range s.reach {
 		if r.role.OID == role.OID {
@@ -201,8 +201,8 @@ func (s *Subject) PathsTo(role Role) []Path {
 func (s *Subject) PathsToOwner(o *Object) []Path {
 	paths := s.Superusers()
 	for _, p := range s.PathsTo(Role{OID: o.Owner}) {
-		if p.How == Member {
-			p.How = Owner
+		if p.Means == Member {
+			p.Means = Owner
 			paths = append(paths, p)
 		}
 	}

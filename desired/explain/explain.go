@@ -53,7 +53,7 @@ type Privilege struct {
 type Path struct {
 	Memberships []Membership `json:"memberships"` // one after the other, up to the holder
 	Holder      string       `json:"holder"`
-	How         access.How   `json:"how"`
+	Means       access.Means `json:"how"`
 	SetRole     string       `json:"set_role,omitempty"` // the role that one must SET ROLE to
 	Join        string       `json:"join,omitempty"`     // the role that it must make itself a member of first, which its ADMIN option allows
 	Grantor     string       `json:"grantor,omitempty"`
@@ -82,9 +82,9 @@ type explainer struct {
 }
 
 // Role explains what a role can do: with these objects, or with all on which it, PUBLIC or a role of which it is a member has a privilege.
-func Role(ctx context.Context, q catalog.Querier, name string, which *access.Which) (*Explanation, error) {
+func Role(ctx context.Context, q catalog.Querier, name string, filter *access.Filter) (*Explanation, error) {
 	sources := []string{"desired_grants", "intermediate_roles", "memberships", "objects"}
-	if which != nil {
+	if filter != nil {
 		sources = append(sources, "grant_status")
 	}
 	if err := mayRead(ctx, q, sources...); err != nil {
@@ -104,12 +104,12 @@ func Role(ctx context.Context, q catalog.Querier, name string, which *access.Whi
 	e.subject = e.graph.Subject(role)
 	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everything: []Path{}, Everywhere: []Everywhere{}, Objects: []Object{}}
 	switch {
-	case which == nil:
+	case filter == nil:
 		err = e.all(ctx, x)
-	case which.Type == catalog.Role:
-		err = e.membership(ctx, x, which.Name)
+	case filter.Type == catalog.Role:
+		err = e.membership(ctx, x, filter.Name)
 	default:
-		err = e.some(ctx, x, *which)
+		err = e.some(ctx, x, *filter)
 	}
 	return x, err
 }
@@ -140,13 +140,13 @@ func (e *explainer) reach() (names []string) {
 }
 
 // some explains these objects.
-func (e *explainer) some(ctx context.Context, x *Explanation, which access.Which) error {
-	objects, err := access.ReadObjects(ctx, e.q, which)
+func (e *explainer) some(ctx context.Context, x *Explanation, filter access.Filter) error {
+	objects, err := access.ReadObjects(ctx, e.q, filter)
 	if err != nil {
 		return err
 	}
 	if len(objects) == 0 {
-		return notFound(ctx, e.q, which)
+		return notFound(ctx, e.q, filter)
 	}
 	for _, o := range objects {
 		if e.desired, err = readDesired(ctx, e.q, e.reach(), &o.Object); err != nil {
@@ -188,7 +188,7 @@ func (e *explainer) all(ctx context.Context, x *Explanation) error {
 	for _, r := range e.subject.Reach() {
 		holders = append(holders, r.OID)
 	}
-	objects, err := access.ReadObjects(ctx, e.q, access.Which{Holders: holders})
+	objects, err := access.ReadObjects(ctx, e.q, access.Filter{Holders: holders})
 	if err != nil {
 		return err
 	}
@@ -250,7 +250,7 @@ func (e *explainer) notes(o *access.Object) []string {
 func (e *explainer) held(o *access.Object) []Privilege {
 	list := e.privileges(o, true)
 	for i := range list {
-		list[i].Paths = slices.DeleteFunc(list[i].Paths, func(w Path) bool { return w.How == access.Superuser })
+		list[i].Paths = slices.DeleteFunc(list[i].Paths, func(w Path) bool { return w.Means == access.Superuser })
 	}
 	return slices.DeleteFunc(list, func(p Privilege) bool { return len(p.Paths) == 0 })
 }
@@ -299,7 +299,7 @@ func (e *explainer) privilege(o *access.Object, privilege, column string) Privil
 
 func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Path {
 	w := Path{
-		Memberships: []Membership{}, Holder: p.Holder, How: p.How, SetRole: p.SetRole, Join: p.Join, Grantor: p.Entry.GrantorName, Grantable: p.Entry.Grantable,
+		Memberships: []Membership{}, Holder: p.Holder, Means: p.Means, SetRole: p.SetRole, Join: p.Join, Grantor: p.Entry.GrantorName, Grantable: p.Entry.Grantable,
 		Rows: append([]Row{}, e.desired.forHolder(p, o)...), BlockedBy: []string{},
 	}
 	for _, m := range p.Chain {
@@ -316,16 +316,16 @@ func (e *explainer) hop(m access.Membership, privilege string, o catalog.Object)
 }
 
 // notFound says that there is no such object, and what there is of that name.
-func notFound(ctx context.Context, q catalog.Querier, which access.Which) error {
-	what := string(which.Type) + " " + which.Name
-	if which.Schema != nil {
-		what = string(which.Type) + " " + *which.Schema + "." + which.Name
+func notFound(ctx context.Context, q catalog.Querier, filter access.Filter) error {
+	what := string(filter.Type) + " " + filter.Name
+	if filter.Schema != nil {
+		what = string(filter.Type) + " " + *filter.Schema + "." + filter.Name
 	}
 	rows, err := q.Query(ctx, `
 		select distinct o.object_type || ':' || case o.schema_name when '' then '' else quote_ident(o.schema_name) || '.' end || coalesce(o.signature, quote_ident(o.object_name))
 		from sync_roles.objects as o
 		where o.object_name = split_part($1, '(', 1) and ($2::text is null or o.schema_name = $2)
-		order by 1 limit 10`, which.Name, which.Schema)
+		order by 1 limit 10`, filter.Name, filter.Schema)
 	if err != nil {
 		return fmt.Errorf("look for %s: %w", what, err)
 	}

@@ -34,16 +34,16 @@ type Holder struct {
 }
 
 // Holders finds all roles that have a privilege on these objects, by whatever way.
-func Holders(ctx context.Context, q catalog.Querier, privilege string, which access.Which) ([]ObjectHolders, error) {
+func Holders(ctx context.Context, q catalog.Querier, privilege string, filter access.Filter) ([]ObjectHolders, error) {
 	if err := mayRead(ctx, q, "desired_grants", "intermediate_roles", "memberships", "objects"); err != nil {
 		return nil, err
 	}
-	objects, err := access.ReadObjects(ctx, q, which)
+	objects, err := access.ReadObjects(ctx, q, filter)
 	if err != nil {
 		return nil, err
 	}
 	if len(objects) == 0 {
-		return nil, notFound(ctx, q, which)
+		return nil, notFound(ctx, q, filter)
 	}
 	var list []ObjectHolders
 	for _, o := range objects {
@@ -82,7 +82,7 @@ func holders(ctx context.Context, q catalog.Querier, privilege string, o *access
 		e := &explainer{graph: graph, subject: graph.Subject(role), desired: desired}
 		for _, p := range e.privileges(&access.Object{Object: o.Object, Privileges: []string{privilege}, Entries: o.Entries}, true) {
 			if role.OID != 0 {
-				p.Paths = slices.DeleteFunc(p.Paths, func(w Path) bool { return w.How == access.Public })
+				p.Paths = slices.DeleteFunc(p.Paths, func(w Path) bool { return w.Means == access.Public })
 			}
 			if len(p.Paths) > 0 {
 				w.Roles = append(w.Roles, Holder{Role: role.Name, Column: p.Column, Has: p.Has, Paths: p.Paths})

@@ -105,11 +105,11 @@ func (a asked) isFor(o catalog.Object) bool {
 
 // forHolder lists the rows that ask for what the holder of a path has.
 func (w *desiredRows) forHolder(p access.Path, o catalog.Object) []Row {
-	if p.How != access.Granted && p.How != access.Public && p.How != access.Owner {
+	if p.Means != access.Granted && p.Means != access.Public && p.Means != access.Owner {
 		return nil
 	}
 	return w.find(p.Holder, func(a asked) bool {
-		return a.isFor(o) && (a.Privilege == "OWNER" && p.How == access.Owner ||
+		return a.isFor(o) && (a.Privilege == "OWNER" && p.Means == access.Owner ||
 			p.Entry.Privilege != "" && (a.Privilege == p.Entry.Privilege || a.Privilege == "ALL") && a.Column == p.Entry.Column)
 	})
 }

@@ -73,7 +73,7 @@ func (p Privilege) fulfils(a asked) bool {
 		if w.Join != "" {
 			return false
 		}
-		if slices.ContainsFunc(w.Rows, is) && (!a.Grantable || w.Grantable || w.How == access.Owner) {
+		if slices.ContainsFunc(w.Rows, is) && (!a.Grantable || w.Grantable || w.Means == access.Owner) {
 			return true
 		}
 		return slices.ContainsFunc(w.Memberships, func(m Membership) bool { return slices.ContainsFunc(m.Rows, is) && (!a.Grantable || m.Admin) })

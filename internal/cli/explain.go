@@ -31,17 +31,17 @@ OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said:
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			var which *access.Which
+			var filter *access.Filter
 			if len(args) == 2 {
 				w, err := parseObject(args[1])
 				if err != nil {
 					return err
 				}
-				which = &w
+				filter = &w
 			}
 			var x *explain.Explanation
 			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
-				if x, err = explain.Role(ctx, tx, roleArgument(args[0]), which); err != nil {
+				if x, err = explain.Role(ctx, tx, roleArgument(args[0]), filter); err != nil {
 					return err
 				}
 				return noteHidden(ctx, cmd.ErrOrStderr(), tx)
@@ -51,7 +51,7 @@ OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said:
 			if out.json() {
 				return writeJSON(cmd.OutOrStdout(), x)
 			}
-			return printExplanation(cmd.OutOrStdout(), x, which != nil)
+			return printExplanation(cmd.OutOrStdout(), x, filter != nil)
 		},
 	}
 	c.flags(cmd)
@@ -70,16 +70,16 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			which, err := parseObject(args[1])
+			filter, err := parseObject(args[1])
 			if err != nil {
 				return err
 			}
-			if which.Type == "role" {
+			if filter.Type == "role" {
 				return usageError{errors.New("who is for objects: a role's members are in pg_auth_members, and explain ROLE role:GROUP tells of one")}
 			}
 			var list []explain.ObjectHolders
 			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
-				if list, err = explain.Holders(ctx, tx, strings.ToUpper(args[0]), which); err != nil {
+				if list, err = explain.Holders(ctx, tx, strings.ToUpper(args[0]), filter); err != nil {
 					return err
 				}
 				return noteHidden(ctx, cmd.ErrOrStderr(), tx)
@@ -234,7 +234,7 @@ func pathText(w explain.Path) string {
 		parts = append(parts, "member of "+membership(m))
 	}
 	how := ""
-	switch w.How {
+	switch w.Means {
 	case access.Superuser:
 		how = "a superuser"
 	case access.Predefined:

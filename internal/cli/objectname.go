@@ -14,7 +14,7 @@ import (
 var identifier = regexp.MustCompile(`^(?:"((?:[^"]|"")+)"|([^".()\s][^".()]*))`)
 
 // parseObject reads [type:][schema.]name, quoted as in SQL. A routine's name may have its argument types behind it.
-func parseObject(text string) (w access.Which, err error) {
+func parseObject(text string) (w access.Filter, err error) {
 	w.Type = catalog.Table
 	rest := text
 	if before, after, ok := strings.Cut(text, ":"); ok && !strings.Contains(before, `"`) {

@@ -9,7 +9,7 @@ import (
 func TestParseObject(t *testing.T) {
 	t.Parallel()
 	schema := func(s string) *string { return &s }
-	for text, want := range map[string]*access.Which{
+	for text, want := range map[string]*access.Filter{
 		"orders":                       {Type: "table", Name: "orders"},
 		"sales.orders":                 {Type: "table", Schema: schema("sales"), Name: "orders"},
 		"Sales.Orders":                 {Type: "table", Schema: schema("sales"), Name: "orders"},

@@ -18,18 +18,18 @@ type reconciler struct {
 	tended    time.Time // when nothing old was left in the audit
 }
 
-func (r *reconciler) Pending(ctx context.Context) error {
-	_, err := r.engine.Pending(ctx, audit.Notify)
+func (r *reconciler) ServeQueue(ctx context.Context) error {
+	_, err := r.engine.ServeQueue(ctx, audit.Notify)
 	return err
 }
 
-func (r *reconciler) Retries(ctx context.Context) error {
-	_, err := r.engine.Retries(ctx)
+func (r *reconciler) ServeRetries(ctx context.Context) error {
+	_, err := r.engine.ServeRetries(ctx)
 	return err
 }
 
-func (r *reconciler) Expired(ctx context.Context) error {
-	_, err := r.engine.Expired(ctx)
+func (r *reconciler) ServeExpired(ctx context.Context) error {
+	_, err := r.engine.ServeExpired(ctx)
 	return err
 }
 

@@ -179,7 +179,7 @@ func BenchmarkFleetCold(b *testing.B) {
 				f.load(b, c.direct)
 				b.StartTimer()
 				ours := elapsed(func() {
-					_, err := f.engine.Pending(b.Context(), audit.Notify)
+					_, err := f.engine.ServeQueue(b.Context(), audit.Notify)
 					must(b, err)
 				})
 				b.StopTimer()
@@ -217,7 +217,7 @@ func (f *fleet) checkEffective(b *testing.B) {
 func BenchmarkOneMore(b *testing.B) {
 	f := newFleet(b)
 	f.load(b, nil)
-	_, err := f.engine.Pending(b.Context(), audit.Notify)
+	_, err := f.engine.ServeQueue(b.Context(), audit.Notify)
 	must(b, err)
 	f.exec(b, "ours", "vacuum analyze")
 
@@ -277,12 +277,12 @@ func BenchmarkOneMore(b *testing.B) {
 // engineReconciler is the engine as the loop wants it.
 type engineReconciler struct{ engine *reconcile.Engine }
 
-func (r engineReconciler) Pending(ctx context.Context) error {
-	_, err := r.engine.Pending(ctx, audit.Notify)
+func (r engineReconciler) ServeQueue(ctx context.Context) error {
+	_, err := r.engine.ServeQueue(ctx, audit.Notify)
 	return err
 }
-func (r engineReconciler) Retries(context.Context) error               { return nil }
-func (r engineReconciler) Expired(context.Context) error               { return nil }
+func (r engineReconciler) ServeRetries(context.Context) error          { return nil }
+func (r engineReconciler) ServeExpired(context.Context) error          { return nil }
 func (r engineReconciler) Rescan(context.Context, loop.Occasion) error { return nil }
 func (r engineReconciler) NextDue(context.Context) (time.Time, bool, error) {
 	return time.Time{}, false, nil

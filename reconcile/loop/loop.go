@@ -23,9 +23,9 @@ const Channel = "sync_roles"
 // Reconciler does the work over one connection. An error means that it is of no more use, and a new one is opened; unless the error says that it is only
 // temporary (see temporary): then the rest goes on, and the same call is made again in a moment.
 type Reconciler interface {
-	Pending(ctx context.Context) error
-	Retries(ctx context.Context) error
-	Expired(ctx context.Context) error
+	ServeQueue(ctx context.Context) error
+	ServeRetries(ctx context.Context) error
+	ServeExpired(ctx context.Context) error
 	Rescan(ctx context.Context, why Occasion) error
 	// NextDue returns when a retry or an expiry is due; ok is false if none is.
 	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
@@ -147,13 +147,13 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked boo
 		case <-ctx.Done():
 			return true, ctx.Err()
 		case <-wake.queue:
-			err = r.Pending(ctx)
+			err = r.ServeQueue(ctx)
 		case <-wake.ddl:
 			if err = c.afterDDL(ctx, r, wake.ddl); isTemporary(err) {
 				rescan.Reset(c.nextRescan(err))
 			}
 		case <-due:
-			err = pace.after(steps(ctx, r.Expired, r.Retries))
+			err = pace.after(steps(ctx, r.ServeExpired, r.ServeRetries))
 		case <-ping.C:
 			err = r.Ping(ctx)
 		case <-rescan.C:
@@ -232,7 +232,7 @@ const pingInterval = 15 * time.Second
 
 // round ends what has expired, serves the queue and the retries, and rescans.
 func (c Config) round(ctx context.Context, r Reconciler, why Occasion) error {
-	return steps(ctx, r.Expired, r.Pending, r.Retries, func(ctx context.Context) error { return r.Rescan(ctx, why) })
+	return steps(ctx, r.ServeExpired, r.ServeQueue, r.ServeRetries, func(ctx context.Context) error { return r.Rescan(ctx, why) })
 }
 
 // steps does one after the other. An error that passes does not keep the next from being done.
@@ -254,7 +254,7 @@ func steps(ctx context.Context, list ...func(context.Context) error) error {
 // took.
 func (c Config) afterDDL(ctx context.Context, r Reconciler, ddl chan struct{}) error {
 	started := time.Now()
-	if err := steps(ctx, r.Pending, func(ctx context.Context) error { return r.Rescan(ctx, DDL) }); err != nil {
+	if err := steps(ctx, r.ServeQueue, func(ctx context.Context) error { return r.Rescan(ctx, DDL) }); err != nil {
 		return err
 	}
 	select {

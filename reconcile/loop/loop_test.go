@@ -71,10 +71,10 @@ func (f *fake) note(ctx context.Context, call string) error {
 	return nil
 }
 
-func (f *fake) Pending(ctx context.Context) error { return f.note(ctx, "pending") }
-func (f *fake) Retries(ctx context.Context) error { return f.note(ctx, "retries") }
-func (f *fake) Expired(ctx context.Context) error { return f.note(ctx, "expired") }
-func (f *fake) Ping(ctx context.Context) error    { return f.note(ctx, "ping") }
+func (f *fake) ServeQueue(ctx context.Context) error   { return f.note(ctx, "pending") }
+func (f *fake) ServeRetries(ctx context.Context) error { return f.note(ctx, "retries") }
+func (f *fake) ServeExpired(ctx context.Context) error { return f.note(ctx, "expired") }
+func (f *fake) Ping(ctx context.Context) error         { return f.note(ctx, "ping") }
 
 func (f *fake) Rescan(ctx context.Context, why loop.Occasion) error {
 	return f.note(ctx, map[loop.Occasion]string{loop.Start: "rescan startup", loop.Interval: "rescan", loop.DDL: "rescan ddl"}[why])

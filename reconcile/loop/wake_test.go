@@ -14,12 +14,12 @@ import (
 // A counter counts looks at the queue, each of which takes a second.
 type counter struct{ pending int }
 
-func (c *counter) Pending(ctx context.Context) error {
+func (c *counter) ServeQueue(ctx context.Context) error {
 	c.pending++
 	return sleep(ctx, time.Second)
 }
-func (c *counter) Retries(context.Context) error                    { return nil }
-func (c *counter) Expired(context.Context) error                    { return nil }
+func (c *counter) ServeRetries(context.Context) error               { return nil }
+func (c *counter) ServeExpired(context.Context) error               { return nil }
 func (c *counter) Rescan(context.Context, Occasion) error           { return nil }
 func (c *counter) NextDue(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
 func (c *counter) Ping(context.Context) error                       { return nil }
@@ -89,7 +89,7 @@ type recorder struct {
 	calls []string
 }
 
-func (r *recorder) Pending(context.Context) error {
+func (r *recorder) ServeQueue(context.Context) error {
 	r.calls = append(r.calls, "queue")
 	return nil
 }
