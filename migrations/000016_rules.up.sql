@@ -139,6 +139,23 @@ RETURN CASE
             CASE WHEN privilege IN ('MEMBER', 'OWNER') THEN privilege WHEN grantable THEN 'grantable true' ELSE 'direct false' END)
 END;
 
+-- Where few rows are checked among much else, to plan the inlined rules takes longer than to call them.
+CREATE FUNCTION sync_roles.row_problem(
+    role_name text, privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text,
+    direct boolean, grantable boolean, create_if_not_exists boolean
+) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN sync_roles.grant_problem(role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
+        direct, grantable, create_if_not_exists);
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.row_problem(text, text, text, text, text, text, text, boolean, boolean, boolean) IS
+    'grant_problem as a call, which is not inlined.';
+
 CREATE OR REPLACE FUNCTION sync_roles.role_problem(
     role_name text, connection_limit integer, password_verifier text, settings jsonb, revoke_other text[], attributes boolean
 ) RETURNS text

@@ -158,7 +158,7 @@ func TestAdoptWhom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = byHand.Close(t.Context()) }()
-	if _, err := byHand.Adopt(t.Context(), []string{f.Daemon}, false); err == nil || !strings.Contains(err.Error(), "owns schema sync_roles") {
+	if _, err := byHand.Adopt(t.Context(), []string{f.Daemon}, false); err == nil || !strings.Contains(err.Error(), "owner of schema sync_roles") {
 		t.Errorf("a superuser adopted the daemon: %v", err)
 	}
 	f.Exec(t, "grant pg_monitor to "+alice)

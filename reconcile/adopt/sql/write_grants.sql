@@ -3,7 +3,7 @@
 WITH asked AS MATERIALIZED (
     SELECT a.position, a.role_name, a.privilege, a.object_type, nullif(a.schema_name, '') AS schema_name, a.object_name, a.name_match,
         nullif(a.column_name, '') AS column_name, a.grantable,
-        sync_roles.grant_problem(a.role_name, a.privilege, a.object_type, nullif(a.schema_name, ''), a.object_name, a.name_match,
+        sync_roles.row_problem(a.role_name, a.privilege, a.object_type, nullif(a.schema_name, ''), a.object_name, a.name_match,
             nullif(a.column_name, ''),
             NULL, a.grantable, false) AS problem
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[]) WITH ORDINALITY

@@ -135,7 +135,7 @@ SELECT
     t.schema_name <> '' AND t.object_oid IS NOT NULL AND NOT has_schema_privilege(t.schema_name, 'USAGE')
         AND NOT has_schema_privilege(t.owner, t.schema_name, 'USAGE') AS no_usage,
     -- No trigger has checked the rows that a restore or logical replication brought.
-    coalesce(sync_roles.grant_problem(CASE WHEN t.public THEN 'public' ELSE 'somebody' END, t.privilege, :'object_type',
+    coalesce(sync_roles.row_problem(CASE WHEN t.public THEN 'public' ELSE 'somebody' END, t.privilege, :'object_type',
         nullif(t.schema_name, ''),
         t.object_name, t.name_match, nullif(t.column_name, ''), t.direct, t.grantable, false), '') AS refused,
     0::smallint AS column_number

@@ -49,7 +49,7 @@ SELECT
     false AS column_missing,
     true AS may_grant,
     false AS no_usage,
-    coalesce(sync_roles.grant_problem(s.role_name, 'OWNER', s.object_type, nullif(s.schema_name, ''), s.object_name, s.name_match, NULL,
+    coalesce(sync_roles.row_problem(s.role_name, 'OWNER', s.object_type, nullif(s.schema_name, ''), s.object_name, s.name_match, NULL,
         s.direct, false, false), '') AS refused,
     0::smallint AS column_number
 FROM asked AS s
