@@ -27,7 +27,7 @@ func Facts(ctx context.Context, tx pgx.Tx, d *plan.Drift, f *plan.Facts, policy 
 		func() (err error) { f.Schemas, err = readSchemas(ctx, tx, needs.Schemas); return err },
 		func() (err error) { f.Owners, err = readOwners(ctx, tx, needs.Owners); return err },
 		func() (err error) { f.Rights, err = catalog.ReadRights(ctx, tx, d.RightsOver(f, policy)); return err },
-		func() (err error) { f.Slots, err = readSlots(ctx, tx, needs.Slots); return err },
+		func() (err error) { f.Slots, f.Shared, err = readSlots(ctx, tx, needs.Slots); return err },
 		func() (err error) { f.Keepers, err = readKeepers(ctx, tx, needs.Intermediates); return err },
 		func() (err error) { f.Overloads, err = readOverloads(ctx, tx, needs.Overloads); return err },
 		func() (err error) {
@@ -78,24 +78,29 @@ func readOwners(ctx context.Context, tx pgx.Tx, changes []plan.OwnerChange) (map
 	return owners, nil
 }
 
-// readSlots returns the keepers as which the daemon may act, by the share of the intermediate roles that each has.
-func readSlots(ctx context.Context, tx pgx.Tx, used bool) (map[int]string, error) {
-	slots := map[int]string{}
+// readSlots returns the keepers as which the daemon may act, by the share of the intermediate roles that each has; and how many intermediate roles there
+// are, up to as many as matter.
+func readSlots(ctx context.Context, tx pgx.Tx, used bool) (slots map[int]string, intermediates int, err error) {
+	slots = map[int]string{}
 	if !used {
-		return slots, nil
+		return slots, 0, nil
 	}
 	type keeper struct {
-		Slot int
-		Name string
+		Slot          int
+		Name          string
+		Intermediates int
 	}
 	list, err := catalog.Collect[keeper](ctx, tx, keeperSlotsSQL)
 	if err != nil {
-		return nil, fmt.Errorf("read keepers: %w", err)
+		return nil, 0, fmt.Errorf("read keepers: %w", err)
 	}
 	for _, k := range list {
-		slots[k.Slot] = k.Name
+		intermediates = k.Intermediates
+		if k.Slot >= 0 {
+			slots[k.Slot] = k.Name
+		}
 	}
-	return slots, nil
+	return slots, intermediates, nil
 }
 
 func readKeepers(ctx context.Context, tx pgx.Tx, intermediates []catalog.OID) (map[catalog.OID]string, error) {

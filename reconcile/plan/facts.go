@@ -13,6 +13,7 @@ type Facts struct {
 	Reachable map[catalog.OID][]Reachable    // by members of a role, through any chain of memberships
 	Keepers   map[catalog.OID]string         // the keeper that has ADMIN on an intermediate role
 	Slots     map[int]string                 // the keepers, by the share of intermediate roles that each has
+	Shared    int                            // how many intermediate roles there are; more than need all keepers are not counted
 	Overloads map[Routine][]string           // signatures, where a row names a routine that does not exist
 	Schemas   map[string]Schema              // those on which the daemon may lack USAGE
 	Owners    map[OwnerChange]OwnerFacts     // what changing an owner takes

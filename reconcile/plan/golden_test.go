@@ -191,6 +191,10 @@ func planCases() []planCase {
 			s.lacks("alice", "USAGE", on(catalog.Schema, "s"))
 		}},
 		// Encodings.
+		{"an intermediate role beside many others", 18, func(s *scene) {
+			s.lacks("alice", "SELECT", pattern)
+			s.f.Shared = 1024
+		}},
 		{"a pattern goes through an intermediate role", 15, func(s *scene) { s.lacks("alice", "SELECT", pattern) }},
 		{"a pattern goes through an intermediate role with a keeper", 16, func(s *scene) {
 			s.f.LockKeeper = "_pgsr_5_keeper_lock"

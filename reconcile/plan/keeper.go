@@ -10,7 +10,12 @@ import (
 // A keeper has ADMIN on its share of the intermediate roles, and their memberships are written as it. Since PostgreSQL 16
 // whoever is not a superuser gets ADMIN on every role it creates, and each GRANT of a membership looks through all that the
 // acting role has: the daemon's list grows with every role, a keeper's stays short.
-const keepers = 16
+//
+// A keeper for 64 intermediate roles: whoever has few need not wonder at as many keepers.
+const (
+	keepers      = 16
+	rolesOfShare = 64
+)
 
 // UsesKeepers reports whether keepers help on this server, for the connected role.
 func UsesKeepers(server catalog.Server) bool { return server.MembershipOptions() && !server.Superuser }
@@ -19,7 +24,8 @@ func UsesKeepers(server catalog.Server) bool { return server.MembershipOptions()
 func (m *maker) keeperFor(intermediate string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(intermediate))
-	slot := int(h.Sum32() % keepers)
+	shares := min(keepers, 1+(m.facts.Shared+len(m.plan.Created))/rolesOfShare)
+	slot := int(h.Sum32() % uint32(shares)) //nolint:gosec // from 1 to 16
 	if name := m.facts.Slots[slot]; name != "" {
 		return name
 	}
