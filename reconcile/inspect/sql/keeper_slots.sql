@@ -1,4 +1,5 @@
--- The keepers as which the connected role may act; and how many intermediate roles there are, up to as many as need all keepers. One row at least.
+-- The keepers as which the connected role may act; and how many intermediate roles there are: as many as need all keepers are counted,
+-- and no more. One row at least.
 SELECT coalesce(k.slot, -1) AS slot, coalesce(k.name, '') AS name, i.intermediates
 FROM (
     SELECT count(*) AS intermediates
