@@ -21,9 +21,19 @@ func (e *Engine) Rescan(ctx context.Context, cause audit.Cause) (*Report, error)
 	started := time.Now()
 	report := &Report{}
 	e.rejections.begin()
-	managed, err := desired.Managed(ctx, e.conn)
+	err := e.markNow(ctx)
+	var state string
 	if err == nil {
-		err = e.markNow(ctx)
+		var unchanged bool
+		if state, unchanged, err = e.unchanged(ctx, cause); unchanged {
+			report.Roles = e.settled.roles
+			return report, e.noteRescan(ctx, cause, report, 0, started)
+		}
+	}
+	reading := time.Since(started)
+	var managed []string
+	if err == nil {
+		managed, err = desired.Managed(ctx, e.conn)
 	}
 	if err == nil {
 		err = e.remeasurePatterns(ctx)
@@ -39,28 +49,40 @@ func (e *Engine) Rescan(ctx context.Context, cause audit.Cause) (*Report, error)
 			}
 		}
 	}
-	drifted, err := e.scan(ctx, managed, work{cause: cause}, report)
+	e.settled.state = ""
+	scanned, err := e.scan(ctx, managed, work{cause: cause}, report)
 	if err != nil {
 		return report, e.outside(ctx, cause, err, report)
 	}
 	report.Roles = len(managed)
-	if cause == audit.DDL && drifted == 0 {
-		return report, nil // most DDL concerns no managed role
+	if scanned.done() {
+		if err := e.settle(ctx, state, len(managed), reading, time.Since(started)); err != nil {
+			return report, e.passing(ctx, err)
+		}
 	}
-	if err := audit.WriteRescan(ctx, e.conn, len(managed), drifted, time.Since(started), e.instance); err != nil {
-		return report, e.passing(ctx, err)
-	}
-	return report, nil
+	return report, e.noteRescan(ctx, cause, report, scanned.drifted, started)
 }
 
-// scan inspects these roles and all intermediate roles (invariant 3), and does a pass where there is something to do. It returns for how many there was.
-func (e *Engine) scan(ctx context.Context, roles []string, w work, report *Report) (drifted int, err error) {
+// noteRescan records a rescan; not one for DDL that concerned no managed role, as most does.
+func (e *Engine) noteRescan(ctx context.Context, cause audit.Cause, report *Report, drifted int, started time.Time) error {
+	if cause == audit.DDL && drifted == 0 {
+		return nil
+	}
+	if err := audit.WriteRescan(ctx, e.conn, report.Roles, drifted, time.Since(started), e.instance); err != nil {
+		return e.passing(ctx, err)
+	}
+	return nil
+}
+
+// scan inspects these roles and all intermediate roles (invariant 3), and does a pass where there is something to do. An error leaves nothing
+// to go by.
+func (e *Engine) scan(ctx context.Context, roles []string, w work, report *Report) (*scan, error) {
 	renamed, err := inspect.Renamed(ctx, e.conn)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	w.renamed = len(renamed) > 0
-	s := scan{engine: e, report: report}
+	s := &scan{engine: e, report: report, unsettled: w.renamed}
 	intermediates := w
 	intermediates.members = true
 	for _, part := range []struct {
@@ -80,34 +102,41 @@ func (e *Engine) scan(ctx context.Context, roles []string, w work, report *Repor
 	} {
 		list, err := part.list()
 		if err != nil {
-			return s.drifted, err
+			return nil, err
 		}
 		if err := s.inspect(ctx, list, part.w); err != nil {
-			return s.drifted, err
+			return nil, err
 		}
 	}
 	if err := e.finishScan(ctx, intermediates, report); err != nil {
-		return s.drifted, err
+		return nil, err
 	}
 	if !s.stuck && !report.keeps {
 		if err := e.forgetRenamed(ctx, renamed, w.cause); err != nil {
-			return s.drifted, err
+			return nil, err
 		}
 	}
-	if err := e.scanBeside(ctx, w, report); err != nil {
-		return s.drifted, err
+	if err := s.beside(ctx, w); err != nil {
+		return nil, err
 	}
 	e.rejections.end()
-	return s.drifted, nil
+	return s, nil
 }
 
 // scan is one in the making.
 type scan struct {
 	engine  *Engine
 	report  *Report
-	drifted int
+	drifted int  // for how many roles a pass had something to do
 	stuck   bool // something should be revoked and cannot be
 	dated   bool // see work.dated
+
+	unsettled bool // something is left for another rescan
+}
+
+// done reports whether there was nothing to do, and nothing is left for another rescan.
+func (s *scan) done() bool {
+	return s.drifted == 0 && !s.stuck && !s.unsettled && !s.report.keeps && len(s.report.Rows) == 0
 }
 
 // inspect inspects roles, and does a pass over those that are due.
@@ -160,20 +189,24 @@ func (e *Engine) finishScan(ctx context.Context, w work, report *Report) error {
 	return nil
 }
 
-// scanBeside does the work for which no role's access waits. What fails of it must not keep a rescan from being one: another rescan does it again.
-func (e *Engine) scanBeside(ctx context.Context, w work, report *Report) error {
-	if err := e.dropDead(ctx, w, report); err != nil {
+// beside does the work for which no role's access waits. What fails of it must not keep a rescan from being one: another rescan does it again.
+func (s *scan) beside(ctx context.Context, w work) error {
+	e := s.engine
+	if err := e.dropDead(ctx, w, s.report); err != nil {
 		if w.prune || e.lost(ctx, err) {
 			return err
 		}
+		s.unsettled = true
 		e.log.Warn().Err(err).Msg("cannot drop roles of dropped databases; trying again at the next rescan")
 	}
-	if err := e.reportContested(ctx, len(report.Rows) > 0); err != nil {
+	if err := e.reportContested(ctx, len(s.report.Rows) > 0); err != nil {
 		if e.lost(ctx, err) {
 			return err
 		}
+		s.unsettled = true
 		e.log.Warn().Err(err).Msg("cannot tell which roles are contested; trying again at the next rescan")
 	}
+	s.unsettled = s.unsettled || len(e.deadSince) > 0
 	return nil
 }
 

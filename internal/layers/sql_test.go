@@ -35,7 +35,7 @@ var allowed = map[string]relations{
 		reads: "desired_grants intermediate_roles my_scopes grant_status",
 	},
 	"reconcile": {
-		reads: "installation intermediate_roles keepers retries pending desired_grants",
+		reads: "installation intermediate_roles keepers retries pending desired_grants held contested costly_patterns",
 	},
 	"reconcile/inspect": {
 		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn withdrawn pending retries held approvals recent_revokes audit applied_passwords " +
