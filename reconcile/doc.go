@@ -39,7 +39,8 @@
 //     next pass finds all of it again.
 //  2. One pass runs at a time in the cluster: it holds a lock on role _pgsr_lock, which ends with the transaction, and can be taken only by roles with
 //     ADMIN on that role. Nothing to do takes no lock, needs no transaction ID and writes nothing.
-//  3. The queue is in a table, and a rescan inspects every role: a lost notification only delays a pass.
+//  3. The queue is in a table, and a rescan inspects every role, unless nothing that it reads has changed since it found nothing to do (settled.go): a lost
+//     notification only delays a pass.
 //  4. Grant before revoke: access does not blink when its encoding changes.
 //  5. What a statement did is read back. One that reports success and does nothing makes the outcome blocked, never applied.
 //  6. A role that cannot be served keeps no other role of its batch from being served.

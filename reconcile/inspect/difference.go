@@ -40,17 +40,23 @@ func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error 
 		sql, args := missingQuery(kind, s)
 		catalog.Queue(batch, sql, &missing[i], args...)
 	}
-	var grants []plan.SurplusGrant
+	kinds := s.surplusKinds()
+	surplus := make([][]plan.SurplusGrant, len(kinds))
 	var memberships []plan.SurplusMembership
 	var ownerships []plan.SurplusOwnership
-	if s.surplus {
+	if len(kinds) > 0 {
 		batch.Queue("set local enable_nestloop = off")
-		catalog.Queue(batch, surplusGrantsSQL, &grants, s.roles, s.Renamed)
-		catalog.Queue(batch, surplusOwnershipsSQL, &ownerships, s.roles, s.Renamed)
+		for i, kind := range kinds {
+			if kind == "OWNER" {
+				catalog.Queue(batch, s.render(surplusOwnershipsSQL, ""), &ownerships, s.roles)
+			} else {
+				catalog.Queue(batch, s.render(surplusGrantsSQL, kind), &surplus[i], s.roles)
+			}
+		}
 		batch.Queue("set local enable_nestloop = on")
 	}
 	if s.surplus || s.Members {
-		catalog.Queue(batch, surplusMembershipsSQL, &memberships, s.roles, s.Renamed, s.Members, s.Allowed)
+		catalog.Queue(batch, s.render(surplusMembershipsSQL, ""), &memberships, s.roles, s.Allowed)
 	}
 	if len(s.foreign) > 0 {
 		catalog.Queue(batch, foreignGrantsSQL, &foreign, s.foreign)
@@ -61,7 +67,7 @@ func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error 
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("read what differs: %w", err)
 	}
-	fresh := &plan.Drift{Grants: append(grants, foreign...), Memberships: memberships, Ownerships: ownerships}
+	fresh := &plan.Drift{Grants: slices.Concat(append(surplus, foreign)...), Memberships: memberships, Ownerships: ownerships}
 	for _, list := range missing {
 		addMissing(fresh, list)
 	}

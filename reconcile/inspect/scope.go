@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,6 +17,8 @@ import (
 var (
 	desiredKindsSQL = query("desired_kinds")
 	unmatchedSQL    = query("unmatched")
+
+	withdrawnKindsSQL = query("withdrawn_kinds")
 )
 
 const legacySQL = `select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%')`
@@ -36,6 +40,9 @@ type Scope struct {
 	legacy  bool     // there are intermediate roles that the Python library made
 	foreign []string // roles that are named like other databases' intermediate roles
 
+	exclusive bool     // there are roles that keep nothing but what their rows give
+	withdrawn []string // of what kinds rows are gone, as kinds
+
 	Unmatched []plan.Unmatched // rows that are left out
 }
 
@@ -52,6 +59,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	batch.Queue(mode)
 	catalog.Queue(batch, rolesSQL, &list, names)
 	catalog.QueueColumn(batch, desiredKindsSQL, &s.kinds, names, extent.Names)
+	catalog.QueueColumn(batch, withdrawnKindsSQL, &s.withdrawn, names)
 	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
 	catalog.QueueValue(batch, legacySQL, &s.legacy)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
@@ -61,6 +69,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	// intermediate roles, or them to others, is found when all roles are inspected.
 	s.surplus = extent.Renamed
 	for _, r := range list {
+		s.exclusive = s.exclusive || r.Exclusive || r.Intermediate
 		s.surplus = s.surplus || r.Exclusive || r.Withdrawn || r.Intermediate && extent.Members
 		if r.Foreign {
 			s.foreign = append(s.foreign, r.Name)
@@ -89,7 +98,7 @@ func (s *Scope) Narrow(d *plan.Drift) *Scope {
 	}
 	n := &Scope{
 		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), legacy: s.legacy, foreign: sorted(foreign),
-		surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
+		exclusive: s.exclusive, withdrawn: s.withdrawn, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
 	}
 	n.Members = s.Members && len(d.Memberships) > 0
 	n.Names = nil
@@ -97,6 +106,30 @@ func (s *Scope) Narrow(d *plan.Drift) *Scope {
 		n.Names = Few(sorted(names))
 	}
 	return n
+}
+
+// surplusKinds are the kinds of which roles may have what they should not, for a query of each; "" is a query for all.
+func (s *Scope) surplusKinds() []string {
+	switch {
+	case !s.surplus:
+		return nil
+	case s.exclusive || s.Renamed:
+		return []string{"", "OWNER"}
+	default:
+		return slices.DeleteFunc(slices.Clone(s.withdrawn), func(kind string) bool { return kind == "MEMBER" })
+	}
+}
+
+// render puts constants in place of the parameters that decide what there is to plan.
+func (s *Scope) render(sql, kind string) string {
+	literal := "NULL::text"
+	if kind != "" {
+		literal = catalog.Literal(kind)
+	}
+	return strings.NewReplacer(
+		":renamed", strconv.FormatBool(s.Renamed), ":members", strconv.FormatBool(s.Members), ":legacy", strconv.FormatBool(s.legacy),
+		":exclusive", strconv.FormatBool(s.exclusive), ":kind", literal,
+	).Replace(sql)
 }
 
 // Few returns the names if looking for them alone is quicker than for all, and nil otherwise.

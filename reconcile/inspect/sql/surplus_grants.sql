@@ -5,7 +5,10 @@
 -- is hashed,
 -- and LATERAL with OFFSET 0, or a scalar subquery with LIMIT 1, is a search by index for each row.
 -- $1 text[]: names of roles, intermediate roles among them
--- $2 boolean: look for objects that were renamed, which costs a look at every name in use
+-- :renamed boolean: look for objects that were renamed, which costs a look at every name in use
+-- :exclusive boolean: there are roles in the batch that keep nothing but what their rows give
+-- :kind text: the only type of objects of which rows are gone, where the other two are false; NULL: any
+-- As constants, so that the planner leaves out what is not asked for: the whole of it takes PostgreSQL longer to set up than to run.
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS grantee, r.rolname::text AS role_name,
         CASE WHEN i.known THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
@@ -37,7 +40,7 @@ withdrawn AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT w.*
         FROM sync_roles.matchable_withdrawn AS w
-        WHERE w.role_name = b.role_name AND w.privilege NOT IN ('OWNER', 'MEMBER')
+        WHERE w.role_name = b.role_name AND w.privilege NOT IN ('OWNER', 'MEMBER') AND w.object_type = coalesce(:kind, w.object_type)
         OFFSET 0
     ) AS w
     CROSS JOIN LATERAL unnest(
@@ -54,7 +57,7 @@ withdrawn_objects AS MATERIALIZED (
     FROM withdrawn_selectors AS s
     CROSS JOIN LATERAL (
         SELECT o.class_oid, o.object_oid
-        FROM sync_roles.find_objects(s.object_type, s.schema_name, s.object_name, s.name_match) AS o
+        FROM sync_roles.find_objects(coalesce(:kind, s.object_type), s.schema_name, s.object_name, s.name_match) AS o
         OFFSET 0
     ) AS o
     UNION
@@ -62,7 +65,7 @@ withdrawn_objects AS MATERIALIZED (
     FROM withdrawn_selectors AS s
     CROSS JOIN LATERAL (
         SELECT r.class_oid, r.object_oid
-        FROM sync_roles.find_remembered(s.object_type, s.schema_name, s.object_name, s.name_match) AS r
+        FROM sync_roles.find_remembered(coalesce(:kind, s.object_type), s.schema_name, s.object_name, s.name_match) AS r
         OFFSET 0
     ) AS r
 ),
@@ -112,7 +115,7 @@ renamed AS MATERIALIZED (
             ))
         OFFSET 0
     ) AS n
-    WHERE $2 AND (o.schema_name <> r.schema_name OR o.object_name <> r.object_name OR o.signature <> r.signature
+    WHERE :renamed AND (o.schema_name <> r.schema_name OR o.object_name <> r.object_name OR o.signature <> r.signature
         OR r.column_number <> 0 AND c.attname <> r.column_name)
 ),
 -- What rows of the batch, and its intermediate roles, ask for by a name.
@@ -123,7 +126,7 @@ asking AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT g.*
         FROM sync_roles.desired_holdings AS g
-        WHERE $2 AND g.role_name = b.role_name AND g.privilege NOT IN ('OWNER', 'MEMBER')
+        WHERE :renamed AND g.role_name = b.role_name AND g.privilege NOT IN ('OWNER', 'MEMBER')
         OFFSET 0
     ) AS g
     WHERE EXISTS (SELECT FROM renamed)
@@ -178,13 +181,13 @@ candidates AS MATERIALIZED (
                 WHERE datname = current_database()))
         OFFSET 0
     ) AS d
-    WHERE b.revoke_other <> '{}'
+    WHERE :exclusive AND b.revoke_other <> '{}'
     UNION
     -- pg_shdepend does not know PUBLIC.
     SELECT b.role_name, b.grantee, '', '', o.object_type, o.class_oid, o.object_oid, 'other', true, false, 0
     FROM batch AS b
     CROSS JOIN sync_roles.objects AS o
-    WHERE b.grantee = 0 AND b.revoke_other <> '{}'
+    WHERE :exclusive AND b.grantee = 0 AND b.revoke_other <> '{}'
         AND (o.object_type <> 'database' OR o.object_name = current_database())
 ),
 -- Each ACL is taken apart once, however many roles it is asked about.
@@ -194,7 +197,7 @@ objects AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT o.*
         FROM sync_roles.objects AS o
-        WHERE o.object_type = c.object_type AND o.class_oid = c.class_oid AND o.object_oid = c.object_oid
+        WHERE o.object_type = coalesce(:kind, c.object_type) AND o.class_oid = c.class_oid AND o.object_oid = c.object_oid
         OFFSET 0
     ) AS o
 ),

@@ -1,8 +1,9 @@
 -- Memberships that the roles of a batch have and should not, and members that intermediate roles of the batch should not have.
 -- $1 text[]: names of roles, intermediate roles among them
--- $2 boolean: look for roles that were renamed
--- $3 boolean: look at all members of intermediate roles, also those outside the batch
--- $4 text[]: privileged roles allowed by name, with what they reach
+-- $2 text[]: privileged roles allowed by name, with what they reach
+-- :renamed boolean: look for roles that were renamed
+-- :members boolean: look at all members of intermediate roles, also those outside the batch
+-- :legacy boolean: there are intermediate roles of the Python library
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS member_oid, r.rolname::text AS role_name,
         CASE WHEN i.role_oid IS NOT NULL OR k.role_oid IS NOT NULL THEN '{all}' ELSE coalesce(d.revoke_other, '{}') END AS revoke_other,
@@ -22,7 +23,7 @@ held AS MATERIALIZED (
 -- Roles that have come to reach what rows may not give away: rows that gave membership in them are refused from then on.
 refused AS MATERIALIZED (
     SELECT p.oid AS role_oid
-    FROM sync_roles.roles_reaching_privileges($4) AS p (oid)
+    FROM sync_roles.roles_reaching_privileges($2) AS p (oid)
 ),
 withdrawn AS MATERIALIZED (
     SELECT w.id, w.role_name, w.object_name, w.name_match, w.grantable
@@ -34,7 +35,7 @@ python_held AS MATERIALIZED (
     SELECT h.*
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
-    WHERE r.rolname LIKE '\_pgsr\_local\_%' OR r.rolname LIKE '\_pgsr\_global\_%'
+    WHERE :legacy AND (r.rolname LIKE '\_pgsr\_local\_%' OR r.rolname LIKE '\_pgsr\_global\_%')
 ),
 python AS MATERIALIZED (
     SELECT h.role_oid, h.member_oid, h.role_name, h.revoke_other, p.privilege, o.object_type, o.class_oid, o.object_oid,
@@ -73,7 +74,7 @@ joined AS MATERIALIZED (
         WHERE u.oid = m.member_oid
         OFFSET 0
     ) AS u
-    WHERE $3 AND b.intermediate AND u.rolname <> current_user
+    WHERE :members AND b.intermediate AND u.rolname <> current_user
         AND NOT EXISTS (SELECT FROM batch AS me WHERE me.member_oid = m.member_oid)
 ),
 -- With option, the ADMIN option alone may be surplus.
@@ -131,7 +132,7 @@ surplus AS MATERIALIZED (
         AND o.object_name <> r.rolname
     JOIN sync_roles.matchable_grants AS g
         ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(o.object_name, g.object_name, g.compared_as)
-    WHERE $2
+    WHERE :renamed
     UNION
     -- What exclusive roles have besides. Intermediate roles of other databases are not looked at, if they can be that and no more;
     -- neither is the ADMIN that PostgreSQL (16 and later) gives whoever creates a role, which only a superuser can revoke.
@@ -152,7 +153,7 @@ surplus AS MATERIALIZED (
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
     FROM held AS h
     JOIN python AS p USING (role_oid, member_oid)
-    WHERE (
+    WHERE :legacy AND (
             'role_memberships' = ANY (p.revoke_other)
             OR sync_roles.covers(p.revoke_other, p.object_type, p.privilege)
             OR EXISTS (
@@ -166,7 +167,7 @@ surplus AS MATERIALIZED (
                             w.compared_as)
                     )
             )
-            OR $2 AND EXISTS (
+            OR :renamed AND EXISTS (
                 SELECT
                 FROM sync_roles.resolved_objects AS o
                 JOIN sync_roles.matchable_grants AS g

@@ -1,7 +1,7 @@
 -- What the roles of a batch own and should not: what OWNER rows gave that are gone, and what exclusive roles own besides.
 -- An object that another role should own is left to that role's own row. It runs with enable_nestloop = off, as surplus_grants.sql does.
 -- $1 text[]: names of roles, intermediate roles among them
--- $2 boolean: look for objects that were renamed
+-- :renamed boolean: look for objects that were renamed
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS owner_oid, r.rolname::text AS role_name,
         -- Before 16 any member can SET ROLE to an intermediate role, and create objects as it.
@@ -34,7 +34,7 @@ withdrawn AS MATERIALIZED (
         SELECT NULL, g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct,
             g.grantable, NULL, NULL, g.compared_as
         FROM sync_roles.matchable_grants AS g
-        WHERE $2 AND g.role_name = b.role_name AND g.privilege = 'OWNER'
+        WHERE :renamed AND g.role_name = b.role_name AND g.privilege = 'OWNER'
         OFFSET 0
     ) AS w
 ),
