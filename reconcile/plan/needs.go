@@ -21,7 +21,7 @@ type Needs struct {
 func (d *Drift) Needs(server catalog.Server, policy Policy) Needs {
 	schemas, intermediates, memberships := set[string]{}, set[catalog.OID]{}, set[catalog.OID]{}
 	overloads := map[Routine]bool{}
-	n := Needs{Slots: UsesKeepers(server) && len(d.Missing)+len(d.Memberships) > 0}
+	n := Needs{Slots: UsesKeepers(server) && (len(d.Memberships) > 0 || d.mayMakeIntermediates(policy))}
 	for _, m := range d.Missing {
 		if m.SchemaName != "" && (m.NoUsage || !m.MayGrant) {
 			schemas.add(m.SchemaName)
@@ -49,6 +49,14 @@ func (d *Drift) Needs(server catalog.Server, policy Policy) Needs {
 	n.Schemas, n.Intermediates, n.Memberships = schemas.sorted(), intermediates.sorted(), memberships.sorted()
 	n.Overloads = slices.Collect(maps.Keys(overloads))
 	return n
+}
+
+// mayMakeIntermediates reports whether a plan may take new intermediate roles, which have keepers.
+func (d *Drift) mayMakeIntermediates(policy Policy) bool {
+	return slices.ContainsFunc(d.Missing, func(m Missing) bool {
+		short := m.ACLLength+len(d.Missing) < policy.MaxDirectGrantees
+		return !m.isMember() && !m.isOwner() && (m.IntermediateOID != 0 || !m.Exact() || m.Direct != nil || !short)
+	})
 }
 
 // RightsOver lists the roles over which a plan for the drift may need rights. It wants the schemas and owners of the facts to be read.

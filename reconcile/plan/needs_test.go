@@ -16,17 +16,21 @@ func TestNeeds(t *testing.T) {
 		want Needs
 	}{
 		{"nothing", func(*scene) {}, Needs{}},
-		{"a grant by the owner", func(s *scene) { s.lacks("alice", "SELECT") }, Needs{Slots: true}},
-		{"a grant that the daemon may not make", func(s *scene) { s.lacks("alice", "SELECT", owned(strangerOID)) }, Needs{Slots: true, Schemas: []string{"s"}}},
-		{"a grant without USAGE", func(s *scene) { s.lacks("alice", "SELECT", func(m *Missing) { m.NoUsage = true }) }, Needs{Slots: true, Schemas: []string{"s"}}},
+		{"a grant by the owner", func(s *scene) { s.lacks("alice", "SELECT") }, Needs{}},
+		{"a grant that the daemon may not make", func(s *scene) { s.lacks("alice", "SELECT", owned(strangerOID)) }, Needs{Schemas: []string{"s"}}},
+		{"a grant without USAGE", func(s *scene) { s.lacks("alice", "SELECT", func(m *Missing) { m.NoUsage = true }) }, Needs{Schemas: []string{"s"}}},
+		{"a grant by a pattern", func(s *scene) { s.lacks("alice", "SELECT", pattern) }, Needs{Slots: true}},
+		{"a grant that is not to be direct", func(s *scene) { s.lacks("alice", "SELECT", direct(false)) }, Needs{Slots: true}},
+		{"a grant on a table with a long ACL", func(s *scene) { s.lacks("alice", "SELECT", func(m *Missing) { m.ACLLength = 499 }) }, Needs{Slots: true}},
+		{"a grant on a table with a shorter one", func(s *scene) { s.lacks("alice", "SELECT", func(m *Missing) { m.ACLLength = 498 }) }, Needs{}},
 		{"through an intermediate role", func(s *scene) { s.lacks("alice", "SELECT", through(selectorOID)) }, Needs{Slots: true, Intermediates: []catalog.OID{selectorOID}}},
 		{"a membership", func(s *scene) {
 			s.lacks("alice", "MEMBER", on(catalog.Role, "lender"), func(m *Missing) { m.ObjectOID = lenderOID })
-		}, Needs{Slots: true, Memberships: []catalog.OID{lenderOID}}},
-		{"a membership in a role to be made", func(s *scene) { s.lacks("alice", "MEMBER", on(catalog.Role, "lender"), absent) }, Needs{Slots: true}},
+		}, Needs{Memberships: []catalog.OID{lenderOID}}},
+		{"a membership in a role to be made", func(s *scene) { s.lacks("alice", "MEMBER", on(catalog.Role, "lender"), absent) }, Needs{}},
 		{"a routine that does not exist", func(s *scene) {
 			s.lacks("alice", "EXECUTE", on(catalog.Routine, "f(integer)"), absent)
-		}, Needs{Slots: true, Overloads: []Routine{{"s", "f"}}}},
+		}, Needs{Overloads: []Routine{{"s", "f"}}}},
 		{"a pattern of routines that finds none", func(s *scene) { s.lacks("alice", "EXECUTE", on(catalog.Routine, "f"), pattern, absent) }, Needs{Slots: true}},
 		{"a revoke", func(s *scene) { s.has("alice", "SELECT") }, Needs{}},
 		{"a revoke without USAGE", func(s *scene) { s.has("alice", "SELECT", func(g *SurplusGrant) { g.NoUsage = true }) }, Needs{Schemas: []string{"s"}}},
