@@ -69,8 +69,8 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	// intermediate roles, or them to others, is found when all roles are inspected.
 	s.surplus = extent.Renamed
 	for _, r := range list {
-		s.exclusive = s.exclusive || r.Exclusive || r.Intermediate
-		s.surplus = s.surplus || r.Exclusive || r.Withdrawn || r.Intermediate && extent.Members
+		s.exclusive = s.exclusive || r.Exclusive || r.Intermediate && extent.Members
+		s.surplus = s.surplus || s.exclusive || r.Withdrawn
 		if r.Foreign {
 			s.foreign = append(s.foreign, r.Name)
 		}
