@@ -19,8 +19,13 @@ SELECT
             SELECT
             FROM pg_catalog.pg_auth_members AS a
             WHERE a.roleid = l.oid AND a.admin_option
-                AND (a.member = me.oid OR EXISTS (SELECT FROM pg_catalog.pg_auth_members AS k WHERE k.roleid = a.member
-                    AND k.member = me.oid))
+                -- As a scalar: as EXISTS, the planner reads all that the daemon is a member of first.
+                AND (a.member = me.oid OR (
+                    SELECT true
+                    FROM pg_catalog.pg_auth_members AS k
+                    WHERE k.roleid = a.member AND k.member = me.oid
+                    LIMIT 1
+                ))
         ) THEN true
         ELSE EXISTS (
             SELECT

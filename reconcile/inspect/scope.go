@@ -50,7 +50,7 @@ type Scope struct {
 // that is large; for a few roles the generic plan is right, and planning anew would take longer than all the rest.
 func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (map[string]plan.Role, *Scope, error) {
 	mode := "set local plan_cache_mode = force_generic_plan"
-	if len(names) > 20 {
+	if len(names) > 20 || len(extent.Names) > 20 { // of which PostgreSQL then makes a hash table
 		mode = "set local plan_cache_mode = force_custom_plan"
 	}
 	s := &Scope{Extent: extent, roles: names}
@@ -134,7 +134,7 @@ func (s *Scope) render(sql, kind string) string {
 
 // Few returns the names if looking for them alone is quicker than for all, and nil otherwise.
 func Few(names []string) []string {
-	if len(names) > 100 {
+	if len(names) > 1000 {
 		return nil
 	}
 	return names

@@ -53,6 +53,7 @@ python AS MATERIALIZED (
         WHERE o.class_oid = p.class_oid AND o.object_oid = p.object_oid
         OFFSET 0
     ) AS o
+    WHERE :legacy
 ),
 -- LATERAL with OFFSET 0: otherwise the planner may read all memberships, or pair all roles with all roles first.
 joined AS MATERIALIZED (
