@@ -23,7 +23,7 @@ func TestReadServer(t *testing.T) {
 		}
 		want := catalog.Server{
 			Version: env.Version, Database: env.Database, Role: role, Inherit: true,
-			Superuser: role == pgserver.Superuser, CreateDB: role == pgserver.Superuser, Replication: role == pgserver.Superuser, BypassRLS: role == pgserver.Superuser,
+			Superuser: role == pgserver.Superuser, CreateDB: role == pgserver.Superuser, CreateRole: true, Replication: role == pgserver.Superuser, BypassRLS: role == pgserver.Superuser,
 			DatabaseOID: pgtest.One[uint32](t, conn, "select oid from pg_database where datname = $1", env.Database),
 			RoleOID:     pgtest.One[uint32](t, conn, "select oid from pg_roles where rolname = $1", role),
 		}
@@ -54,13 +54,21 @@ func TestReadRights(t *testing.T) {
 		roles["only inherit"] = "grant {r} to {d} with admin false, inherit true, set false"
 	}
 	conn := env.Connect(t, env.Daemon)
-	oids := []catalog.OID{1} // nobody's
+	server, err := catalog.ReadServer(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles["itself"] = ""
+	oids := []catalog.OID{1, server.RoleOID} // the first is nobody's
 	for name, how := range roles {
+		if name == "itself" {
+			continue
+		}
 		quoted := catalog.Quote(env.Role(name))
 		env.Exec(t, "create role "+quoted+"; "+strings.NewReplacer("{r}", quoted, "{d}", env.Daemon, "{g}", env.Role("the_group")).Replace(how))
 		oids = append(oids, pgtest.One[uint32](t, conn, "select oid from pg_roles where rolname = $1", env.Role(name)))
 	}
-	rights, err := catalog.ReadRights(t.Context(), conn, oids)
+	rights, err := catalog.ReadRights(t.Context(), conn, server, oids)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +95,7 @@ func TestReadRights(t *testing.T) {
 			t.Errorf("%s: %+v", r.Name, r)
 		}
 	}
-	if none, err := catalog.ReadRights(t.Context(), conn, nil); err != nil || len(none) != 0 {
+	if none, err := catalog.ReadRights(t.Context(), conn, server, nil); err != nil || len(none) != 0 {
 		t.Errorf("rights over nobody: %v, %v", none, err)
 	}
 }

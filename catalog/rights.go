@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -19,12 +20,25 @@ type Rights struct {
 	Admin     bool   // it may grant it, alter it and drop it
 }
 
+// ownRights is what the connected role may do with itself, as rights.sql says it. It cannot have ADMIN on itself but by CREATEROLE, before 16.
+func (s Server) ownRights() Rights {
+	return Rights{
+		OID: s.RoleOID, Name: s.Role, Lender: s.Role, Superuser: s.Superuser, Usage: true, Set: true,
+		Admin: s.Superuser || s.CreateRole && !s.MembershipOptions(),
+	}
+}
+
 //go:embed rights.sql
 var rightsSQL string
 
 // ReadRights reads what the connected role may do with these roles. Roles that do not exist are left out.
-func ReadRights(ctx context.Context, q Querier, oids []OID) (map[OID]Rights, error) {
+func ReadRights(ctx context.Context, q Querier, server Server, oids []OID) (map[OID]Rights, error) {
 	rights := make(map[OID]Rights, len(oids))
+	oids = slices.Clone(oids)
+	if i := slices.Index(oids, server.RoleOID); i >= 0 {
+		rights[server.RoleOID] = server.ownRights()
+		oids = slices.Delete(oids, i, i+1)
+	}
 	if len(oids) == 0 {
 		return rights, nil
 	}

@@ -17,6 +17,7 @@ type Server struct {
 	SchemaOwner string // of schema sync_roles; empty: there is none
 	Superuser   bool
 	CreateDB    bool
+	CreateRole  bool
 	Replication bool
 	BypassRLS   bool
 	Inherit     bool // the role inherits what it is a member of; on PostgreSQL 14 and 15 all or nothing
@@ -36,10 +37,10 @@ func ReadServer(ctx context.Context, q Querier) (s Server, err error) {
 	err = q.QueryRow(ctx, `
 		select current_setting('server_version_num')::integer / 10000, d.oid, d.datname, r.rolname, r.oid,
 			coalesce((select o.rolname from pg_catalog.pg_namespace as n join pg_catalog.pg_roles as o on o.oid = n.nspowner where n.nspname = 'sync_roles'), ''),
-			r.rolsuper, r.rolcreatedb, r.rolreplication, r.rolbypassrls, r.rolinherit
+			r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolreplication, r.rolbypassrls, r.rolinherit
 		from pg_catalog.pg_database as d, pg_catalog.pg_roles as r
 		where d.datname = current_database() and r.rolname = current_user`).
-		Scan(&s.Version, &s.DatabaseOID, &s.Database, &s.Role, &s.RoleOID, &s.SchemaOwner, &s.Superuser, &s.CreateDB, &s.Replication, &s.BypassRLS, &s.Inherit)
+		Scan(&s.Version, &s.DatabaseOID, &s.Database, &s.Role, &s.RoleOID, &s.SchemaOwner, &s.Superuser, &s.CreateDB, &s.CreateRole, &s.Replication, &s.BypassRLS, &s.Inherit)
 	if err != nil {
 		return s, fmt.Errorf("read the properties of the server and the connected role: %w", err)
 	}

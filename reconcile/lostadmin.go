@@ -38,7 +38,7 @@ func ReadLostAdmin(ctx context.Context, q catalog.Querier, server catalog.Server
 	if err != nil {
 		return l, fmt.Errorf("read the registry of intermediate roles: %w", err)
 	}
-	rights, err := catalog.ReadRights(ctx, q, oids)
+	rights, err := catalog.ReadRights(ctx, q, server, oids)
 	if err != nil {
 		return l, err
 	}

@@ -175,7 +175,7 @@ func addFacts(ctx context.Context, tx pgx.Tx, d *plan.Drift, f *plan.Facts, poli
 	if further.Schemas, err = readSchemas(ctx, tx, d.Needs(f.Server, policy).Schemas); err != nil {
 		return err
 	}
-	if further.Rights, err = catalog.ReadRights(ctx, tx, d.RightsOver(further, policy)); err != nil {
+	if further.Rights, err = catalog.ReadRights(ctx, tx, f.Server, d.RightsOver(further, policy)); err != nil {
 		return err
 	}
 	if f.Schemas == nil {

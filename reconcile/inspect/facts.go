@@ -26,7 +26,10 @@ func Facts(ctx context.Context, tx pgx.Tx, d *plan.Drift, f *plan.Facts, policy 
 	for _, read := range []func() error{
 		func() (err error) { f.Schemas, err = readSchemas(ctx, tx, needs.Schemas); return err },
 		func() (err error) { f.Owners, err = readOwners(ctx, tx, needs.Owners); return err },
-		func() (err error) { f.Rights, err = catalog.ReadRights(ctx, tx, d.RightsOver(f, policy)); return err },
+		func() (err error) {
+			f.Rights, err = catalog.ReadRights(ctx, tx, f.Server, d.RightsOver(f, policy))
+			return err
+		},
 		func() (err error) { f.Slots, f.Shared, err = readSlots(ctx, tx, needs.Slots); return err },
 		func() (err error) { f.Keepers, err = readKeepers(ctx, tx, needs.Intermediates); return err },
 		func() (err error) { f.Overloads, err = readOverloads(ctx, tx, needs.Overloads); return err },
