@@ -21,6 +21,7 @@ func Make(d *Drift, f *Facts, policy Policy) *Plan {
 	m.recordResolved()
 	missing := slices.Clone(d.Missing)
 	slices.SortFunc(missing, compareMissing)
+	m.plan.Grants = slices.Grow(m.plan.Grants, len(missing))
 	for _, missing := range missing {
 		m.missing(missing)
 	}
@@ -174,7 +175,7 @@ func (m *maker) finish() *Plan {
 	if m.facts.Separate {
 		objects = 1
 	}
-	p.grants = slices.Concat(aclSteps(grant, slices.Concat(p.Grants, m.regrants), objects), membershipSteps(grant, slices.Concat(p.AddMembers, m.rejoins)), m.settingSteps())
+	p.grants = slices.Concat(aclSteps(grant, append(slices.Clip(p.Grants), m.regrants...), objects), membershipSteps(grant, append(slices.Clip(p.AddMembers), m.rejoins...)), m.settingSteps())
 	p.revokes = m.revokeSteps(objects)
 	for _, steps := range [][]Step{p.grants, p.revokes} {
 		for i := range steps {

@@ -42,6 +42,12 @@ type acl struct {
 	lenders    Lenders
 }
 
+// aclChange is what changes in an ACL.
+type aclChange struct {
+	object  *catalog.Object
+	entries []entry
+}
+
 // entry is one privilege for one role.
 type entry struct{ role, privilege string }
 
@@ -65,20 +71,24 @@ type statement struct {
 // aclSteps turns changes into the fewest statements that rewrite each object's ACL once: first an object's grantees are put
 // together by what they get, then the objects that get the same, so many in one statement at most.
 func aclSteps(v verb, changes []PrivilegeChange, maxObjects int) []Step {
-	objects := map[acl]*catalog.Object{}
-	entries := map[acl][]entry{}
+	var last acl
+	var current *aclChange
+	all := map[acl]*aclChange{}
 	for _, c := range changes {
 		key := acl{c.Object.Class, c.Object.OID, "", c.Column, c.Option, c.As, c.Lenders}
 		if key.oid == 0 {
 			key.name = c.Object.Name
 		}
-		if _, ok := objects[key]; !ok {
-			objects[key] = c.Object
+		if current == nil || key != last { // most changes come in the order of their objects
+			if all[key] == nil {
+				all[key] = &aclChange{object: c.Object}
+			}
+			last, current = key, all[key]
 		}
-		entries[key] = append(entries[key], entry{c.Role, c.Privilege})
+		current.entries = append(current.entries, entry{c.Role, c.Privilege})
 	}
 	var steps []Step
-	for _, s := range statements(objects, entries) {
+	for _, s := range statements(all) {
 		slices.SortFunc(s.objects, func(a, b catalog.Object) int { return cmp.Compare(a.SQL(), b.SQL()) })
 		for chunk := range slices.Chunk(s.objects, maxObjects) {
 			steps = append(steps, s.step(v, chunk))
@@ -93,11 +103,11 @@ func sortSteps(steps []Step) {
 }
 
 // statements puts the objects together that change in the same way.
-func statements(objects map[acl]*catalog.Object, entries map[acl][]entry) map[string]*statement {
+func statements(changes map[acl]*aclChange) map[string]*statement {
 	same := map[string]*statement{}
-	for key, list := range entries {
-		object := objects[key]
-		for _, g := range granteesOf(list) {
+	for key, change := range changes {
+		object := change.object
+		for _, g := range granteesOf(change.entries) {
 			for chunk := range slices.Chunk(g.roles, maxNames) {
 				s := &statement{objectType: object.Type, column: key.column, grantees: grantees{g.privileges, chunk}, option: key.option, as: key.as, lenders: key.lenders}
 				k := s.key()
