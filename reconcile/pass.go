@@ -32,6 +32,7 @@ type Pass struct {
 	heldSum    int64          // so many revokes
 	undeclared int64          // how many revokes no row ever asked for; also when it failed
 	kept       []desired.Kept // expired rows that could not be deleted yet
+	asDesired  []string       // the roles that it leaves as their rows ask, and has inspected whole
 }
 
 // Changed counts what was granted and revoked.
@@ -175,11 +176,25 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	return e.audit(ctx, a, tx, w, p, b, history, requests, started)
 }
 
+// asDesired lists the roles without a problem.
+func (b *batch) asDesired() []string {
+	var roles []string
+	for name := range b.roles() {
+		if len(b.problems[name]) == 0 {
+			roles = append(roles, name)
+		}
+	}
+	return roles
+}
+
 // audit writes what the pass did, and what to remember.
 func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work, p *Pass, b *batch, history inspect.History, requests []desired.Request, started time.Time) error {
 	verdicts, held := b.plan.Verdicts, b.plan.Held
 	p.Statements, p.spans = a.Statements()
 	p.keeps, p.held, p.heldSum, p.undeclared = b.keepsAccess(), len(held), b.plan.HeldSum(), b.plan.Undeclared
+	if w.names == nil {
+		p.asDesired = b.asDesired()
+	}
 	requestedBy := map[string][]string{}
 	for _, r := range requests {
 		requestedBy[r.Role] = r.By

@@ -1,13 +1,18 @@
 package reconcile
 
-import "github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+import (
+	"maps"
+
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
+)
 
 // Report is the result of one call, over all of its passes.
 type Report struct {
-	Rows       []audit.Row // that were written to the audit
-	Statements []string    // that ran, in order, secrets redacted
-	Roles      int         // how many were inspected
-	keeps      bool        // a role has what it should not have
+	Rows       []audit.Row     // that were written to the audit
+	Statements []string        // that ran, in order, secrets redacted
+	Roles      int             // how many were inspected
+	keeps      bool            // a role has what it should not have
+	asDesired  map[string]bool // the roles that passes left as their rows ask, and inspected whole
 }
 
 func (r *Report) add(p *Pass) {
@@ -15,6 +20,12 @@ func (r *Report) add(p *Pass) {
 	r.Statements = append(r.Statements, p.Statements...)
 	r.Roles += len(p.roles)
 	r.keeps = r.keeps || p.keeps
+	if r.asDesired == nil {
+		r.asDesired = map[string]bool{}
+	}
+	for _, role := range p.asDesired {
+		r.asDesired[role] = true
+	}
 }
 
 func (r *Report) merge(other *Report) {
@@ -22,4 +33,8 @@ func (r *Report) merge(other *Report) {
 	r.Statements = append(r.Statements, other.Statements...)
 	r.Roles += other.Roles
 	r.keeps = r.keeps || other.keeps
+	if r.asDesired == nil {
+		r.asDesired = map[string]bool{}
+	}
+	maps.Copy(r.asDesired, other.asDesired)
 }

@@ -91,7 +91,13 @@ func (e *Engine) scan(ctx context.Context, roles []string, w work, report *Repor
 	}{
 		// First, because what is found about one can concern the roles that use it.
 		{intermediates, func() ([]string, error) { return inspect.Intermediates(ctx, e.conn) }},
-		{w, func() ([]string, error) { return roles, nil }},
+		{w, func() ([]string, error) {
+			if w.renamed {
+				return roles, nil
+			}
+			// What a pass has just left as desired needs no second look.
+			return slices.DeleteFunc(slices.Clone(roles), func(role string) bool { return report.asDesired[role] }), nil
+		}},
 		// Last, because by then the roles have by other ways what their rows ask for.
 		{w, func() ([]string, error) { return inspect.ForeignRoles(ctx, e.conn) }},
 		// Memberships that rows gave in roles that have become privileged since then, or have come to reach one: such rows are refused, and what they
