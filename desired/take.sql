@@ -23,7 +23,7 @@ SELECT t.role_name, array_agg(DISTINCT t.requested_by ORDER BY t.requested_by) A
     -- A role that is not there, or was not in order, is inspected whole.
     CASE
         WHEN bool_and(t.object_names IS NOT NULL)
-            AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = t.role_name)
+            AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = t.role_name COLLATE "C")
             AND (SELECT a.outcome FROM sync_roles.audit AS a WHERE a.role_name = t.role_name
                 ORDER BY a.id DESC LIMIT 1) IN ('applied', 'unchanged')
             THEN array_agg(DISTINCT n.object_name) FILTER (WHERE n.object_name IS NOT NULL)

@@ -28,7 +28,11 @@ var (
 const (
 	heldSQL      = "select role_name, digest, changes, at_once, in_all from sync_roles.held where role_name = any ($1)"
 	approvalsSQL = "select role_name, digest, approved_by from sync_roles.approvals where role_name = any ($1)"
-	recentSQL    = "select coalesce(sum(revokes), 0)::bigint from sync_roles.recent_revokes where at > now() - $1::interval"
+	waitingSQL   = `
+		select exists (select from sync_roles.pending where role_name <> all ($1))
+			or exists (select from sync_roles.retries where role_name <> all ($1))
+			or exists (select from sync_roles.held where role_name <> all ($1))`
+	recentSQL = "select coalesce(sum(revokes), 0)::bigint from sync_roles.recent_revokes where at > now() - $1::interval"
 )
 
 // Answer answers the questions of a plan for the drift into f.
@@ -244,15 +248,22 @@ func answerElsewhere(ctx context.Context, tx pgx.Tx, d *plan.Drift, deletions []
 	for name := range d.Roles {
 		roles[name] = true
 	}
-	list, err := catalog.Collect[related](ctx, tx, limitRelatedRevokesSQL, sorted(roles), deletions, onlyHeld)
-	if err != nil {
-		return fmt.Errorf("count what the same deletions revoke from other roles: %w", err)
-	}
 	if *answers == nil {
 		*answers = map[int64]int64{}
 	}
 	for _, deletion := range deletions {
 		(*answers)[deletion] = 0
+	}
+	var waiting bool
+	if err := tx.QueryRow(ctx, waitingSQL, sorted(roles)).Scan(&waiting); err != nil {
+		return fmt.Errorf("look for other roles whose rows were deleted: %w", err)
+	}
+	if !waiting {
+		return nil
+	}
+	list, err := catalog.Collect[related](ctx, tx, limitRelatedRevokesSQL, sorted(roles), deletions, onlyHeld)
+	if err != nil {
+		return fmt.Errorf("count what the same deletions revoke from other roles: %w", err)
 	}
 	for _, r := range list {
 		(*answers)[r.Transaction] = r.Privileges

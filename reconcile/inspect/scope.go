@@ -23,6 +23,11 @@ var (
 
 const legacySQL = `select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%')`
 
+const memberSQL = `
+	select coalesce(bool_or((select true from pg_catalog.pg_auth_members as m where m.member = r.oid limit 1)), false)
+	from pg_catalog.pg_roles as r
+	where r.rolname = any ($1::name[])`
+
 // Extent narrows or widens the search for differences.
 type Extent struct {
 	Names   []string // only what desired grants with these names or patterns ask for; nil: everything
@@ -37,6 +42,7 @@ type Scope struct {
 	roles   []string
 	kinds   []string // of what is missing (plan.Target.Kind)
 	surplus bool     // also what the roles have and should not
+	member  bool     // one of the roles is a member of any
 	legacy  bool     // there are intermediate roles that the Python library made
 	foreign []string // roles that are named like other databases' intermediate roles
 
@@ -62,6 +68,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	catalog.QueueColumn(batch, withdrawnKindsSQL, &s.withdrawn, names)
 	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
 	catalog.QueueValue(batch, legacySQL, &s.legacy)
+	catalog.QueueValue(batch, memberSQL, &s.member, names)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("read roles: %w", err)
 	}
@@ -98,7 +105,7 @@ func (s *Scope) Narrow(d *plan.Drift) *Scope {
 	}
 	n := &Scope{
 		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), legacy: s.legacy, foreign: sorted(foreign),
-		exclusive: s.exclusive, withdrawn: s.withdrawn, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
+		exclusive: s.exclusive, withdrawn: s.withdrawn, member: true, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
 	}
 	n.Members = s.Members && len(d.Memberships) > 0
 	n.Names = nil

@@ -39,7 +39,7 @@ WHERE NOT $3
     OR EXISTS (
         SELECT
         FROM (
-            SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = e.role_name
+            SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = e.role_name COLLATE "C"
             UNION ALL
             SELECT 0 WHERE e.role_name = 'public'
         ) AS r

@@ -7,7 +7,7 @@ WITH asked AS MATERIALIZED (
     LEFT JOIN LATERAL (
         SELECT r.oid, r.rolinherit
         FROM pg_catalog.pg_roles AS r
-        WHERE r.rolname = g.role_name
+        WHERE r.rolname = g.role_name COLLATE "C"
         OFFSET 0
     ) AS r ON true
     WHERE g.role_name = ANY ($1) AND g.object_type = 'role'
