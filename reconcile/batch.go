@@ -28,6 +28,7 @@ type batch struct {
 	reused    bool                   // an intermediate role was there already, and so may have members that no row asks for
 	resolved  map[plan.Resolved]bool // all that plans of the pass have recorded
 	conflicts map[string]plan.Problem
+	expected  map[plan.Expectation][]catalog.OID // what the ACLs must be at the end; nil: that was verified
 }
 
 // newBatch returns a batch of which nothing is known. rejected is what PostgreSQL refuses in the pass.

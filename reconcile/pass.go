@@ -206,6 +206,7 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 
 	records := &pgx.Batch{}
 	inspect.CheckRelations(records, e.relations)
+	inspect.CheckACLs(records, b.expected)
 	audit.RecordResolved(records, b.resolved)
 	audit.ForgetWithdrawn(records, b.forgettable(history.Withdrawn), e.policy.FallbackOwner)
 	audit.RecordHeld(records, history.Held, held, verdicts.ApprovedBy, b.problems)
