@@ -49,20 +49,20 @@ type beginner interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Expire ends desired grants that have expired, of at most limit roles: of those in among, or, if it is nil, of all that are not waiting for a retry. It
+// Expire ends desired grants that have expired, of at most limit roles, and so many rows or a little more: of those in among, or, if it is nil, of all that are not waiting for a retry. It
 // waits for no lock on a row or on the table. What another session has locked is withdrawn, and deleted another time.
-func Expire(ctx context.Context, db beginner, limit int, among []string) (Ended, error) {
+func Expire(ctx context.Context, db beginner, limit int, rows int64, among []string) (Ended, error) {
 	var list []Kept
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
 		if _, err = tx.Exec(ctx, "lock table sync_roles.desired_grants in row exclusive mode nowait"); err != nil {
 			return err
 		}
-		list, err = expire(ctx, tx, expireSQL, limit, among)
+		list, err = expire(ctx, tx, expireSQL, limit, rows, among)
 		return err
 	})
 	var refusal *pgconn.PgError
 	if errors.As(err, &refusal) && refusal.Code == "55P03" {
-		list, err = expire(ctx, db, expireLockedSQL, limit, among)
+		list, err = expire(ctx, db, expireLockedSQL, limit, rows, among)
 	}
 	if err != nil {
 		return Ended{}, fmt.Errorf("delete expired grants: %w", err)
@@ -78,8 +78,8 @@ func Expire(ctx context.Context, db beginner, limit int, among []string) (Ended,
 	return ended, nil
 }
 
-func expire(ctx context.Context, q catalog.Querier, sql string, limit int, among []string) ([]Kept, error) {
-	rows, err := q.Query(ctx, sql, limit, among)
+func expire(ctx context.Context, q catalog.Querier, sql string, limit int, most int64, among []string) ([]Kept, error) {
+	rows, err := q.Query(ctx, sql, limit, among, most)
 	if err != nil {
 		return nil, err
 	}

@@ -2,17 +2,23 @@
 -- all the same: it gives nothing any more. It is returned with who holds it, where that is known: a lock shared by several does not tell.
 -- $1 bigint: of so many roles at most
 -- $2 text[]: of these roles; NULL: of all but those that wait for another try
+-- $3 bigint: of further roles as long as those before have fewer rows; not where $2 names them
 WITH due AS MATERIALIZED (
-    SELECT DISTINCT g.role_name
-    FROM sync_roles.desired_grants AS g
-    WHERE g.expires_at <= now()
-        AND CASE
-            WHEN $2::text[] IS NULL THEN NOT EXISTS (
-                SELECT FROM sync_roles.retries AS t WHERE t.role_name = g.role_name AND t.next_retry_at > now()
-            )
-            ELSE g.role_name = ANY ($2)
-        END
-    ORDER BY g.role_name
+    SELECT r.role_name
+    FROM (
+        SELECT g.role_name, sum(count(*)) OVER (ORDER BY g.role_name) - count(*) AS rows_before
+        FROM sync_roles.desired_grants AS g
+        WHERE g.expires_at <= now()
+            AND CASE
+                WHEN $2::text[] IS NULL THEN NOT EXISTS (
+                    SELECT FROM sync_roles.retries AS t WHERE t.role_name = g.role_name AND t.next_retry_at > now()
+                )
+                ELSE g.role_name = ANY ($2)
+            END
+        GROUP BY g.role_name
+    ) AS r
+    WHERE $2::text[] IS NOT NULL OR r.rows_before < $3
+    ORDER BY r.role_name
     LIMIT $1
 ),
 free AS MATERIALIZED (

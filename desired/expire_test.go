@@ -34,7 +34,7 @@ func TestExpireWaitsForNoLock(t *testing.T) {
 				want["bob"] = 1
 			}
 			for range 2 {
-				ended, err := desired.Expire(t.Context(), conn, 10, nil)
+				ended, err := desired.Expire(t.Context(), conn, 10, 1000, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -55,7 +55,7 @@ func TestExpireWaitsForNoLock(t *testing.T) {
 			if _, err := other.Exec(t.Context(), "rollback"); err != nil {
 				t.Fatal(err)
 			}
-			ended, err := desired.Expire(t.Context(), conn, 10, nil)
+			ended, err := desired.Expire(t.Context(), conn, 10, 1000, nil)
 			if err != nil || len(ended.Kept) > 0 {
 				t.Errorf("kept are %v, %v, and nobody holds a lock", ended.Kept, err)
 			}

@@ -26,10 +26,10 @@ var takeRolesSQL string
 //go:embed expand.sql
 var expandSQL string
 
-// Take removes the requests for at most limit roles, the oldest first, and returns them. It must come before the desired
-// rows are read, in the same transaction.
-func Take(ctx context.Context, q catalog.Querier, limit int) ([]Request, error) {
-	return take(ctx, q, takeSQL, limit)
+// Take removes the requests for at most limit roles, the oldest first, and returns them: for more than one only as long as those before have fewer than so
+// many rows. It must come before the desired rows are read, in the same transaction.
+func Take(ctx context.Context, q catalog.Querier, limit int, rows int64) ([]Request, error) {
+	return take(ctx, q, takeSQL, limit, rows)
 }
 
 // TakeFor removes the requests for these roles and returns them. It must come before the desired rows are read, in the
@@ -38,8 +38,8 @@ func TakeFor(ctx context.Context, q catalog.Querier, roles []string) ([]Request,
 	return take(ctx, q, takeRolesSQL, roles)
 }
 
-func take(ctx context.Context, q catalog.Querier, sql string, arg any) ([]Request, error) {
-	rows, err := q.Query(ctx, sql, arg)
+func take(ctx context.Context, q catalog.Querier, sql string, args ...any) ([]Request, error) {
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("take pending roles: %w", err)
 	}

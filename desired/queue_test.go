@@ -3,6 +3,7 @@ package desired_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -53,7 +54,7 @@ func TestTake(t *testing.T) {
 
 	take := func(limit int, want string) {
 		t.Helper()
-		got, err := desired.Take(t.Context(), conn, limit)
+		got, err := desired.Take(t.Context(), conn, limit, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +78,7 @@ func TestTakeFromALongQueue(t *testing.T) {
 	exec(t, conn, "insert into sync_roles.pending (role_name) select 'role' || i from generate_series(1, 30) as i")
 	taken := map[string]int{}
 	for range 100 {
-		got, err := desired.Take(t.Context(), conn, 10)
+		got, err := desired.Take(t.Context(), conn, 10, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,6 +100,36 @@ func TestTakeFromALongQueue(t *testing.T) {
 	}
 }
 
+// A pass holds the lock while it does what was taken: however many roles wait, it takes those with few rows together, and one with many by itself. A request
+// that is about names is about few.
+func TestTakeFewRows(t *testing.T) {
+	t.Parallel()
+	conn := installed(t)
+	exec(t, conn, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name)
+		select r.name, 'SELECT', 'table', 's', 't' || i
+		from (values ('a', 2), ('b', 2), ('c', 50), ('d', 2), ('e', 50), ('f', 50), ('g', 1)) as r (name, rows), generate_series(1, r.rows) as i`)
+	exec(t, conn, "delete from sync_roles.desired_grants where role_name = 'd'") // what is withdrawn counts as well
+	exec(t, conn, "truncate sync_roles.pending")
+	for _, role := range []string{"a", "b", "c", "d"} {
+		ask(t, conn, [2]string{role, "etl"})
+	}
+	exec(t, conn, "insert into sync_roles.pending (role_name, object_names) values ('e', '{t1}'), ('f', '{t1,t2}')")
+	ask(t, conn, [2]string{"g", "etl"})
+	for _, want := range []string{"a b c", "d e f", "g", ""} {
+		got, err := desired.Take(t.Context(), conn, 10, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var roles []string
+		for _, r := range got {
+			roles = append(roles, r.Role)
+		}
+		if strings.Join(roles, " ") != want {
+			t.Errorf("took %v, want %s", roles, want)
+		}
+	}
+}
+
 // Take leaves requests for every role alone: Expand makes requests for each role of them, with who asked.
 func TestExpand(t *testing.T) {
 	t.Parallel()
@@ -114,12 +145,12 @@ func TestExpand(t *testing.T) {
 	}
 	expand(false)
 	ask(t, conn, [2]string{"", "admin"}, [2]string{"", "admin"}, [2]string{"", "dbt"})
-	if got, err := desired.Take(t.Context(), conn, 10); err != nil || len(got) != 0 {
+	if got, err := desired.Take(t.Context(), conn, 10, 1000); err != nil || len(got) != 0 {
 		t.Errorf("took %v, %v, want nothing before it is expanded", got, err)
 	}
 	expand(true)
 	expand(false)
-	got, err := desired.Take(t.Context(), conn, 10)
+	got, err := desired.Take(t.Context(), conn, 10, 1000)
 	if want := "[{alice [admin dbt] []} {bob [admin dbt] []}]"; err != nil || show(got) != want {
 		t.Errorf("took %s, %v, want %s", show(got), err, want)
 	}
@@ -136,7 +167,7 @@ func TestExpandReachesWhatIsWithdrawn(t *testing.T) {
 	if _, err := desired.Expand(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
-	got, err := desired.Take(t.Context(), conn, 10)
+	got, err := desired.Take(t.Context(), conn, 10, 1000)
 	if err != nil || show(got) != "[{alice [admin] []}]" {
 		t.Errorf("took %s, %v, want alice", show(got), err)
 	}
@@ -192,7 +223,7 @@ func TestExpire(t *testing.T) {
 	exec(t, conn, "delete from sync_roles.pending")
 	expire := func(limit int, want ...string) {
 		t.Helper()
-		ended, err := desired.Expire(t.Context(), conn, limit, nil)
+		ended, err := desired.Expire(t.Context(), conn, limit, 1000, nil)
 		if len(ended.Kept) > 0 {
 			t.Errorf("nobody holds a lock, and rows are kept: %v", ended.Kept)
 		}

@@ -1,21 +1,45 @@
+-- Requests for the roles that have waited longest, and for no more of them than a pass does in a moment: for the first whatever it has, and
+-- for others as long as that is few rows.
 -- $1 integer: how many roles at most
-WITH oldest AS (
-    SELECT p.role_name, p.id
+-- $2 bigint: how many rows the roles may have together, but for the first
+WITH RECURSIVE oldest AS (
+    SELECT p.role_name, p.id, p.object_names
     FROM sync_roles.pending AS p
     WHERE p.role_name IS NOT NULL
     ORDER BY p.id
     LIMIT 20 * $1::integer
 ),
-roles AS (
-    SELECT o.role_name
-    FROM oldest AS o
-    GROUP BY o.role_name
-    ORDER BY min(o.id)
-    LIMIT $1::integer
+-- A request about names is about as many rows, more or less; one about everything, NULL here, about all of the role.
+waiting AS (
+    SELECT array_agg(r.role_name ORDER BY r.first) AS role_names, array_agg(r.names ORDER BY r.first) AS names
+    FROM (
+        SELECT o.role_name, min(o.id) AS first,
+            CASE WHEN bool_and(o.object_names IS NOT NULL) THEN sum(cardinality(o.object_names)) END AS names
+        FROM oldest AS o
+        GROUP BY o.role_name
+        ORDER BY min(o.id)
+        LIMIT $1::integer
+    ) AS r
+),
+-- One role after the other, so that no more is counted than is taken.
+few AS (
+    SELECT 1 AS roles, 0::bigint AS row_count
+    UNION ALL
+    SELECT f.roles + 1, c.row_count
+    FROM few AS f
+    CROSS JOIN waiting AS w
+    CROSS JOIN LATERAL (
+        SELECT f.row_count + coalesce(
+            w.names[f.roles],
+            (SELECT count(*) FROM (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = w.role_names[f.roles] LIMIT $2) AS g)
+            + (SELECT count(*) FROM (SELECT FROM sync_roles.withdrawn AS d WHERE d.role_name = w.role_names[f.roles] LIMIT $2) AS d)
+        ) AS row_count
+    ) AS c
+    WHERE f.roles < cardinality(w.role_names) AND c.row_count < $2
 ),
 taken AS (
     DELETE FROM sync_roles.pending AS p
-    USING roles AS r
+    USING (SELECT unnest(w.role_names[:(SELECT max(f.roles) FROM few AS f)]) AS role_name FROM waiting AS w) AS r
     WHERE p.role_name = r.role_name
     RETURNING p.role_name, p.requested_by, p.object_names
 )

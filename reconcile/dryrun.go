@@ -29,7 +29,11 @@ func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Rep
 		return d.report, err
 	}
 	l := ladder{engine: e, pass: d.pass, done: d.done, record: d.record}
-	for chunk := range slices.Chunk(due, batchSize) {
+	portions, err := e.portions(ctx, due)
+	if err != nil {
+		return d.report, err
+	}
+	for _, chunk := range portions {
 		if err := l.climb(ctx, work{cause: audit.Manual, roles: chunk, renamed: true, members: true, rehearsal: true, lockWait: e.lockTimeout}); err != nil {
 			return d.report, err
 		}
@@ -139,7 +143,7 @@ func (d *dryRun) pass(ctx context.Context, w work) (*Pass, error) {
 	if err := d.runFirst(ctx, tx); err != nil {
 		return p, err
 	}
-	requests, kept, err := take(ctx, tx, w)
+	requests, kept, err := take(ctx, tx, w, d.engine.portion.limit())
 	if err != nil {
 		return p, err
 	}

@@ -48,6 +48,7 @@ type Engine struct {
 	head         chain.Head // of the audit's chain, when this engine wrote last
 	rejections   rejections // what PostgreSQL refused is not sent again by each rescan
 
+	portion portion
 	settled settled // the last rescan, if it found all roles as desired
 
 	deadSince map[string]time.Time // when databases were first found dropped, by OID

@@ -44,11 +44,25 @@ func (e *Engine) reconcileBatch(ctx context.Context, w work, report *Report) err
 			return e.recordFailure(ctx, w, role, err, report)
 		},
 	}
-	err := l.climb(ctx, w)
+	err := e.climbInPortions(ctx, l, w, report)
 	if errors.As(err, new(*lockError)) && !e.lost(ctx, err) {
 		return e.recordLockFailure(ctx, w.cause, err, report)
 	}
 	return err
+}
+
+// climbInPortions climbs with no more roles at once than a pass should hold the lock for.
+func (e *Engine) climbInPortions(ctx context.Context, l ladder, w work, report *Report) error {
+	list, err := e.portions(ctx, w.roles)
+	if err != nil {
+		return e.outside(ctx, w.cause, err, report)
+	}
+	for _, w.roles = range list {
+		if err := l.climb(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // climb climbs the rungs with a batch (invariant 6).

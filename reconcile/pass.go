@@ -56,7 +56,7 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	p.id, p.lockWaited = tx.id, tx.waited
 	e.lockMissed, e.tablesMissed = false, false
-	requests, err := p.take(ctx, tx, w)
+	requests, err := p.take(ctx, tx, w, e.portion.limit())
 	if err != nil {
 		return p, err
 	}
@@ -69,18 +69,23 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	if err := e.reconcile(ctx, tx, w, p, requests, started); err != nil {
 		return p, err
 	}
+	held := time.Since(started) - tx.waited
+	if err := e.portion.lookAround(ctx, tx, held); err != nil {
+		return p, err
+	}
 	if err := tx.Commit(ctx); err != nil {
 		return p, fmt.Errorf("commit: %w", err)
 	}
+	e.portion.learn(len(p.roles), held)
 	if len(p.Rows) > 0 {
 		e.wrote(p.head, len(p.Rows))
 	}
 	return p, nil
 }
 
-// take takes the requests that the pass serves, and notes its roles.
-func (p *Pass) take(ctx context.Context, tx pgx.Tx, w work) (requests []desired.Request, err error) {
-	if requests, p.kept, err = take(ctx, tx, w); err != nil {
+// take takes the requests that the pass serves, of roles with few enough rows, and notes its roles.
+func (p *Pass) take(ctx context.Context, tx pgx.Tx, w work, limit int64) (requests []desired.Request, err error) {
+	if requests, p.kept, err = take(ctx, tx, w, limit); err != nil {
 		return nil, err
 	}
 	p.roles = slices.Clone(w.roles)
@@ -110,16 +115,16 @@ func objectNames(requests []desired.Request) []string {
 }
 
 // take takes the requests that a pass serves, and ends what has expired where it is there for that.
-func take(ctx context.Context, tx pgx.Tx, w work) (requests []desired.Request, kept []desired.Kept, err error) {
+func take(ctx context.Context, tx pgx.Tx, w work, limit int64) (requests []desired.Request, kept []desired.Kept, err error) {
 	switch {
 	case w.roles == nil && w.cause != audit.Expiry:
-		requests, err = desired.Take(ctx, tx, batchSize)
+		requests, err = desired.Take(ctx, tx, batchSize, limit)
 		return requests, nil, err
 	case w.roles != nil && w.cause != audit.Expiry && w.cause != audit.Retry && w.cause != audit.Manual:
 		requests, err = desired.TakeFor(ctx, tx, w.roles)
 		return requests, nil, err
 	}
-	ended, err := desired.Expire(ctx, tx, batchSize, w.roles)
+	ended, err := desired.Expire(ctx, tx, batchSize, limit, w.roles)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,9 +8,6 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/inspect"
 )
 
-// batchSize is how many roles share a transaction at most. On PostgreSQL 16 and later each new role takes a lock.
-const batchSize = 1000
-
 // work says what a pass is about, and how it is done.
 type work struct {
 	cause     audit.Cause
