@@ -12,9 +12,10 @@ type Expectation struct {
 }
 
 // Expectations returns what the plan's steps must leave, with the grantees of each. It reports whether that is all there is to verify: a plan that
-// does more than grant and revoke on whole objects, or whose statements can undo one another, is verified by reading all differences again.
+// does more than grant and revoke on whole objects, or whose statements can undo one another or clear the way for others, is verified by reading all
+// differences again.
 func (p *Plan) Expectations(roles map[string]Role) (expected map[Expectation][]catalog.OID, all bool) {
-	if p.Stage != Access || len(p.AddMembers)+len(p.RemoveMembers)+len(p.Settings)+len(p.Ownerships)+len(p.Held)+len(p.setAside) > 0 {
+	if p.Stage != Access || len(p.AddMembers)+len(p.RemoveMembers)+len(p.Settings)+len(p.Ownerships)+len(p.Problems)+len(p.setAside) > 0 {
 		return nil, false
 	}
 	expected = map[Expectation][]catalog.OID{}

@@ -48,9 +48,13 @@ func TestExpectations(t *testing.T) {
 		"a revoke that takes others along": {func(s *scene) { s.has("alice", "SELECT", passedTo(Dependent{Role: "bob", Grantor: aliceOID})) }, nil},
 		"a grant option revoked":           {func(s *scene) { s.has("alice", "SELECT", func(g *SurplusGrant) { g.OptionOnly = true }) }, nil},
 		"a membership":                     {func(s *scene) { s.member() }, nil},
-		"an ownership":                     {func(s *scene) { s.lacks("alice", "OWNER"); s.owner(func(f *OwnerFacts) { f.ToOID = aliceOID }) }, nil},
-		"an intermediate role":             {func(s *scene) { s.lacks("alice", "SELECT", pattern) }, nil},
-		"a grant that waits for its role":  {func(s *scene) { s.role("new", 0); s.lacks("new", "SELECT") }, nil},
+		"a revoke that waits for a grant": {func(s *scene) {
+			s.lacks("alice", "SELECT")
+			s.has("alice", "SELECT", from(strangerOID), func(g *SurplusGrant) { g.StillDesired = true })
+		}, nil},
+		"an ownership":                    {func(s *scene) { s.lacks("alice", "OWNER"); s.owner(func(f *OwnerFacts) { f.ToOID = aliceOID }) }, nil},
+		"an intermediate role":            {func(s *scene) { s.lacks("alice", "SELECT", pattern) }, nil},
+		"a grant that waits for its role": {func(s *scene) { s.role("new", 0); s.lacks("new", "SELECT") }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
