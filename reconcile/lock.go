@@ -67,7 +67,7 @@ func (e *Engine) lock(ctx context.Context, tx pgx.Tx, lockWait, reading time.Dur
 		before = 3
 	}
 	results, err := tx.Conn().PgConn().Exec(ctx, sql+"; "+lockTables+"; set local lock_timeout = "+milliseconds(lockWait)+
-		"; set local statement_timeout = "+milliseconds(reading)+"; select pg_current_xact_id()").ReadAll()
+		"; set local statement_timeout = "+milliseconds(reading)+"; select sync_roles.mark_pass(); select pg_current_xact_id()").ReadAll()
 	if failure.SQLState(err) == "55P03" && len(results) >= before {
 		return "", fmt.Errorf("%w: %w", errTablesLocked, err)
 	}

@@ -18,19 +18,26 @@ import (
 // All databases of a cluster wait for one lock. A database in which nothing is to be done leaves it to the others: what tells that nothing is to be done
 // takes no lock, needs no transaction ID and writes nothing.
 
-const queuedSQL = `
-	select
-		exists (select from sync_roles.pending where role_name is not null),
-		exists (select from sync_roles.pending where role_name is null)`
+const (
+	allHaveNotifiedSQL = "select sync_roles.all_have_notified()"
+	queuedSQL          = `
+		select
+			exists (select from sync_roles.pending where role_name is not null),
+			exists (select from sync_roles.pending where role_name is null)`
+)
 
 // ServeQueue serves the queue until it is empty.
 func (e *Engine) ServeQueue(ctx context.Context, cause audit.Cause) (*Report, error) {
 	report := &Report{}
 	for {
-		var roles, all bool
-		if err := e.conn.QueryRow(ctx, queuedSQL).Scan(&roles, &all); err != nil {
+		var roles, all, notified bool
+		look := &pgx.Batch{} // one transaction, of which the second statement sees what was committed before the first
+		catalog.QueueValue(look, allHaveNotifiedSQL, &notified)
+		look.Queue(queuedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&roles, &all) })
+		if err := e.conn.SendBatch(ctx, look).Close(); err != nil {
 			return report, e.outside(ctx, cause, fmt.Errorf("read the queue: %w", err), report)
 		}
+		report.MoreToCome = !notified
 		if roles {
 			before := report.Roles
 			if err := e.reconcileBatch(ctx, work{cause: cause}, report); err != nil {

@@ -11,6 +11,7 @@ type Report struct {
 	Rows       []audit.Row     // that were written to the audit
 	Statements []string        // that ran, in order, secrets redacted
 	Roles      int             // how many were inspected
+	MoreToCome bool            // transactions of writers are under way that may end without a notification: the queue is to be looked at again
 	keeps      bool            // a role has what it should not have
 	asDesired  map[string]bool // the roles that passes left as their rows ask, and inspected whole
 }

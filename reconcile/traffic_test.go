@@ -101,9 +101,9 @@ func TestTraffic(t *testing.T) {
 		do                     func()
 		roundTrips, statements int
 	}{
-		{"one row given", give, serve, 12 + shared, 25 + sharing},
-		{"one row taken away", take, serve, 15 + shared, 36 + sharing},
-		{"nothing in the queue", func() {}, serve, 1, 1},
+		{"one row given", give, serve, 12 + shared, 27 + sharing},
+		{"one row taken away", take, serve, 15 + shared, 38 + sharing},
+		{"nothing in the queue", func() {}, serve, 1, 2},
 	} {
 		c.change()
 		roundTrips, statements := sent.during(c.do)

@@ -18,9 +18,9 @@ type reconciler struct {
 	tended    time.Time // when nothing old was left in the audit
 }
 
-func (r *reconciler) ServeQueue(ctx context.Context) error {
-	_, err := r.engine.ServeQueue(ctx, audit.Notify)
-	return err
+func (r *reconciler) ServeQueue(ctx context.Context) (loop.Look, error) {
+	report, err := r.engine.ServeQueue(ctx, audit.Notify)
+	return loop.Look{Served: report.Roles > 0, MoreToCome: report.MoreToCome}, err
 }
 
 func (r *reconciler) ServeRetries(ctx context.Context) error {

@@ -311,9 +311,9 @@ func BenchmarkOneMore(b *testing.B) {
 // engineReconciler is the engine as the loop wants it.
 type engineReconciler struct{ engine *reconcile.Engine }
 
-func (r engineReconciler) ServeQueue(ctx context.Context) error {
-	_, err := r.engine.ServeQueue(ctx, audit.Notify)
-	return err
+func (r engineReconciler) ServeQueue(ctx context.Context) (loop.Look, error) {
+	report, err := r.engine.ServeQueue(ctx, audit.Notify)
+	return loop.Look{Served: report.Roles > 0, MoreToCome: report.MoreToCome}, err
 }
 func (r engineReconciler) ServeRetries(context.Context) error          { return nil }
 func (r engineReconciler) ServeExpired(context.Context) error          { return nil }

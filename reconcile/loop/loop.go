@@ -23,7 +23,7 @@ const Channel = "sync_roles"
 // Reconciler does the work over one connection. An error means that it is of no more use, and a new one is opened; unless the error says that it is only
 // temporary (see temporary): then the rest goes on, and the same call is made again in a moment.
 type Reconciler interface {
-	ServeQueue(ctx context.Context) error
+	ServeQueue(ctx context.Context) (Look, error)
 	ServeRetries(ctx context.Context) error
 	ServeExpired(ctx context.Context) error
 	Rescan(ctx context.Context, why Occasion) error
@@ -31,6 +31,12 @@ type Reconciler interface {
 	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
 	Ping(ctx context.Context) error
 	Close(ctx context.Context) error
+}
+
+// Look is what a look at the queue has found.
+type Look struct {
+	Served     bool // something was in it
+	MoreToCome bool // writers are under way of whose rows no notification may tell
 }
 
 // Occasion is the reason for a rescan.
@@ -129,7 +135,8 @@ func closeReconciler(ctx context.Context, r Reconciler) {
 // serve runs one connection until it fails or the context ends. It reports whether it got past the first round.
 func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked bool, err error) {
 	// What was written while nobody listened is in the queue; what was changed by hand, only a rescan finds.
-	err = c.round(ctx, r, Start)
+	queue := &watch{reconciler: r, wake: wake.queue}
+	err = c.round(ctx, r, queue, Start)
 	rescan := time.NewTimer(c.nextRescan(err))
 	defer rescan.Stop()
 	ping := time.NewTicker(pingInterval)
@@ -147,9 +154,9 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked boo
 		case <-ctx.Done():
 			return true, ctx.Err()
 		case <-wake.queue:
-			err = r.ServeQueue(ctx)
+			err = queue.serve(ctx)
 		case <-wake.ddl:
-			if err = c.afterDDL(ctx, r, wake.ddl); isTemporary(err) {
+			if err = c.afterDDL(ctx, r, queue, wake.ddl); isTemporary(err) {
 				rescan.Reset(c.nextRescan(err))
 			}
 		case <-due:
@@ -157,7 +164,7 @@ func (c Config) serve(ctx context.Context, r Reconciler, wake hints) (worked boo
 		case <-ping.C:
 			err = r.Ping(ctx)
 		case <-rescan.C:
-			err = c.round(ctx, r, Interval)
+			err = c.round(ctx, r, queue, Interval)
 			rescan.Reset(c.nextRescan(err))
 		}
 		if err = c.later(err, wake.queue); err != nil {
@@ -231,8 +238,8 @@ func signal(wake chan<- struct{}) {
 const pingInterval = 15 * time.Second
 
 // round ends what has expired, serves the queue and the retries, and rescans.
-func (c Config) round(ctx context.Context, r Reconciler, why Occasion) error {
-	return steps(ctx, r.ServeExpired, r.ServeQueue, r.ServeRetries, func(ctx context.Context) error { return r.Rescan(ctx, why) })
+func (c Config) round(ctx context.Context, r Reconciler, queue *watch, why Occasion) error {
+	return steps(ctx, r.ServeExpired, queue.serve, r.ServeRetries, func(ctx context.Context) error { return r.Rescan(ctx, why) })
 }
 
 // steps does one after the other. An error that passes does not keep the next from being done.
@@ -252,9 +259,9 @@ func steps(ctx context.Context, list ...func(context.Context) error) error {
 
 // afterDDL rescans, after it has served the queue: a row is for few roles, and done at once. Where DDL never stops, half of the time is left for the rest: hints that come meanwhile wait as long as the look
 // took.
-func (c Config) afterDDL(ctx context.Context, r Reconciler, ddl chan struct{}) error {
+func (c Config) afterDDL(ctx context.Context, r Reconciler, queue *watch, ddl chan struct{}) error {
 	started := time.Now()
-	if err := steps(ctx, r.ServeQueue, func(ctx context.Context) error { return r.Rescan(ctx, DDL) }); err != nil {
+	if err := steps(ctx, queue.serve, func(ctx context.Context) error { return r.Rescan(ctx, DDL) }); err != nil {
 		return err
 	}
 	select {

@@ -71,7 +71,10 @@ func (f *fake) note(ctx context.Context, call string) error {
 	return nil
 }
 
-func (f *fake) ServeQueue(ctx context.Context) error   { return f.note(ctx, "pending") }
+func (f *fake) ServeQueue(ctx context.Context) (loop.Look, error) {
+	return loop.Look{}, f.note(ctx, "pending")
+}
+
 func (f *fake) ServeRetries(ctx context.Context) error { return f.note(ctx, "retries") }
 func (f *fake) ServeExpired(ctx context.Context) error { return f.note(ctx, "expired") }
 func (f *fake) Ping(ctx context.Context) error         { return f.note(ctx, "ping") }

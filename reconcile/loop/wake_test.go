@@ -14,10 +14,11 @@ import (
 // A counter counts looks at the queue, each of which takes a second.
 type counter struct{ pending int }
 
-func (c *counter) ServeQueue(ctx context.Context) error {
+func (c *counter) ServeQueue(ctx context.Context) (Look, error) {
 	c.pending++
-	return sleep(ctx, time.Second)
+	return Look{}, sleep(ctx, time.Second)
 }
+
 func (c *counter) ServeRetries(context.Context) error               { return nil }
 func (c *counter) ServeExpired(context.Context) error               { return nil }
 func (c *counter) Rescan(context.Context, Occasion) error           { return nil }
@@ -89,9 +90,9 @@ type recorder struct {
 	calls []string
 }
 
-func (r *recorder) ServeQueue(context.Context) error {
+func (r *recorder) ServeQueue(context.Context) (Look, error) {
 	r.calls = append(r.calls, "queue")
-	return nil
+	return Look{}, nil
 }
 
 func (r *recorder) Rescan(context.Context, Occasion) error {
@@ -119,6 +120,44 @@ func TestQueueComesBeforeTheLookForDDL(t *testing.T) {
 		synctest.Wait()
 		if want := []string{"queue", "rescan"}; !slices.Equal(r.calls, want) {
 			t.Errorf("called for %v, want %v", r.calls, want)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// A writer is one whose transaction is under way for some time.
+type writer struct {
+	counter
+	looks []time.Duration
+	start time.Time
+	done  time.Duration
+}
+
+func (w *writer) ServeQueue(context.Context) (Look, error) {
+	now := time.Since(w.start)
+	w.looks = append(w.looks, now)
+	return Look{MoreToCome: now < w.done}, nil
+}
+
+// While writers are under way of whose rows no notification may tell, the loop looks again, soon and then less and less often; and then no more.
+func TestLoopLooksAgainWhileWritersAreUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &writer{start: time.Now(), done: 2 * time.Second}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = Config{RescanInterval: time.Hour}.serve(ctx, w, newHints())
+		}()
+		_ = sleep(ctx, time.Minute)
+		synctest.Wait()
+		if len(w.looks) < 10 || len(w.looks) > 15 || w.looks[1] > 20*time.Millisecond {
+			t.Errorf("looked at %v, want some dozen times, the second at once", w.looks)
+		}
+		if last := w.looks[len(w.looks)-1]; last < w.done || last > w.done+lastLookAgain {
+			t.Errorf("looked last after %s, want it soon after %s", last, w.done)
 		}
 		cancel()
 		<-done
