@@ -14,15 +14,14 @@ import (
 // roles have; and the more rows share a pass, the fewer statements they take, as roles that get the same on an object share one.
 
 const (
-	batchSize     = 1000   // roles that share a transaction at most. On PostgreSQL 16 and later each new role takes a lock.
-	mostRows      = 50_000 // that the roles of a pass have together, but for one role that has more
-	fewestRows    = 500
-	rowsOfOthers  = 5_000 // the same while passes of other databases wait
-	longPass      = time.Second
-	shortPass     = longPass / 4
-	fairFor       = 10 * time.Second // how long a pass of another database, once seen to wait, is reckoned with
-	awaitedAtAll  = 100 * time.Millisecond
-	sharedByRoles = 2 // passes over fewer roles cannot be made shorter
+	batchSize    = 1000   // roles that share a transaction at most. On PostgreSQL 16 and later each new role takes a lock.
+	mostRows     = 50_000 // that the roles of a pass have together, but for one role that has more
+	fewestRows   = 500
+	rowsOfOthers = 5_000 // the same while passes of other databases wait
+	longPass     = time.Second
+	shortPass    = longPass / 4
+	fairFor      = 10 * time.Second // how long a pass of another database, once seen to wait, is reckoned with
+	awaitedAtAll = 100 * time.Millisecond
 )
 
 // portion is how much a pass takes at once.
@@ -47,7 +46,7 @@ func (p *portion) limit() int64 {
 func (p *portion) learn(roles int, took time.Duration) {
 	limit := p.limit()
 	switch {
-	case roles < sharedByRoles:
+	case roles < 2: // it cannot be divided
 	case took > longPass:
 		p.rows = max(fewestRows, int64(float64(limit)*float64(longPass)/float64(took)))
 	case took < shortPass && p.rows != 0:
@@ -80,7 +79,10 @@ func (p *portion) lookAround(ctx context.Context, tx pgx.Tx, took time.Duration)
 
 // portions divides roles among passes.
 func (e *Engine) portions(ctx context.Context, roles []string) ([][]string, error) {
-	if len(roles) < sharedByRoles {
+	switch len(roles) {
+	case 0:
+		return nil, nil
+	case 1:
 		return [][]string{roles}, nil
 	}
 	limit := e.portion.limit()
