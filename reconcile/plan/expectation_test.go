@@ -47,6 +47,7 @@ func TestExpectations(t *testing.T) {
 		},
 		"a revoke that takes others along": {func(s *scene) { s.has("alice", "SELECT", passedTo(Dependent{Role: "bob", Grantor: aliceOID})) }, nil},
 		"a grant option revoked":           {func(s *scene) { s.has("alice", "SELECT", func(g *SurplusGrant) { g.OptionOnly = true }) }, nil},
+		"a type":                           {func(s *scene) { s.lacks("alice", "USAGE", on(catalog.Type, "ty")) }, nil},
 		"a membership":                     {func(s *scene) { s.member() }, nil},
 		"a revoke that waits for a grant": {func(s *scene) {
 			s.lacks("alice", "SELECT")
