@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net"
 	"sync"
 	"testing"
@@ -85,31 +86,31 @@ func TestTraffic(t *testing.T) {
 	var id int64
 	give := func() { id = f.insert(t, alice, "SELECT", "table", "app", "sales") }
 	take := func() { f.write(t, fmt.Sprintf("delete from sync_roles.desired_grants where id = %d", id)) }
-	for range 2 { // the second time, all statements are prepared
-		give()
-		serve()
-		take()
-		serve()
-	}
 	shared, sharing := 0, 0 // GRANT locks what it names since 18; before, a pass does
 	if f.Version < 18 {
 		shared, sharing = 1, 3
 	}
-	for _, c := range []struct {
+	cases := []*struct {
 		name                   string
 		change                 func()
-		do                     func()
 		roundTrips, statements int
+		most, mostStatements   int
 	}{
-		{"one row given", give, serve, 12 + shared, 27 + sharing},
-		{"one row taken away", take, serve, 15 + shared, 38 + sharing},
-		{"nothing in the queue", func() {}, serve, 1, 2},
-	} {
-		c.change()
-		roundTrips, statements := sent.during(c.do)
-		t.Logf("%s: %d round trips, %d statements", c.name, roundTrips, statements)
-		if roundTrips > c.roundTrips || statements > c.statements {
-			t.Errorf("%s took %d round trips and %d statements, want at most %d and %d", c.name, roundTrips, statements, c.roundTrips, c.statements)
+		{"one row given", give, math.MaxInt, math.MaxInt, 12 + shared, 27 + sharing},
+		{"one row taken away", take, math.MaxInt, math.MaxInt, 15 + shared, 38 + sharing},
+		{"nothing in the queue", func() {}, math.MaxInt, math.MaxInt, 1, 2},
+	}
+	for range 6 { // the first time, statements are prepared; and what other tests do in the cluster can add a question
+		for _, c := range cases {
+			c.change()
+			roundTrips, statements := sent.during(serve)
+			c.roundTrips, c.statements = min(c.roundTrips, roundTrips), min(c.statements, statements)
+		}
+	}
+	for _, c := range cases {
+		t.Logf("%s: %d round trips, %d statements", c.name, c.roundTrips, c.statements)
+		if c.roundTrips > c.most || c.statements > c.mostStatements {
+			t.Errorf("%s took %d round trips and %d statements, want at most %d and %d", c.name, c.roundTrips, c.statements, c.most, c.mostStatements)
 		}
 	}
 }
