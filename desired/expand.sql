@@ -1,4 +1,5 @@
--- Turns requests for every role into one request for each managed role, and tells whether there were any.
+-- Turns requests for every role into one request for each managed role, and tells whether there were any. Whoever does this may be killed
+-- before it serves them, and so it notifies.
 WITH requests_for_all AS (
     DELETE FROM sync_roles.pending AS p
     WHERE p.role_name IS NULL
@@ -10,4 +11,4 @@ expanded AS (
     FROM (SELECT DISTINCT e.requested_by FROM requests_for_all AS e) AS e
     CROSS JOIN sync_roles.managed_roles AS m
 )
-SELECT EXISTS (SELECT FROM requests_for_all);
+SELECT CASE WHEN EXISTS (SELECT FROM requests_for_all) THEN pg_notify('sync_roles', '') IS NOT NULL ELSE false END;

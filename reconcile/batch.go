@@ -24,11 +24,12 @@ type batch struct {
 	scope    *inspect.Scope
 	problems plan.Problems
 
-	differs   bool                   // the differences were read; otherwise the roles themselves come first
-	reused    bool                   // an intermediate role was there already, and so may have members that no row asks for
-	resolved  map[plan.Resolved]bool // all that plans of the pass have recorded
-	conflicts map[string]plan.Problem
-	expected  map[plan.Expectation][]catalog.OID // what the ACLs must be at the end; nil: that was verified
+	differs     bool                   // the differences were read; otherwise the roles themselves come first
+	wasPrepared bool                   // roles or schemas were made, or owners changed
+	reused      bool                   // an intermediate role was there already, and so may have members that no row asks for
+	resolved    map[plan.Resolved]bool // all that plans of the pass have recorded
+	conflicts   map[string]plan.Problem
+	expected    map[plan.Expectation][]catalog.OID // what the ACLs must be at the end; nil: that was verified
 }
 
 // newBatch returns a batch of which nothing is known. rejected is what PostgreSQL refuses in the pass.
@@ -235,6 +236,7 @@ const maxRounds = 6
 
 // prepared notes what the preparation of a plan leaves.
 func (b *batch) prepared(p *plan.Plan, rejected map[plan.StepKey]plan.Rejection) {
+	b.wasPrepared = true
 	b.reused = b.reused || p.ReusesRoles
 	for name, abandonment := range p.Abandoned {
 		if _, ok := rejected[abandonment.Step]; !ok {

@@ -53,7 +53,8 @@ func (e *Engine) reconcileBatch(ctx context.Context, w work, report *Report) err
 
 // climbInPortions climbs with no more roles at once than a pass should hold the lock for.
 func (e *Engine) climbInPortions(ctx context.Context, l ladder, w work, report *Report) error {
-	if w.roles == nil { // what is in the queue, or has expired, is taken in portions
+	// What is in the queue, or has expired, is taken in portions; and intermediate roles go together with their members.
+	if w.roles == nil || w.members {
 		return l.climb(ctx, w)
 	}
 	list, err := e.portions(ctx, w.roles)

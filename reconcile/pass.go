@@ -33,6 +33,7 @@ type Pass struct {
 	undeclared int64          // how many revokes no row ever asked for; also when it failed
 	kept       []desired.Kept // expired rows that could not be deleted yet
 	asDesired  []string       // the roles that it leaves as their rows ask, and has inspected whole
+	prepared   bool           // it has made roles or schemas, or changed owners
 }
 
 // Changed counts what was granted and revoked.
@@ -196,6 +197,7 @@ func (b *batch) asDesired() []string {
 func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work, p *Pass, b *batch, history inspect.History, requests []desired.Request, started time.Time) error {
 	verdicts, held := b.plan.Verdicts, b.plan.Held
 	p.Statements, p.spans = a.Statements()
+	p.prepared = b.wasPrepared
 	p.keeps, p.held, p.heldSum, p.undeclared = b.keepsAccess(), len(held), b.plan.HeldSum(), b.plan.Undeclared
 	if w.names == nil {
 		p.asDesired = b.asDesired()

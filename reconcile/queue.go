@@ -46,11 +46,13 @@ func (e *Engine) ServeQueue(ctx context.Context, cause audit.Cause) (*Report, er
 			if report.Roles > before {
 				continue
 			}
+			report.MoreToCome = true // another pass has taken what this look saw; since then, writers may have left out to notify
 		}
 		if !all {
 			return report, nil
 		}
-		if more, err := e.expand(ctx); err != nil || !more {
+		if expanded, err := e.expand(ctx); err != nil || !expanded {
+			report.MoreToCome = true // as above
 			return report, e.outside(ctx, cause, err, report)
 		}
 	}

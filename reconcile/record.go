@@ -48,6 +48,7 @@ func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause e
 	})
 	report.Roles++
 	report.keeps = true // for all that is known
+	delete(report.asDesired, role)
 	if err != nil {
 		return fmt.Errorf("record the failure of role %q (%w): %w", role, cause, err)
 	}

@@ -1,10 +1,6 @@
 package reconcile
 
-import (
-	"maps"
-
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
-)
+import "github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 
 // Report is the result of one call, over all of its passes.
 type Report struct {
@@ -21,8 +17,11 @@ func (r *Report) add(p *Pass) {
 	r.Statements = append(r.Statements, p.Statements...)
 	r.Roles += len(p.roles)
 	r.keeps = r.keeps || p.keeps
-	if r.asDesired == nil {
-		r.asDesired = map[string]bool{}
+	if p.prepared || r.asDesired == nil {
+		r.asDesired = map[string]bool{} // patterns of other roles can match what it has made
+	}
+	for _, role := range p.roles {
+		delete(r.asDesired, role)
 	}
 	for _, role := range p.asDesired {
 		r.asDesired[role] = true
@@ -34,8 +33,5 @@ func (r *Report) merge(other *Report) {
 	r.Statements = append(r.Statements, other.Statements...)
 	r.Roles += other.Roles
 	r.keeps = r.keeps || other.keeps
-	if r.asDesired == nil {
-		r.asDesired = map[string]bool{}
-	}
-	maps.Copy(r.asDesired, other.asDesired)
+	r.asDesired = other.asDesired
 }

@@ -68,7 +68,7 @@ func (e *Engine) mergePending(ctx context.Context, report *Report) error {
 // syncRoles does a pass over roles that were asked for, if it would do anything. What cannot be seen without the lock is seen by the pass.
 func (e *Engine) syncRoles(ctx context.Context, w work, report *Report) error {
 	w.insistent = true
-	idle, err := e.idle(ctx, w)
+	idle, err := e.idle(ctx, &w)
 	switch {
 	case err == nil && idle:
 		report.Roles += len(w.roles)
@@ -80,7 +80,7 @@ func (e *Engine) syncRoles(ctx context.Context, w work, report *Report) error {
 }
 
 // idle reports whether a pass over these roles, which were asked for, would change and tell nothing.
-func (e *Engine) idle(ctx context.Context, w work) (bool, error) {
+func (e *Engine) idle(ctx context.Context, w *work) (bool, error) {
 	tx, err := e.conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return false, fmt.Errorf("begin: %w", err)
@@ -103,7 +103,8 @@ func (e *Engine) idle(ctx context.Context, w work) (bool, error) {
 			return false, err
 		}
 	}
-	found, err := e.precheckIn(ctx, tx, roles, w)
+	found, err := e.precheckIn(ctx, tx, roles, *w)
+	w.undeclared = found.undeclared
 	return len(found.due) == 0, err
 }
 

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,15 +23,15 @@ func CheckACLs(batch *pgx.Batch, expected map[plan.Expectation][]catalog.OID) {
 	if len(expected) == 0 {
 		return
 	}
-	var classes, objects, grantors []catalog.OID
+	var classes, objects []catalog.OID
 	var privileges, grantees []string
 	var options, held []bool
 	for e, roles := range expected {
-		classes, objects, grantors = append(classes, e.Class), append(objects, e.Object), append(grantors, e.Grantor)
-		privileges, grantees = append(privileges, e.Privilege), append(grantees, oidArray(roles))
+		classes, objects = append(classes, e.Class), append(objects, e.Object)
+		privileges, grantees = append(privileges, e.Privilege), append(grantees, oidArray(slices.Clone(roles)))
 		options, held = append(options, e.Option), append(held, e.Held)
 	}
-	batch.Queue(aclsSQL, classes, objects, privileges, options, grantors, held, grantees).QueryRow(func(row pgx.Row) error {
+	batch.Queue(aclsSQL, classes, objects, privileges, options, held, grantees).QueryRow(func(row pgx.Row) error {
 		var confirmed bool
 		if err := row.Scan(&confirmed); err != nil {
 			return fmt.Errorf("look for what was granted and revoked: %w", err)
@@ -42,8 +43,10 @@ func CheckACLs(batch *pgx.Batch, expected map[plan.Expectation][]catalog.OID) {
 	})
 }
 
-// oidArray is an array as PostgreSQL writes it: arrays of arrays that differ in length cannot be sent.
+// oidArray is an array without repetitions, as PostgreSQL writes it: arrays of arrays that differ in length cannot be sent.
 func oidArray(oids []catalog.OID) string {
+	slices.Sort(oids)
+	oids = slices.Compact(oids) // several rows can ask for the same
 	list := make([]string, len(oids))
 	for i, oid := range oids {
 		list[i] = strconv.FormatUint(uint64(oid), 10)

@@ -6,9 +6,8 @@ import "github.com/pg-sync-roles/pg-sync-roles/catalog"
 type Expectation struct {
 	Class, Object catalog.OID
 	Privilege     string
-	Option        bool        // with the grant option
-	Grantor       catalog.OID // of what was revoked
-	Held          bool        // the grantees hold the privilege; otherwise none of them does from the grantor
+	Option        bool // with the grant option
+	Held          bool // the grantees hold the privilege; otherwise none of them does, from whomever
 }
 
 // verifiable are the types of objects of which inspect/sql/acls.sql reads the ACL.
@@ -22,22 +21,22 @@ func (p *Plan) Expectations(roles map[string]Role) (expected map[Expectation][]c
 		return nil, false
 	}
 	expected = map[Expectation][]catalog.OID{}
-	expect := func(c PrivilegeChange, grantor catalog.OID, held bool) bool {
+	expect := func(c PrivilegeChange, held bool) bool {
 		role, ok := roles[c.Role]
 		if c.Column != "" || !ok || role.OID == 0 && c.Role != catalog.Public || !verifiable[c.Object.Type] {
 			return false
 		}
-		e := Expectation{c.Object.Class, c.Object.OID, c.Privilege, c.Option, grantor, held}
+		e := Expectation{c.Object.Class, c.Object.OID, c.Privilege, c.Option, held}
 		expected[e] = append(expected[e], role.OID)
 		return true
 	}
 	for _, c := range p.Grants {
-		if !expect(c, 0, true) {
+		if !expect(c, true) {
 			return nil, false
 		}
 	}
 	for _, r := range p.Revocations {
-		if r.Option || r.Surplus.cascades() || len(r.Surplus.Columns) > 0 || !expect(r.PrivilegeChange, r.Surplus.GrantorOID, false) {
+		if r.Option || r.Surplus.cascades() || len(r.Surplus.Columns) > 0 || !expect(r.PrivilegeChange, false) {
 			return nil, false
 		}
 	}

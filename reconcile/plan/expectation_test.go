@@ -17,7 +17,7 @@ func TestExpectations(t *testing.T) {
 	}{
 		"a grant": {
 			func(s *scene) { s.lacks("alice", "SELECT") },
-			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, 0, true}: {aliceOID}},
+			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, true}: {aliceOID}},
 		},
 		"two roles, and one with the grant option": {
 			func(s *scene) {
@@ -25,19 +25,19 @@ func TestExpectations(t *testing.T) {
 				s.lacks("bob", "SELECT")
 				s.lacks("bob", "UPDATE", grantable)
 			},
-			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, 0, true}: {aliceOID, bobOID}, {1259, 40000, "UPDATE", true, 0, true}: {bobOID}},
+			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, true}: {aliceOID, bobOID}, {1259, 40000, "UPDATE", true, true}: {bobOID}},
 		},
 		"PUBLIC": {
 			func(s *scene) { s.role(catalog.Public, 0); s.lacks(catalog.Public, "SELECT") },
-			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, 0, true}: {0}},
+			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, true}: {0}},
 		},
 		"a revoke": {
 			func(s *scene) { s.has("alice", "SELECT") },
-			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, testOwner, false}: {aliceOID}},
+			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, false}: {aliceOID}},
 		},
 		"a grant and a revoke": {
 			func(s *scene) { s.lacks("bob", "SELECT"); s.has("alice", "SELECT") },
-			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, 0, true}: {bobOID}, {1259, 40000, "SELECT", false, testOwner, false}: {aliceOID}},
+			map[Expectation][]catalog.OID{{1259, 40000, "SELECT", false, true}: {bobOID}, {1259, 40000, "SELECT", false, false}: {aliceOID}},
 		},
 		"a column": {func(s *scene) { s.lacks("alice", "SELECT", func(m *Missing) { m.ColumnName = "a" }) }, nil},
 		"a revoke that takes columns along": {

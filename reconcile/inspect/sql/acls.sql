@@ -2,9 +2,8 @@
 -- $1 oid[], $2 oid[]: classes and objects
 -- $3 text[]: privileges
 -- $4 boolean[]: with the grant option
--- $5 oid[]: the grantors of what was revoked
--- $6 boolean[]: the grantees hold the privilege, or none of them holds it from that grantor
--- $7 text[]: the grantees, each an array of OIDs
+-- $5 boolean[]: the grantees hold the privilege, or none of them does, from whomever: a new owner takes the place of the old one as grantor
+-- $6 text[]: the grantees, each an array of OIDs
 SELECT bool_and(CASE
     WHEN k.held THEN cardinality(k.grantees) = (
         SELECT count(DISTINCT a.grantee)
@@ -14,18 +13,18 @@ SELECT bool_and(CASE
     ELSE k.acl IS NOT NULL AND NOT EXISTS (
         SELECT
         FROM aclexplode(k.acl) AS a
-        WHERE a.privilege_type = k.privilege AND a.grantee = ANY (k.grantees) AND a.grantor = k.grantor
+        WHERE a.privilege_type = k.privilege AND a.grantee = ANY (k.grantees)
     )
 END)
 FROM (
-    SELECT e.privilege, e.grantable, e.grantor, e.held, e.grantees::oid[] AS grantees,
+    SELECT e.privilege, e.grantable, e.held, e.grantees::oid[] AS grantees,
         CASE e.class
             WHEN 'pg_catalog.pg_class'::regclass THEN (SELECT c.relacl FROM pg_catalog.pg_class AS c WHERE c.oid = e.object)
             WHEN 'pg_catalog.pg_namespace'::regclass THEN (SELECT n.nspacl FROM pg_catalog.pg_namespace AS n WHERE n.oid = e.object)
             WHEN 'pg_catalog.pg_proc'::regclass THEN (SELECT p.proacl FROM pg_catalog.pg_proc AS p WHERE p.oid = e.object)
             WHEN 'pg_catalog.pg_database'::regclass THEN (SELECT d.datacl FROM pg_catalog.pg_database AS d WHERE d.oid = e.object)
         END AS acl
-    FROM unnest($1::oid[], $2::oid[], $3::text[], $4::boolean[], $5::oid[], $6::boolean[], $7::text[])
-        AS e (class, object, privilege, grantable, grantor, held, grantees)
+    FROM unnest($1::oid[], $2::oid[], $3::text[], $4::boolean[], $5::boolean[], $6::text[])
+        AS e (class, object, privilege, grantable, held, grantees)
     OFFSET 0 -- each ACL is read once
 ) AS k;
