@@ -71,7 +71,7 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 		return p, err
 	}
 	held := time.Since(started) - tx.waited
-	if err := e.portion.lookAround(ctx, tx, held); err != nil {
+	if err := e.portion.lookAround(ctx, tx, len(p.roles), held); err != nil {
 		return p, err
 	}
 	if err := tx.Commit(ctx); err != nil {

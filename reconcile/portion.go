@@ -62,9 +62,9 @@ const awaitedSQL = `
 		where l.locktype = 'object' and l.classid = 'pg_catalog.pg_authid'::regclass and not l.granted and r.rolname = '_pgsr_lock'
 	)`
 
-// lookAround notes whether another pass waits for the lock, before a long one gives it back.
-func (p *portion) lookAround(ctx context.Context, tx pgx.Tx, took time.Duration) error {
-	if took < awaitedAtAll {
+// lookAround notes whether another pass waits for the lock, before a long one over several roles gives it back.
+func (p *portion) lookAround(ctx context.Context, tx pgx.Tx, roles int, took time.Duration) error {
+	if roles < 2 || took < awaitedAtAll {
 		return nil
 	}
 	var awaited bool
