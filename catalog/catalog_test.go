@@ -59,7 +59,7 @@ func TestReadRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	roles["itself"] = ""
-	oids := []catalog.OID{1, server.RoleOID} // the first is nobody's
+	oids := []catalog.OID{1, server.RoleOID} // no role has the first
 	for name, how := range roles {
 		if name == "itself" {
 			continue

@@ -49,7 +49,8 @@ type beginner interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Expire ends desired grants that have expired, of at most limit roles, and so many rows or a little more: of those in among, or, if it is nil, of all that are not waiting for a retry. It
+// Expire ends desired grants that have expired, of at most limit roles, and so many rows or a little more: of those in among, or, if it is nil, of all that
+// are not waiting for a retry. It
 // waits for no lock on a row or on the table. What another session has locked is withdrawn, and deleted another time.
 func Expire(ctx context.Context, db beginner, limit int, rows int64, among []string) (Ended, error) {
 	var list []Kept

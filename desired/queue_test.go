@@ -108,7 +108,7 @@ func TestTakeFewRows(t *testing.T) {
 	exec(t, conn, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name)
 		select r.name, 'SELECT', 'table', 's', 't' || i
 		from (values ('a', 2), ('b', 2), ('c', 50), ('d', 2), ('e', 50), ('f', 50), ('g', 1)) as r (name, rows), generate_series(1, r.rows) as i`)
-	exec(t, conn, "delete from sync_roles.desired_grants where role_name = 'd'") // what is withdrawn counts as well
+	exec(t, conn, "delete from sync_roles.desired_grants where role_name = 'd'") // withdrawn rows count as well
 	exec(t, conn, "truncate sync_roles.pending")
 	for _, role := range []string{"a", "b", "c", "d"} {
 		ask(t, conn, [2]string{role, "etl"})

@@ -1,6 +1,6 @@
 -- Waking the daemons less often. PostgreSQL lets transactions that have sent a notification commit one after the other, in the whole
--- cluster, each with its own flush of the WAL (PreCommit_Notify in async.c). While a pass is under way, writers need not notify of what
--- they add to a queue of which the daemons know already: they look at it until it is empty.
+-- cluster, each with its own flush of the WAL (PreCommit_Notify in async.c). While a pass is under way, writers need not notify of the
+-- rows that they add to the queue, if the daemons know of others in it: they look at it until it is empty.
 --
 -- What no notification told of must not be left in the queue. So a writer that leaves it out holds a lock that others can share, from
 -- before it has looked at the queue until its transaction is over; and a daemon has come to rest only when it got that lock for itself,

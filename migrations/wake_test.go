@@ -96,19 +96,19 @@ func TestOneWriterOfManyNotifies(t *testing.T) {
 	write(first, "c")
 	write(first, "d")
 	execute(t, second, "begin")
-	write(second, "e") // it does not see what is not committed
+	write(second, "e") // it does not see uncommitted rows
 	execute(t, first, "commit")
 	expect("two rows of one transaction", true)
 	execute(t, second, "rollback")
 	expect("what was rolled back", false)
 
-	execute(t, first, "select pg_advisory_lock(1937337955, 1919904869)") // whoever has the lock
+	execute(t, first, "select pg_advisory_lock(1937337955, 1919904869)") // as any login can
 	write(second, "f")
 	expect("a row while another has the lock", true)
 	execute(t, first, "select pg_advisory_unlock_all()")
 }
 
-// A row of which no notification told is found all the same: a daemon does not come to rest before its writer is done.
+// A row without a notification is found all the same: a daemon does not come to rest before its writer is done.
 func TestDaemonsAwaitWritersThatDoNotNotify(t *testing.T) {
 	t.Parallel()
 	env := installed(t)

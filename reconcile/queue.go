@@ -31,7 +31,7 @@ func (e *Engine) ServeQueue(ctx context.Context, cause audit.Cause) (*Report, er
 	report := &Report{}
 	for {
 		var roles, all, notified bool
-		look := &pgx.Batch{} // one transaction, of which the second statement sees what was committed before the first
+		look := &pgx.Batch{} // one transaction, whose second statement sees all rows committed before the first
 		catalog.QueueValue(look, allHaveNotifiedSQL, &notified)
 		look.Queue(queuedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&roles, &all) })
 		if err := e.conn.SendBatch(ctx, look).Close(); err != nil {

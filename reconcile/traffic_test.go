@@ -50,7 +50,7 @@ func (c *traffic) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// during counts what is sent while something is done.
+// during counts round trips and statements while something is done.
 func (c *traffic) during(do func()) (roundTrips, statements int) {
 	c.mu.Lock()
 	roundTrips, statements = c.roundTrips, c.statements

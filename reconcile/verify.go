@@ -22,7 +22,7 @@ func (e *Engine) verify(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work
 		return nil
 	}
 	if expected, all := b.plan.Expectations(before); all && w.mode == apply.Fail && len(a.Rejected()) == 0 {
-		b.expected = expected // a pass that is begun anew after that has failed reads again
+		b.expected = expected // if that fails, the next try of the pass reads all differences again
 		return nil
 	}
 	for range maxRounds {

@@ -61,5 +61,5 @@ func (r reconciler) Rescan(ctx context.Context, _ loop.Occasion) error {
 	return err
 }
 
-// Close leaves the engine open: whoever opened it uses it after the loop.
+// Close leaves the engine open: the benchmark uses it after the loop.
 func (r reconciler) Close(context.Context) error { return nil }

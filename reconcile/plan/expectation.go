@@ -7,10 +7,10 @@ type Expectation struct {
 	Class, Object catalog.OID
 	Privilege     string
 	Option        bool // with the grant option
-	Held          bool // the grantees hold the privilege; otherwise none of them does, from whomever
+	Held          bool // the grantees hold the privilege; otherwise none of them does, by any grantor
 }
 
-// verifiable are the types of objects of which inspect/sql/acls.sql reads the ACL.
+// verifiable are the types of objects whose ACLs inspect/sql/acls.sql reads.
 var verifiable = map[catalog.ObjectType]bool{catalog.Table: true, catalog.Sequence: true, catalog.Schema: true, catalog.Routine: true, catalog.Database: true}
 
 // Expectations returns what the plan's steps must leave, with the grantees of each. It reports whether that is all there is to verify: a plan that

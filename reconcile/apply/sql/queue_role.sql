@@ -1,4 +1,4 @@
--- Queues a role that has rows, or had, and says so: whoever does this pass may not look at the queue after it.
+-- Queues a role that has rows, or had, and notifies the daemons: the process of this pass may not look at the queue after it.
 -- $1 text: the role
 WITH queued AS (
     INSERT INTO sync_roles.pending (role_name)

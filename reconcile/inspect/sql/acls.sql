@@ -2,7 +2,7 @@
 -- $1 oid[], $2 oid[]: classes and objects
 -- $3 text[]: privileges
 -- $4 boolean[]: with the grant option
--- $5 boolean[]: the grantees hold the privilege, or none of them does, from whomever: a new owner takes the place of the old one as grantor
+-- $5 boolean[]: the grantees hold the privilege, or none of them does, by any grantor: a new owner is the grantor in place of the old
 -- $6 text[]: the grantees, each an array of OIDs
 SELECT bool_and(CASE
     WHEN k.held THEN cardinality(k.grantees) = (
