@@ -101,10 +101,11 @@ func (e *Engine) readAndPlan(ctx context.Context, tx pgx.Tx, scope *inspect.Scop
 func (e *Engine) planRoles(ctx context.Context, tx pgx.Tx, w work, b *batch) (first bool, err error) {
 	if b.drift.RolesDiffer(e.policy) {
 		// What the daemon's own role may have become since it connected.
-		if e.server, err = catalog.ReadServer(ctx, tx); err != nil {
-			return false, err
+		server, err := catalog.ReadServer(ctx, tx)
+		if err != nil {
+			return false, err // the engine keeps what it knows: the next pass plans by it
 		}
-		b.facts.Server = e.server
+		e.server, b.facts.Server = server, server
 	}
 	if err := e.makePlan(ctx, tx, w, b); err != nil {
 		return false, err

@@ -43,6 +43,24 @@ func TestBoundaries(t *testing.T) {
 	}
 }
 
+// What a daemon knew before a read failed is what its later passes go by: another daemon has taken over the pass itself.
+func TestFailedReadIsNoKnowledge(t *testing.T) {
+	t.Parallel()
+	l := newLane(t, build(t), newDaemons)
+	l.begin()
+	fails := strikeAt(kindNamed("XX000"), func(key string) bool { return strings.Contains(key, "server_version_num") })
+	l.cycle(func(s step) *strike {
+		if s.name == "attributes" {
+			return fails
+		}
+		return nil
+	})
+	if !fails.hit {
+		t.Error("no statement read what the server is")
+	}
+	l.close()
+}
+
 // begin plays the script once without a failure, and returns the boundaries.
 func (l *lane) begin() (boundaries map[string][]string) {
 	l.t.Helper()
