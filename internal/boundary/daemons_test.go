@@ -70,12 +70,17 @@ func (d *daemons) play(l *lane, s step, k *strike, change func()) []string {
 	}
 	d.faulty.arm(s.name, k)
 	change()
-	// It takes time to judge, and so waits until a daemon has come to rest.
+	// It takes time to judge, and so waits until a daemon has come to rest, and then until it has done something more.
+	judged := map[*proxy]time.Time{}
 	right := func(p *proxy) bool {
-		if !p.quiet(calm) {
+		last := p.lastMessage()
+		if !p.quiet(calm) || judged[p].Equal(last) {
 			return false
 		}
 		wrong, err := l.judge(s)
+		if err == nil {
+			judged[p] = last
+		}
 		return err == nil && len(wrong) == 0
 	}
 	if d.second != nil {

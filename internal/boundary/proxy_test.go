@@ -97,6 +97,12 @@ func (p *proxy) quiet(since time.Duration) bool {
 	return p.engines > 0 && p.working == 0 && time.Since(p.last) > since
 }
 
+func (p *proxy) lastMessage() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
 // count notes the boundary, and returns the strike if it is due.
 //
 // As long as a transaction has changed nothing, it is the same at whatever step its statement fails: such a boundary's key is the statement
