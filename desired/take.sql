@@ -34,6 +34,7 @@ few AS (
             (SELECT count(*) FROM (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = w.role_names[f.roles] LIMIT $2) AS g)
             + (SELECT count(*) FROM (SELECT FROM sync_roles.withdrawn AS d WHERE d.role_name = w.role_names[f.roles] LIMIT $2) AS d)
         ) AS row_count
+        OFFSET 0 -- the planner would count twice: for the condition too
     ) AS c
     WHERE f.roles < cardinality(w.role_names) AND c.row_count < $2
 ),
@@ -42,17 +43,22 @@ taken AS (
     USING (SELECT unnest(w.role_names[:(SELECT max(f.roles) FROM few AS f)]) AS role_name FROM waiting AS w) AS r
     WHERE p.role_name = r.role_name
     RETURNING p.role_name, p.requested_by, p.object_names
+),
+-- Where there are very many, roles are inspected whole: that takes less time than to put the names together.
+names AS (
+    SELECT sum(cardinality(t.object_names)) <= 10000 AS few
+    FROM taken AS t
 )
 SELECT t.role_name, array_agg(DISTINCT t.requested_by ORDER BY t.requested_by) AS requested_by,
     -- A role that is not there, or was not in order, is inspected whole.
     CASE
-        WHEN bool_and(t.object_names IS NOT NULL)
+        WHEN (SELECT n.few FROM names AS n) AND bool_and(t.object_names IS NOT NULL)
             AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = t.role_name COLLATE "C")
             AND (SELECT a.outcome FROM sync_roles.audit AS a WHERE a.role_name = t.role_name
                 ORDER BY a.id DESC LIMIT 1) IN ('applied', 'unchanged')
             THEN array_agg(DISTINCT n.object_name) FILTER (WHERE n.object_name IS NOT NULL)
     END AS object_names
 FROM taken AS t
-LEFT JOIN LATERAL unnest(t.object_names) AS n (object_name) ON true
+LEFT JOIN LATERAL unnest(CASE WHEN (SELECT n.few FROM names AS n) THEN t.object_names END) AS n (object_name) ON true
 GROUP BY t.role_name
 ORDER BY t.role_name;
