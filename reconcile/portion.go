@@ -7,34 +7,46 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/desired"
 )
 
-// All databases of a cluster wait for one lock, so no pass should hold it for longer than about a second. What a pass takes depends most on how many rows its
-// roles have; and the more rows share a pass, the fewer statements they take, as roles that get the same on an object share one.
+// All databases of a cluster wait for one lock, so no pass should hold it for longer than about a second. Where no other database has an engine, only this
+// one's next pass waits, and a pass may take longer. What a pass takes depends most on how many rows its roles have; and the more rows share a pass, the fewer
+// statements they take, as roles that get the same on an object share one: PostgreSQL writes an object's whole ACL each time.
 
 const (
 	batchSize    = 1000   // roles that share a transaction at most. On PostgreSQL 16 and later each new role takes a lock.
 	mostRows     = 50_000 // that the roles of a pass have together, but for one role that has more
 	fewestRows   = 500
-	rowsOfOthers = 5_000 // the same while passes of other databases wait
+	rowsOfOthers = 5_000   // mostRows while passes of other databases wait
+	rowsAlone    = 125_000 // mostRows while no other database has an engine
 	longPass     = time.Second
-	shortPass    = longPass / 4
+	longAlone    = 3 * time.Second  // longPass while no other database has an engine
 	fairFor      = 10 * time.Second // how long a pass of another database, once seen to wait, is reckoned with
 	awaitedAtAll = 100 * time.Millisecond
 )
 
 // portion is how much a pass takes at once.
 type portion struct {
-	rows    int64     // that the roles of a pass may have together; 0: mostRows
+	rows    int64     // that the roles of a pass may have together; 0: as many as most says
 	awaited time.Time // when a pass of another database was last seen to wait for the lock
+	alone   bool      // no other database had an engine when that was last looked for
+}
+
+// most is how many rows, and for how long a pass may hold the lock.
+func (p *portion) most() (rows int64, long time.Duration) {
+	if p.alone {
+		return rowsAlone, longAlone
+	}
+	return mostRows, longPass
 }
 
 // limit is how many rows the roles of a pass may have together.
 func (p *portion) limit() int64 {
-	limit := p.rows
-	if limit == 0 {
-		limit = mostRows
+	limit, _ := p.most()
+	if p.rows != 0 {
+		limit = min(limit, p.rows)
 	}
 	if time.Since(p.awaited) < fairFor {
 		limit = min(limit, rowsOfOthers)
@@ -45,24 +57,44 @@ func (p *portion) limit() int64 {
 // learn adapts the portion to how long a pass over several roles has held the lock.
 func (p *portion) learn(roles int, took time.Duration) {
 	limit := p.limit()
+	most, long := p.most()
 	switch {
 	case roles < 2: // it cannot be divided
-	case took > longPass:
-		p.rows = max(fewestRows, int64(float64(limit)*float64(longPass)/float64(took)))
-	case took < shortPass && p.rows != 0:
-		p.rows = min(mostRows, 2*p.rows)
+	case took > long:
+		p.rows = max(fewestRows, int64(float64(limit)*float64(long)/float64(took)))
+	case took < long/4:
+		if p.rows *= 2; p.rows >= most {
+			p.rows = 0
+		}
 	}
 }
 
-const awaitedSQL = `
-	select exists (
-		select
-		from pg_catalog.pg_locks as l
-		join pg_catalog.pg_roles as r on r.oid = l.objid
-		where l.locktype = 'object' and l.classid = 'pg_catalog.pg_authid'::regclass and not l.granted and r.rolname = '_pgsr_lock'
-	)`
+const (
+	awaitedSQL = `
+		select exists (
+			select
+			from pg_catalog.pg_locks as l
+			join pg_catalog.pg_roles as r on r.oid = l.objid
+			where l.locktype = 'object' and l.classid = 'pg_catalog.pg_authid'::regclass and not l.granted and r.rolname = '_pgsr_lock'
+		)`
+	// Whoever may not see what other sessions do still sees their databases and names.
+	aloneSQL = `
+		select not exists (
+			select
+			from pg_catalog.pg_stat_activity as a
+			where a.application_name = 'pg-sync-roles' and a.datname <> current_database()
+		)`
+)
 
-// lookAround notes whether another pass waits for the lock, before a long one over several roles gives it back.
+// lookForOthers notes whether another database of the cluster has an engine. One that comes later is seen when it waits.
+func (p *portion) lookForOthers(ctx context.Context, q catalog.Querier) error {
+	if err := q.QueryRow(ctx, aloneSQL).Scan(&p.alone); err != nil {
+		return fmt.Errorf("look for engines of other databases: %w", err)
+	}
+	return nil
+}
+
+// lookAround notes whether another pass waits for the lock, before a long one over several roles gives it back; and whether there is any other engine.
 func (p *portion) lookAround(ctx context.Context, tx pgx.Tx, roles int, took time.Duration) error {
 	if roles < 2 || took < awaitedAtAll {
 		return nil
@@ -74,7 +106,7 @@ func (p *portion) lookAround(ctx context.Context, tx pgx.Tx, roles int, took tim
 	if awaited {
 		p.awaited = time.Now()
 	}
-	return nil
+	return p.lookForOthers(ctx, tx)
 }
 
 // portions divides roles among passes.

@@ -9,6 +9,7 @@ import (
 func TestPortionLearns(t *testing.T) {
 	t.Parallel()
 	var p portion
+	const shortPass = longPass / 4
 	for i, c := range []struct {
 		roles int
 		took  time.Duration
@@ -40,5 +41,12 @@ func TestPortionLearns(t *testing.T) {
 	p.awaited = time.Now().Add(-2 * fairFor)
 	if got := p.limit(); got != mostRows {
 		t.Errorf("after another database has waited the limit is %d rows, want %d", got, mostRows)
+	}
+	p.alone = true
+	if p.learn(1000, 2*longPass); p.limit() != rowsAlone {
+		t.Errorf("without another database's engine the limit is %d rows after a pass of %s, want %d", p.limit(), 2*longPass, rowsAlone)
+	}
+	if p.learn(1000, 2*longAlone); p.limit() != rowsAlone/2 {
+		t.Errorf("without another database's engine the limit is %d rows after a pass of %s, want %d", p.limit(), 2*longAlone, rowsAlone/2)
 	}
 }
