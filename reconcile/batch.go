@@ -36,7 +36,8 @@ type batch struct {
 func (e *Engine) newBatch(w work, rejected map[plan.StepKey]plan.Rejection) *batch {
 	return &batch{
 		facts: &plan.Facts{
-			Server: e.server, LockKeeper: e.lockKeeper, Rejected: rejected, Separate: w.mode == apply.SkipRefused, Limit: plan.LimitFacts{Undeclared: w.undeclared},
+			Server: e.server, LockKeeper: e.lockKeeper, Rejected: rejected, Separate: w.mode == apply.SkipRefused,
+			Limit: plan.LimitFacts{Undeclared: w.undeclared, Estimate: e.total.estimate(e.policy.Limit.Window)},
 		},
 		resolved: map[plan.Resolved]bool{}, conflicts: map[string]plan.Problem{},
 	}

@@ -49,6 +49,7 @@ type Engine struct {
 	rejections   rejections // what PostgreSQL refused is not sent again by each rescan
 
 	portion portion
+	total   total
 	settled settled // the last rescan, if it found all roles as desired
 
 	deadSince map[string]time.Time // when databases were first found dropped, by OID

@@ -179,6 +179,7 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 		return err
 	}
 	b.reportKept(p.kept)
+	e.total.learn(b.facts.Limit, b.plan.Verdicts)
 	return e.audit(ctx, a, tx, w, p, b, history, requests, started)
 }
 
