@@ -87,11 +87,11 @@ func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error 
 func missingQuery(kind string, s *Scope) (sql string, args []any) {
 	switch kind {
 	case "MEMBER":
-		return missingMembershipsSQL, []any{s.roles, s.Names}
+		return s.render(missingMembershipsSQL, ""), []any{s.roles, s.Names}
 	case "OWNER":
-		return missingOwnershipsSQL, []any{s.roles, s.Names}
+		return s.render(missingOwnershipsSQL, ""), []any{s.roles, s.Names}
 	default:
-		return strings.ReplaceAll(missingGrantsSQL, ":'object_type'", catalog.Literal(kind)), []any{s.roles, s.Names}
+		return strings.ReplaceAll(s.render(missingGrantsSQL, ""), ":'object_type'", catalog.Literal(kind)), []any{s.roles, s.Names}
 	}
 }
 

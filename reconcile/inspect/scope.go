@@ -46,10 +46,16 @@ type Scope struct {
 	legacy  bool     // there are intermediate roles that the Python library made
 	foreign []string // roles that are named like other databases' intermediate roles
 
-	exclusive bool     // there are roles that keep nothing but what their rows give
-	withdrawn []string // of what kinds rows are gone, as kinds
+	exclusive bool // there are roles that keep nothing but what their rows give
+	withdrawn []withdrawnKind
 
 	Unmatched []plan.Unmatched // rows that are left out
+}
+
+// withdrawnKind is a kind of which rows are gone.
+type withdrawnKind struct {
+	Kind      string // as in Scope.kinds
+	Grantable bool   // one of them gave a grant option
 }
 
 // ReadScope reads the roles, and what kinds of things their rows ask for. It lets PostgreSQL plan for the batch at hand where
@@ -64,8 +70,8 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	batch := &pgx.Batch{}
 	batch.Queue(mode)
 	catalog.Queue(batch, rolesSQL, &list, names)
-	catalog.QueueColumn(batch, desiredKindsSQL, &s.kinds, names, extent.Names)
-	catalog.QueueColumn(batch, withdrawnKindsSQL, &s.withdrawn, names)
+	catalog.QueueColumn(batch, s.render(desiredKindsSQL, ""), &s.kinds, names, extent.Names)
+	catalog.Queue(batch, withdrawnKindsSQL, &s.withdrawn, names)
 	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
 	catalog.QueueValue(batch, legacySQL, &s.legacy)
 	catalog.QueueValue(batch, memberSQL, &s.member, names)
@@ -123,8 +129,19 @@ func (s *Scope) surplusKinds() []string {
 	case s.exclusive || s.Renamed:
 		return []string{"", "OWNER"}
 	default:
-		return slices.DeleteFunc(slices.Clone(s.withdrawn), func(kind string) bool { return kind == "MEMBER" })
+		var kinds []string
+		for _, w := range s.withdrawn {
+			if w.Kind != "MEMBER" {
+				kinds = append(kinds, w.Kind)
+			}
+		}
+		return kinds
 	}
+}
+
+// options reports whether roles may have grant options that they should not have on what they should.
+func (s *Scope) options() bool {
+	return s.exclusive || slices.ContainsFunc(s.withdrawn, func(w withdrawnKind) bool { return w.Grantable })
 }
 
 // render puts constants in place of the parameters that decide what there is to plan.
@@ -135,7 +152,8 @@ func (s *Scope) render(sql, kind string) string {
 	}
 	return strings.NewReplacer(
 		":renamed", strconv.FormatBool(s.Renamed), ":members", strconv.FormatBool(s.Members), ":legacy", strconv.FormatBool(s.legacy),
-		":exclusive", strconv.FormatBool(s.exclusive), ":kind", literal,
+		":exclusive", strconv.FormatBool(s.exclusive), ":whole", strconv.FormatBool(s.Names == nil), ":kind", literal,
+		":options", strconv.FormatBool(s.options()),
 	).Replace(sql)
 }
 

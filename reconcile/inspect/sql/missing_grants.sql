@@ -2,7 +2,8 @@
 -- object and privilege, with the roles that lack it. A row without privilege is an object that resolved_objects does not know
 -- by its name yet. What is in order stays in the server.
 -- $1 text[]: names of roles, intermediate roles among them
--- $2 text[]: only rows with these names or patterns; NULL: all
+-- $2 text[]: only rows with these names or patterns
+-- :whole boolean: all rows, whatever $2 is; a constant, so that the few are looked up by name
 -- :'object_type' text: a constant, so that the planner leaves out the other types' catalogs
 WITH roles AS MATERIALIZED (
     SELECT r.oid, r.rolname::text AS role_name
@@ -14,13 +15,13 @@ WITH roles AS MATERIALIZED (
 ),
 -- Roles that ask for the same are looked at together.
 asked AS MATERIALIZED (
-    SELECT g.privilege, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable, g.selector,
-        g.role_name = 'public' AS public,
+    SELECT min(g.privilege) AS privilege, min(g.schema_name) AS schema_name, min(g.object_name) AS object_name, min(g.name_match) AS name_match,
+        min(g.column_name) AS column_name, g.direct, g.grantable, g.selector, g.role_name = 'public' AS public,
         array_agg(g.id) AS grant_ids, array_agg(g.role_name) AS role_names
     FROM sync_roles.desired_holdings AS g
     WHERE g.role_name = ANY ($1::text[]) AND g.object_type = :'object_type' AND g.privilege <> 'OWNER'
-        AND ($2::text[] IS NULL OR g.object_name = ANY ($2))
-    GROUP BY g.privilege, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable, g.selector, public
+        AND (:whole OR g.object_name = ANY ($2::text[]))
+    GROUP BY g.selector, g.direct, g.grantable, public
 ),
 -- LATERAL with OFFSET 0 makes the planner look each name up by index.
 found AS MATERIALIZED (

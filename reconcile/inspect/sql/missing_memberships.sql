@@ -1,6 +1,7 @@
 -- The memberships that the roles of a batch should have and do not, in the columns of missing_grants.sql.
 -- $1 text[]: names of roles
--- $2 text[]: only rows with these names or patterns; NULL: all
+-- $2 text[]: only rows with these names or patterns
+-- :whole boolean: all rows, whatever $2 is; a constant, so that the few are looked up by name
 WITH asked AS MATERIALIZED (
     SELECT g.id, g.role_name, r.oid AS member_oid, r.rolinherit AS inherit, g.object_name, g.name_match, g.grantable
     FROM sync_roles.matchable_grants AS g
@@ -11,7 +12,7 @@ WITH asked AS MATERIALIZED (
         OFFSET 0
     ) AS r ON true
     WHERE g.role_name = ANY ($1) AND g.object_type = 'role'
-        AND ($2::text[] IS NULL OR g.object_name = ANY ($2))
+        AND (:whole OR g.object_name = ANY ($2::text[]))
 ),
 -- Patterns pass by the roles that rows may not ask for, and by the role itself.
 found AS MATERIALIZED (

@@ -1,6 +1,7 @@
 -- What the roles of a batch should own and do not, in the columns of missing_grants.sql.
 -- $1 text[]: names of roles
--- $2 text[]: only rows with these names or patterns; NULL: all
+-- $2 text[]: only rows with these names or patterns
+-- :whole boolean: all rows, whatever $2 is; a constant, so that the few are looked up by name
 WITH asked AS MATERIALIZED (
     SELECT g.id, g.role_name, r.oid AS role_oid, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match,
         g.direct,
@@ -13,7 +14,7 @@ WITH asked AS MATERIALIZED (
         OFFSET 0
     ) AS r ON true
     WHERE g.role_name = ANY ($1) AND g.privilege = 'OWNER'
-        AND ($2::text[] IS NULL OR g.object_name = ANY ($2))
+        AND (:whole OR g.object_name = ANY ($2::text[]))
 ),
 -- LATERAL with OFFSET 0 makes the planner look each name up in the one catalog that it can be in, by index.
 found AS MATERIALIZED (

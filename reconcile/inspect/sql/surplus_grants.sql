@@ -7,6 +7,7 @@
 -- $1 text[]: names of roles, intermediate roles among them
 -- :renamed boolean: look for objects that were renamed, which costs a look at every name in use
 -- :exclusive boolean: there are roles in the batch that keep nothing but what their rows give
+-- :options boolean: of privileges that are desired, the grant option may be surplus
 -- :kind text: the only type of objects of which rows are gone, where the other two are false; NULL: any
 -- As constants, so that the planner leaves out what is not asked for: the whole of it takes PostgreSQL longer to set up than to run.
 WITH batch AS MATERIALIZED (
@@ -318,7 +319,7 @@ surplus AS MATERIALIZED (
         WHERE j.option
         OFFSET 0
     ) AS g
-    WHERE j.option AND NOT g.grantable
+    WHERE :options AND j.option AND NOT g.grantable
 )
 SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.object_type, s.class_oid, s.object_oid,
     s.schema_name::text, s.object_name::text, coalesce(s.signature, '') AS signature, s.owner AS owner_oid, s.other AS undeclared,
