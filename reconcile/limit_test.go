@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
@@ -34,6 +35,34 @@ func (f *fixture) approve(t *testing.T, roles ...string) {
 	if _, err := f.engine.Approve(t.Context(), roles); err != nil {
 		t.Fatalf("approve %v: %v", roles, err)
 	}
+}
+
+// What roles hold is not counted for each of many revokes that follow one another; one that is too large is held nevertheless.
+func TestLimitAfterManyRevokes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	policy := defaultPolicy
+	policy.Limit = plan.Limit{Revokes: 5, Percent: 25, Window: time.Minute}
+	f.engine = f.engineWith(t, policy)
+	alice := f.user(t, "alice")
+	f.asOwner(t, "do $$ begin for i in 1..40 loop execute format('create table app.many_%s (a int)', i); end loop; end $$")
+	var ids []int64
+	for i := 1; i <= 40; i++ {
+		ids = append(ids, f.insert(t, alice, "SELECT", "table", "app", fmt.Sprintf("many_%d", i)))
+	}
+	f.pending(t)
+	for i, id := range ids[:9] {
+		f.delete(t, id)
+		f.pending(t)
+		f.cannot(t, alice, fmt.Sprintf("select from app.many_%d", i+1))
+	}
+	f.held(t)
+	f.delete(t, ids[9:19]...)
+	f.pending(t)
+	f.held(t, alice)
+	f.can(t, alice, "select from app.many_10")
+	f.can(t, alice, "select from app.many_40")
+	f.quiet(t)
 }
 
 // Who empties desired_grants by mistake takes nothing from anybody, whatever the rows gave and however it is held, until a person approves.

@@ -15,8 +15,9 @@ WITH roles AS MATERIALIZED (
 ),
 -- Roles that ask for the same are looked at together.
 asked AS MATERIALIZED (
-    SELECT min(g.privilege) AS privilege, min(g.schema_name) AS schema_name, min(g.object_name) AS object_name, min(g.name_match) AS name_match,
-        min(g.column_name) AS column_name, g.direct, g.grantable, g.selector, g.role_name = 'public' AS public,
+    SELECT min(g.privilege) AS privilege, min(g.schema_name) AS schema_name, min(g.object_name) AS object_name,
+        min(g.name_match) AS name_match, min(g.column_name) AS column_name, g.selector, g.direct, g.grantable,
+        g.role_name = 'public' AS public,
         array_agg(g.id) AS grant_ids, array_agg(g.role_name) AS role_names
     FROM sync_roles.desired_holdings AS g
     WHERE g.role_name = ANY ($1::text[]) AND g.object_type = :'object_type' AND g.privilege <> 'OWNER'
