@@ -49,6 +49,17 @@ func RecordHeld(records *pgx.Batch, before []string, held map[string]plan.HeldRe
 // keptRevokes is for how long recent revokes are kept at least: another daemon's window may be longer.
 const keptRevokes = 10 * time.Minute
 
+// Passes of the same second share a row: however many they are, the sum over the window reads few.
+const recordRevokesSQL = `
+	with same as (
+		update sync_roles.recent_revokes
+		set revokes = revokes + $1::bigint, at = statement_timestamp()
+		where at >= date_trunc('second', statement_timestamp())
+		returning at
+	)
+	insert into sync_roles.recent_revokes (revokes)
+	select $1::bigint where not exists (select from same)`
+
 // RecordRevokes records how much of what the pass revoked counts against the next deletion: what neither expired nor was approved, and went.
 func RecordRevokes(records *pgx.Batch, counts map[string]int64, rows []Row, window time.Duration) {
 	var n int64
@@ -59,7 +70,7 @@ func RecordRevokes(records *pgx.Batch, counts map[string]int64, rows []Row, wind
 		return
 	}
 	records.Queue("delete from sync_roles.recent_revokes where at < now() - $1::interval", max(window, keptRevokes))
-	records.Queue("insert into sync_roles.recent_revokes (revokes) values ($1)", n)
+	records.Queue(recordRevokesSQL, n)
 }
 
 const approveSQL = `
