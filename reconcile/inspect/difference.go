@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -91,7 +90,7 @@ func missingQuery(kind string, s *Scope) (sql string, args []any) {
 	case "OWNER":
 		return s.render(missingOwnershipsSQL, ""), []any{s.roles, s.Names}
 	default:
-		return strings.ReplaceAll(s.render(missingGrantsSQL, ""), ":'object_type'", catalog.Literal(kind)), []any{s.roles, s.Names}
+		return s.render(missingGrantsSQL, kind), []any{s.roles, s.Names}
 	}
 }
 

@@ -1,6 +1,13 @@
 package inspect
 
-import "embed"
+import (
+	"embed"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
 
 //go:embed sql/*.sql
 var sqlFiles embed.FS
@@ -12,4 +19,37 @@ func query(name string) string {
 		panic(err) // the files are part of the program
 	}
 	return string(text)
+}
+
+// constants are parameters of queries that decide what there is to plan, such as :renamed. They are explained where they are used.
+type constants struct {
+	renamed, members, legacy, exclusive, whole, options bool
+	kind                                                string // empty: any
+}
+
+// rendered has the queries by constants: they are long, and the same pass after pass.
+var rendered sync.Map // of text
+
+type text struct {
+	constants
+	sql string
+}
+
+// render puts the constants in place of the parameters.
+func (c constants) render(sql string) string {
+	key := text{c, sql}
+	if known, ok := rendered.Load(key); ok {
+		return known.(string)
+	}
+	kind := "NULL::text"
+	if c.kind != "" {
+		kind = catalog.Literal(c.kind)
+	}
+	result := strings.NewReplacer(
+		":renamed", strconv.FormatBool(c.renamed), ":members", strconv.FormatBool(c.members), ":legacy", strconv.FormatBool(c.legacy),
+		":exclusive", strconv.FormatBool(c.exclusive), ":whole", strconv.FormatBool(c.whole), ":options", strconv.FormatBool(c.options),
+		":kind", kind, ":'object_type'", kind,
+	).Replace(sql)
+	rendered.Store(key, result)
+	return result
 }

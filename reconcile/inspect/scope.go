@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -146,15 +144,9 @@ func (s *Scope) options() bool {
 
 // render puts constants in place of the parameters that decide what there is to plan.
 func (s *Scope) render(sql, kind string) string {
-	literal := "NULL::text"
-	if kind != "" {
-		literal = catalog.Literal(kind)
-	}
-	return strings.NewReplacer(
-		":renamed", strconv.FormatBool(s.Renamed), ":members", strconv.FormatBool(s.Members), ":legacy", strconv.FormatBool(s.legacy),
-		":exclusive", strconv.FormatBool(s.exclusive), ":whole", strconv.FormatBool(s.Names == nil), ":kind", literal,
-		":options", strconv.FormatBool(s.options()),
-	).Replace(sql)
+	return constants{
+		renamed: s.Renamed, members: s.Members, legacy: s.legacy, exclusive: s.exclusive, whole: s.Names == nil, options: s.options(), kind: kind,
+	}.render(sql)
 }
 
 // Few returns the names if looking for them alone is quicker than for all, and nil otherwise.
