@@ -13,10 +13,10 @@ import (
 )
 
 var (
-	desiredKindsSQL = query("desired_kinds")
-	unmatchedSQL    = query("unmatched")
-
-	withdrawnKindsSQL = query("withdrawn_kinds")
+	desiredKindsSQL    = query("desired_kinds")
+	allDesiredKindsSQL = query("all_desired_kinds")
+	withdrawnKindsSQL  = query("withdrawn_kinds")
+	unmatchedSQL       = query("unmatched")
 )
 
 const legacySQL = `select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%')`
@@ -68,7 +68,11 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	batch := &pgx.Batch{}
 	batch.Queue(mode)
 	catalog.Queue(batch, rolesSQL, &list, names)
-	catalog.QueueColumn(batch, s.render(desiredKindsSQL, ""), &s.kinds, names, extent.Names)
+	if extent.Names == nil {
+		catalog.QueueColumn(batch, allDesiredKindsSQL, &s.kinds, names)
+	} else {
+		catalog.QueueColumn(batch, desiredKindsSQL, &s.kinds, names, extent.Names)
+	}
 	catalog.Queue(batch, withdrawnKindsSQL, &s.withdrawn, names)
 	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
 	catalog.QueueValue(batch, legacySQL, &s.legacy)
