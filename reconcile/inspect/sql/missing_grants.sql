@@ -15,14 +15,14 @@ WITH roles AS MATERIALIZED (
 ),
 -- Roles that ask for the same are looked at together.
 asked AS MATERIALIZED (
-    SELECT min(g.privilege) AS privilege, min(g.schema_name) AS schema_name, min(g.object_name) AS object_name,
-        min(g.name_match) AS name_match, min(g.column_name) AS column_name, g.selector, g.direct, g.grantable,
-        g.role_name = 'public' AS public,
+    SELECT g.privilege, min(g.schema_name) AS schema_name, min(g.object_name) AS object_name, min(g.name_match) AS name_match,
+        min(g.column_name) AS column_name, g.selector, g.direct, g.grantable, g.role_name = 'public' AS public,
         array_agg(g.id) AS grant_ids, array_agg(g.role_name) AS role_names
     FROM sync_roles.desired_holdings AS g
     WHERE g.role_name = ANY ($1::text[]) AND g.object_type = :'object_type' AND g.privilege <> 'OWNER'
         AND (:whole OR g.object_name = ANY ($2::text[]))
-    GROUP BY g.selector, g.direct, g.grantable, public
+    -- The selector says the rest; the privilege too, but for one that no trigger has checked.
+    GROUP BY g.selector, g.privilege, g.direct, g.grantable, public
 ),
 -- LATERAL with OFFSET 0 makes the planner look each name up by index.
 found AS MATERIALIZED (
