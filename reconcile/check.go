@@ -68,9 +68,6 @@ func (e *Engine) check(ctx context.Context) error {
 	if e.relations, err = inspect.Relations(ctx, e.conn, s.Role); err != nil {
 		return err
 	}
-	if err := e.portion.lookForOthers(ctx, e.conn); err != nil {
-		return err
-	}
 	if err := e.warnOfLostAdmin(ctx); err != nil {
 		if e.lost(ctx, err) {
 			return err

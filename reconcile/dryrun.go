@@ -143,7 +143,7 @@ func (d *dryRun) pass(ctx context.Context, w work) (*Pass, error) {
 	if err := d.runFirst(ctx, tx); err != nil {
 		return p, err
 	}
-	requests, kept, err := take(ctx, tx, w, d.engine.portion.limit())
+	requests, kept, err := take(ctx, tx, w, d.engine.portion.limits().rows)
 	if err != nil {
 		return p, err
 	}

@@ -57,7 +57,8 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	p.id, p.lockWaited = tx.id, tx.waited
 	e.lockMissed, e.tablesMissed = false, false
-	requests, err := p.take(ctx, tx, w, e.portion.limit())
+	limits := e.portion.limits()
+	requests, err := p.take(ctx, tx, w, limits.rows)
 	if err != nil {
 		return p, err
 	}
@@ -77,7 +78,7 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 	if err := tx.Commit(ctx); err != nil {
 		return p, fmt.Errorf("commit: %w", err)
 	}
-	e.portion.learn(len(p.roles), held)
+	e.portion.learn(limits, len(p.roles), held)
 	if len(p.Rows) > 0 {
 		e.wrote(p.head, len(p.Rows))
 	}
@@ -179,7 +180,6 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 		return err
 	}
 	b.reportKept(p.kept)
-	e.total.learn(b.facts.Limit, b.plan.Verdicts)
 	return e.audit(ctx, a, tx, w, p, b, history, requests, started)
 }
 
@@ -211,6 +211,9 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 		Cause: w.cause, Instance: e.instance, Pass: p.id, Started: started, Roles: b.roles(), Problems: b.problems, Done: a.Done(),
 		RequestedBy: requestedBy, ApprovedBy: verdicts.ApprovedBy, Rehearsal: w.rehearsal,
 	}.Rows()
+
+	_, revoked := p.Changed()
+	e.total.learn(b.facts.Limit, verdicts.Sum, int64(revoked), started)
 
 	records := &pgx.Batch{}
 	inspect.CheckRelations(records, e.relations)

@@ -11,8 +11,8 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/desired"
 )
 
-// All databases of a cluster wait for one lock, so no pass should hold it for longer than about a second. Where no other database has an engine, only this
-// one's next pass waits, and a pass may take longer. What a pass takes depends most on how many rows its roles have; and the more rows share a pass, the fewer
+// All databases of a cluster wait for one lock, so no pass should hold it for longer than about a second. Where no other database has an engine, it may be
+// three. What a pass takes depends most on how many rows its roles have; and the more rows share a pass, the fewer
 // statements they take, as roles that get the same on an object share one: PostgreSQL writes an object's whole ACL each time.
 
 const (
@@ -23,46 +23,54 @@ const (
 	rowsAlone    = 125_000 // mostRows while no other database has an engine
 	longPass     = time.Second
 	longAlone    = 3 * time.Second  // longPass while no other database has an engine
-	fairFor      = 10 * time.Second // how long a pass of another database, once seen to wait, is reckoned with
+	fairFor      = 10 * time.Second // how long what was seen of other databases is reckoned with
 	awaitedAtAll = 100 * time.Millisecond
+	manyRoles    = 50 // for which it is worth a question whether there are other engines
 )
 
 // portion is how much a pass takes at once.
 type portion struct {
 	rows    int64     // that the roles of a pass may have together; 0: as many as most says
 	awaited time.Time // when a pass of another database was last seen to wait for the lock
-	alone   bool      // no other database had an engine when that was last looked for
+	looked  time.Time // when other databases' engines were last looked for
+	alone   bool      // there was none
 }
 
 // most is how many rows, and for how long a pass may hold the lock.
 func (p *portion) most() (rows int64, long time.Duration) {
-	if p.alone {
+	if p.alone && time.Since(p.looked) < fairFor {
 		return rowsAlone, longAlone
 	}
 	return mostRows, longPass
 }
 
-// limit is how many rows the roles of a pass may have together.
-func (p *portion) limit() int64 {
-	limit, _ := p.most()
+// limits are those of one pass.
+type limits struct {
+	rows int64         // that its roles may have together
+	long time.Duration // for which it should hold the lock at most
+}
+
+// limits are those of the next pass.
+func (p *portion) limits() limits {
+	var l limits
+	l.rows, l.long = p.most()
 	if p.rows != 0 {
-		limit = min(limit, p.rows)
+		l.rows = min(l.rows, p.rows)
 	}
 	if time.Since(p.awaited) < fairFor {
-		limit = min(limit, rowsOfOthers)
+		l.rows, l.long = min(l.rows, rowsOfOthers), longPass
 	}
-	return limit
+	return l
 }
 
 // learn adapts the portion to how long a pass over several roles has held the lock.
-func (p *portion) learn(roles int, took time.Duration) {
-	limit := p.limit()
-	most, long := p.most()
+func (p *portion) learn(l limits, roles int, took time.Duration) {
+	most, _ := p.most()
 	switch {
 	case roles < 2: // it cannot be divided
-	case took > long:
-		p.rows = max(fewestRows, int64(float64(limit)*float64(long)/float64(took)))
-	case took < long/4:
+	case took > l.long:
+		p.rows = max(fewestRows, int64(float64(l.rows)*float64(l.long)/float64(took)))
+	case took < l.long/4:
 		if p.rows *= 2; p.rows >= most {
 			p.rows = 0
 		}
@@ -86,15 +94,19 @@ const (
 		)`
 )
 
-// lookForOthers notes whether another database of the cluster has an engine. One that comes later is seen when it waits.
-func (p *portion) lookForOthers(ctx context.Context, q catalog.Querier) error {
-	if err := q.QueryRow(ctx, aloneSQL).Scan(&p.alone); err != nil {
-		return fmt.Errorf("look for engines of other databases: %w", err)
+// lookForOthers notes whether another database of the cluster has an engine. Where the view may not be read, there may be one. So it must not be in a
+// transaction, which would end by that.
+func (p *portion) lookForOthers(ctx context.Context, q catalog.Querier) {
+	if time.Since(p.looked) < time.Second {
+		return
 	}
-	return nil
+	p.looked = time.Now()
+	if err := q.QueryRow(ctx, aloneSQL).Scan(&p.alone); err != nil {
+		p.alone = false
+	}
 }
 
-// lookAround notes whether another pass waits for the lock, before a long one over several roles gives it back; and whether there is any other engine.
+// lookAround notes whether another pass waits for the lock, before a long one over several roles gives it back.
 func (p *portion) lookAround(ctx context.Context, tx pgx.Tx, roles int, took time.Duration) error {
 	if roles < 2 || took < awaitedAtAll {
 		return nil
@@ -106,7 +118,7 @@ func (p *portion) lookAround(ctx context.Context, tx pgx.Tx, roles int, took tim
 	if awaited {
 		p.awaited = time.Now()
 	}
-	return p.lookForOthers(ctx, tx)
+	return nil
 }
 
 // portions divides roles among passes.
@@ -117,7 +129,10 @@ func (e *Engine) portions(ctx context.Context, roles []string) ([][]string, erro
 	case 1:
 		return [][]string{roles}, nil
 	}
-	limit := e.portion.limit()
+	if len(roles) >= manyRoles {
+		e.portion.lookForOthers(ctx, e.conn)
+	}
+	limit := e.portion.limits().rows
 	counts, err := desired.CountRows(ctx, e.conn, roles, limit)
 	if err != nil {
 		return nil, err

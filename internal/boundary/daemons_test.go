@@ -78,7 +78,7 @@ func (d *daemons) play(l *lane, s step, k *strike, change func()) []string {
 			return false
 		}
 		wrong, err := l.judge(s)
-		if err == nil {
+		if err == nil && len(wrong) > 0 {
 			judged[p] = last
 		}
 		return err == nil && len(wrong) == 0

@@ -54,7 +54,12 @@ const recordRevokesSQL = `
 	with same as (
 		update sync_roles.recent_revokes
 		set revokes = revokes + $1::bigint, at = statement_timestamp()
-		where at >= date_trunc('second', statement_timestamp())
+		where ctid = (
+			select ctid
+			from sync_roles.recent_revokes
+			where at between date_trunc('second', statement_timestamp()) and statement_timestamp()
+			limit 1
+		)
 		returning at
 	)
 	insert into sync_roles.recent_revokes (revokes)

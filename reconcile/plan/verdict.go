@@ -49,7 +49,7 @@ type LimitFacts struct {
 	Elsewhere     map[int64]int64  // by deletion: what it revokes from roles of other passes, as the deleted rows say
 	ElsewhereHeld map[int64]int64  // and of that, what these roles have
 	Writers       map[int64]string // by deletion
-	Estimate      *int64           // what all roles held through rows, at least, before the last of the recent revokes; nil: not known
+	Estimate      *int64           // what all roles held through rows when that was counted last, a moment ago; nil: not known
 	Total         *int64           // what all roles hold through rows, but for what the pass grants; nil: not read
 
 	Verdicts Verdicts // of the plans before, in the same pass
