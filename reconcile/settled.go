@@ -14,6 +14,9 @@ import (
 // newly loaded library brings, or the privileges of our intermediate roles in other databases.
 const wholeAfter = 10 * time.Minute
 
+// cheapReading is how long it may take to read the state, whatever it is compared with: in a small cluster, which takes longer is chance.
+const cheapReading = 250 * time.Millisecond
+
 // settled remembers a rescan that found all roles as desired: until something changes, the next ones need not inspect them.
 type settled struct {
 	state string // inspect.State before it; empty: there is none to remember
@@ -51,7 +54,7 @@ func (e *Engine) settle(ctx context.Context, state string, roles int, reading, a
 	if state == "" { // it was not read
 		return nil
 	}
-	e.settled = settled{roles: roles, at: time.Now(), slow: 2*reading > all}
+	e.settled = settled{roles: roles, at: time.Now(), slow: reading > cheapReading && 2*reading > all}
 	if e.settled.slow {
 		return nil
 	}
