@@ -84,6 +84,41 @@ func TestEveryChangeIsQueued(t *testing.T) {
 	}
 }
 
+// Requests name the rows where these are few: a pass then reads no others of the role. Owners and members may have had what others of its rows ask for.
+func TestFewRowsAreQueuedByName(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	const few = "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('alice', 'SELECT', 'table', 's', 'a'), ('alice', 'SELECT', 'table', 's', 'b'), ('bob', 'SELECT', 'table', 's', 'c')"
+	const many = "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) select 'alice', 'SELECT', 'table', 's', 't' || i from generate_series(1, 101) as i"
+	for name, c := range map[string]struct{ before, sql, want string }{
+		"INSERT":                  {"", few, "alice {a,b}, bob {c}"},
+		"UPDATE":                  {few, "update sync_roles.desired_grants set object_name = 'x' where object_name <> 'b'", "alice {a,x}, bob {c,x}"},
+		"UPDATE of the role":      {few, "update sync_roles.desired_grants set role_name = 'carol' where object_name = 'a'", "alice {a}, carol {a}"},
+		"DELETE":                  {few, "delete from sync_roles.desired_grants", "alice {a,b}, bob {c}"},
+		"INSERT of an owner":      {"", "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('alice', 'OWNER', 'table', 's', 'a')", "alice {a}"},
+		"DELETE of an owner":      {"insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('alice', 'OWNER', 'table', 's', 'd'); " + few, "delete from sync_roles.desired_grants", "alice everything, bob {c}"},
+		"UPDATE of an owner":      {"insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('alice', 'OWNER', 'table', 's', 'd'); " + few, "update sync_roles.desired_grants set privilege = 'SELECT'", "alice everything, bob {c}"},
+		"DELETE of a member":      {"insert into sync_roles.desired_grants (role_name, privilege, object_type, object_name) values ('alice', 'MEMBER', 'role', 'g'); " + few, "delete from sync_roles.desired_grants", "alice everything, bob {c}"},
+		"INSERT of many":          {"", many, "alice everything"},
+		"UPDATE of many":          {many, "update sync_roles.desired_grants set note = 'x'", "alice everything"},
+		"DELETE of many":          {many, "delete from sync_roles.desired_grants", "alice everything"},
+		"DELETE of desired roles": {"insert into sync_roles.desired_roles (role_name) values ('alice')", "delete from sync_roles.desired_roles", "alice everything"},
+		"UPDATE of desired roles": {"insert into sync_roles.desired_roles (role_name) values ('alice')", "update sync_roles.desired_roles set note = 'x'", "alice everything"},
+	} {
+		execute(t, conn, "truncate sync_roles.desired_grants, sync_roles.desired_roles")
+		if c.before != "" {
+			execute(t, conn, c.before)
+		}
+		execute(t, conn, "delete from sync_roles.pending")
+		execute(t, conn, c.sql)
+		got := pgtest.One[string](t, conn, "select string_agg(role_name || ' ' || coalesce(object_names::text, 'everything'), ', ' order by role_name) from sync_roles.pending")
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // A transaction notifies once, whatever it changed, when it commits; a refused one and an idle one do not.
 func TestOneNotificationPerTransaction(t *testing.T) {
 	t.Parallel()
