@@ -219,7 +219,8 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	inspect.CheckRelations(records, e.relations)
 	inspect.CheckACLs(records, b.expected)
 	audit.RecordResolved(records, b.resolved)
-	audit.ForgetWithdrawn(records, b.forgettable(history.Withdrawn), e.policy.FallbackOwner)
+	grants, ownerships := b.forgettable(history.Withdrawn)
+	audit.ForgetWithdrawn(records, grants, ownerships, e.policy.FallbackOwner)
 	audit.RecordHeld(records, history.Held, held, verdicts.ApprovedBy, b.problems)
 	if err := audit.RecordLacks(records, b.roles(), b.problems); err != nil {
 		return err
@@ -234,20 +235,24 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	return nil
 }
 
-// forgettable lists the withdrawn rows of roles from which all was revoked that they gave (invariant 11). Held revokes keep the rows of their deletions only.
-func (b *batch) forgettable(withdrawn map[string][]inspect.WithdrawnRow) []int64 {
-	var ids []int64
+// forgettable lists the withdrawn rows of roles from which all was revoked that they gave (invariant 11), those that gave ownership apart. Held revokes keep the
+// rows of their deletions only.
+func (b *batch) forgettable(withdrawn map[string][]inspect.WithdrawnRow) (grants, ownerships []int64) {
 	for _, role := range slices.Sorted(maps.Keys(withdrawn)) {
 		if slices.ContainsFunc(b.problems[role], func(p plan.Problem) bool { return p.Revoke && p.Kind != plan.Held }) {
 			continue
 		}
 		for _, row := range withdrawn[role] {
-			if !b.plan.Held[role].Transactions[row.Transaction] {
-				ids = append(ids, row.ID)
+			switch {
+			case b.plan.Held[role].Transactions[row.Transaction]:
+			case row.Ownership:
+				ownerships = append(ownerships, row.ID)
+			default:
+				grants = append(grants, row.ID)
 			}
 		}
 	}
-	return ids
+	return grants, ownerships
 }
 
 // wrote notes where the chain ended when this engine wrote last. It only ever grows: where it does not, rows were removed from its end.

@@ -11,11 +11,13 @@ import (
 )
 
 var (
-	forgetWithdrawnSQL = query("forget_withdrawn")
-	shortenedSQL       = query("shortened")
+	forgetOwnershipsSQL = query("forget_ownerships")
+	shortenedSQL        = query("shortened")
 )
 
 const (
+	forgetWithdrawnSQL = "delete from sync_roles.withdrawn where id = any ($1)"
+
 	resolvedSQL = `
 		insert into sync_roles.resolved_objects (class_oid, object_oid, object_type, schema_name, object_name, signature, column_number, column_name)
 		select * from unnest($1::oid[], $2::oid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[])
@@ -41,13 +43,18 @@ func RecordResolved(records *pgx.Batch, objects map[plan.Resolved]bool) {
 	records.Queue(resolvedSQL, classes, oids, types, schemas, names, signatures, numbers, columns)
 }
 
-// ForgetWithdrawn forgets deleted rows of which all that they gave was revoked. fallbackOwner keeps what it was given.
-func ForgetWithdrawn(records *pgx.Batch, ids []int64, fallbackOwner string) {
-	if len(ids) == 0 {
-		return
+// ForgetWithdrawn forgets deleted rows, by their withdrawn.id, of which all that they gave was revoked: privileges and memberships, and ownerships.
+// fallbackOwner keeps what it was given.
+func ForgetWithdrawn(records *pgx.Batch, grants, ownerships []int64, fallbackOwner string) {
+	if all := slices.Concat(grants, ownerships); len(all) > 0 {
+		records.Queue(shortenedSQL, all)
 	}
-	records.Queue(shortenedSQL, ids)
-	records.Queue(forgetWithdrawnSQL, ids, fallbackOwner)
+	if len(grants) > 0 {
+		records.Queue(forgetWithdrawnSQL, grants)
+	}
+	if len(ownerships) > 0 {
+		records.Queue(forgetOwnershipsSQL, ownerships, fallbackOwner)
+	}
 }
 
 // RecordLacks records what intermediate roles should hold and cannot, where that has changed: their members lack it.

@@ -67,6 +67,9 @@ func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error 
 		return fmt.Errorf("read what differs: %w", err)
 	}
 	fresh := &plan.Drift{Grants: slices.Concat(append(surplus, foreign)...), Memberships: memberships, Ownerships: ownerships}
+	if err := addDependents(ctx, tx, fresh); err != nil {
+		return err
+	}
 	for _, list := range missing {
 		addMissing(fresh, list)
 	}

@@ -16,7 +16,7 @@ var (
 
 const (
 	withdrawnSQL = `
-		select role_name, array_agg(id) as ids, array_agg(transaction::text::bigint) as transactions
+		select role_name, array_agg(id) as ids, array_agg(transaction::text::bigint) as transactions, array_agg(privilege = 'OWNER') as ownerships
 		from sync_roles.withdrawn
 		where role_name = any ($1)
 		group by role_name`
@@ -25,7 +25,10 @@ const (
 )
 
 // WithdrawnRow is a row that was deleted, and the transaction that deleted it.
-type WithdrawnRow struct{ ID, Transaction int64 }
+type WithdrawnRow struct {
+	ID, Transaction int64
+	Ownership       bool // it gave ownership
+}
 
 // History is what passes before left to this one.
 type History struct {
@@ -41,6 +44,7 @@ func ReadHistory(ctx context.Context, tx pgx.Tx, roles, names []string) (h Histo
 		RoleName     string
 		IDs          []int64
 		Transactions []int64
+		Ownerships   []bool
 	}
 	var list []withdrawn
 	batch := &pgx.Batch{}
@@ -54,7 +58,7 @@ func ReadHistory(ctx context.Context, tx pgx.Tx, roles, names []string) (h Histo
 	h.Withdrawn = map[string][]WithdrawnRow{}
 	for _, w := range list {
 		for i, id := range w.IDs {
-			h.Withdrawn[w.RoleName] = append(h.Withdrawn[w.RoleName], WithdrawnRow{id, w.Transactions[i]})
+			h.Withdrawn[w.RoleName] = append(h.Withdrawn[w.RoleName], WithdrawnRow{id, w.Transactions[i], w.Ownerships[i]})
 		}
 	}
 	return h, nil

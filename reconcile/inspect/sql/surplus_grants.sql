@@ -325,61 +325,8 @@ SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.obje
     s.schema_name::text, s.object_name::text, coalesce(s.signature, '') AS signature, s.owner AS owner_oid, s.other AS undeclared,
     (s.class_oid, s.object_oid, s.column_name, s.privilege) IN (SELECT r.class_oid, r.object_oid, r.column_name, r.privilege
         FROM rivals AS r) AS rival,
-    -- Who holds it from this grantee, directly or through others, and from no one else; and whether a row of theirs asks for it.
-    CASE WHEN s.is_grantable AND (s.class_oid, s.object_oid, s.column_name, s.privilege, s.grantee) IN (
-        SELECT p.class_oid, p.object_oid, p.column_name, p.privilege, p.grantor FROM passed_on AS p
-    ) THEN (
-        WITH RECURSIVE losers AS (
-            SELECT s.grantee AS oid
-            UNION
-            SELECT e.grantee
-            FROM losers AS l
-            JOIN passed_on AS e
-                ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
-                AND e.grantor = l.oid AND e.is_grantable
-            -- Who keeps the grant option takes none along: by another grantor, or by a row of its own.
-            WHERE NOT EXISTS (
-                    SELECT
-                    FROM entries AS o
-                    WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name
-                        AND o.privilege = s.privilege
-                        AND o.grantee = e.grantee AND o.is_grantable AND o.grantor <> l.oid
-                )
-                AND NOT EXISTS (
-                    SELECT
-                    FROM sync_roles.desired_holdings AS g
-                    JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
-                    WHERE r.oid = e.grantee AND g.grantable AND g.object_type = s.object_type
-                        AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-                        AND g.schema_name = s.schema_name AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
-                        AND g.column_name = s.column_name
-                )
-        )
-        SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL,
-            'grantable', coalesce(d.grantable, false), 'option', e.is_grantable) ORDER BY d.role_name, e.grantor), '[]')
-        FROM losers AS l
-        JOIN passed_on AS e
-            ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
-                AND e.grantor = l.oid
-        LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.grantee
-        CROSS JOIN LATERAL (
-            SELECT coalesce(r.rolname::text, 'public') AS role_name, bool_or(g.grantable) AS grantable
-            FROM sync_roles.desired_holdings AS g
-            WHERE g.id IS NOT NULL AND g.role_name = coalesce(r.rolname::text, 'public') AND g.object_type = s.object_type
-                AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-                AND g.schema_name = s.schema_name AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
-                AND g.column_name = s.column_name AND g.direct IS NOT FALSE
-        ) AS d
-        WHERE NOT EXISTS (
-                SELECT
-                FROM entries AS o
-                WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name
-                    AND o.privilege = s.privilege
-                    AND o.grantee = e.grantee AND o.grantor NOT IN (SELECT m.oid FROM losers AS m)
-                        AND (o.is_grantable OR NOT e.is_grantable)
-            )
-    ) ELSE '[]' END AS dependents,
-    -- Those too who hold it otherwise as well: PostgreSQL takes nothing from a grantee on which other grants depend, unless by CASCADE.
+    '[]'::jsonb AS dependents, -- dependents.sql has them, where it was passed on
+    -- Also to those who hold it otherwise as well: PostgreSQL takes nothing from a grantee on which other grants depend, unless by CASCADE.
     s.is_grantable AND (s.class_oid, s.object_oid, s.column_name, s.privilege, s.grantee) IN (
         SELECT p.class_oid, p.object_oid, p.column_name, p.privilege, p.grantor FROM passed_on AS p
     ) AS passed_on,

@@ -1,11 +1,10 @@
--- Forgets rows that are gone, and of which nothing is left to revoke. An OWNER row stays while the role owns what it named: another
--- role's row
--- asks for the object, and may go before it was served.
--- $1 bigint[]: withdrawn.id
+-- Forgets OWNER rows that are gone. One stays while the role owns what it named: another role's row asks for the object, and may go before
+-- it was served.
+-- $1 bigint[]: withdrawn.id, of OWNER rows
 -- $2 text: the role that gets what is revoked, if another than the connected one; it keeps what it has
 DELETE FROM sync_roles.withdrawn AS w
 WHERE w.id = ANY ($1)
-    AND NOT (w.privilege = 'OWNER' AND EXISTS (SELECT FROM sync_roles.matchable_withdrawn AS m WHERE m.id = w.id) AND EXISTS (
+    AND NOT (EXISTS (SELECT FROM sync_roles.matchable_withdrawn AS m WHERE m.id = w.id) AND EXISTS (
         SELECT
         FROM sync_roles.objects AS o
         JOIN pg_catalog.pg_roles AS r ON r.oid = o.owner
