@@ -72,9 +72,6 @@ func (e *Engine) pass(ctx context.Context, w work) (*Pass, error) {
 		return p, err
 	}
 	held := time.Since(started) - tx.waited
-	if err := e.portion.lookAround(ctx, tx, len(p.roles), held); err != nil {
-		return p, err
-	}
 	if err := tx.Commit(ctx); err != nil {
 		return p, fmt.Errorf("commit: %w", err)
 	}

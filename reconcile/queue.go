@@ -22,7 +22,7 @@ const (
 	allHaveNotifiedSQL = "select sync_roles.all_have_notified()"
 	queuedSQL          = `
 		select
-			(select count(*) from (select from sync_roles.pending where role_name is not null limit $1) as p),
+			(select count(*) from (select from sync_roles.pending where role_name is not null limit 2) as p),
 			exists (select from sync_roles.pending where role_name is null)`
 )
 
@@ -34,12 +34,12 @@ func (e *Engine) ServeQueue(ctx context.Context, cause audit.Cause) (*Report, er
 		var all, notified bool
 		look := &pgx.Batch{} // one transaction, whose second statement sees all rows committed before the first
 		catalog.QueueValue(look, allHaveNotifiedSQL, &notified)
-		look.Queue(queuedSQL, manyRoles).QueryRow(func(row pgx.Row) error { return row.Scan(&requests, &all) })
+		look.Queue(queuedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&requests, &all) })
 		if err := e.conn.SendBatch(ctx, look).Close(); err != nil {
 			return report, e.outside(ctx, cause, fmt.Errorf("read the queue: %w", err), report)
 		}
 		report.MoreToCome = !notified
-		if requests >= manyRoles {
+		if requests > 1 {
 			e.portion.lookForOthers(ctx, e.conn)
 		}
 		if requests > 0 {
