@@ -48,9 +48,9 @@ func TestCurve(t *testing.T) { //nolint:paralleltest // it measures
 			p50, _ := quantiles(one)
 			lines = append(lines, fmt.Sprintf("%d\t%d\t%d\t%.3f\t%.3f\t%.3f\t%.4f\t%.2f\t%d", s.roles*s.grants, s.roles, s.grants,
 				floor.Seconds(), apply.Seconds(), whole.Seconds(), unchanged.Seconds(), p50, residentPeak(t)))
+			must(t, os.WriteFile(*curve, []byte(strings.Join(lines, "\n")+"\n"), 0o600)) // each time: the largest takes longest
 		})
 	}
-	must(t, os.WriteFile(*curve, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 }
 
 // residentPeak is the most memory that this process, engine and all, has had at once, in MiB: /proc/self/status, VmHWM.
