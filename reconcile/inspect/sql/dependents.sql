@@ -8,47 +8,38 @@ WITH asked AS MATERIALIZED (
     SELECT a.*, (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = a.role_name COLLATE "C") AS grantee
     FROM unnest($1::oid[], $2::oid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[]) WITH ORDINALITY
         AS a (class_oid, object_oid, object_type, schema_name, object_name, signature, column_name, privilege, role_name, place)
-),
--- Each ACL is taken apart once.
-entries AS MATERIALIZED (
-    SELECT s.class_oid, s.object_oid, s.column_name, a.privilege_type AS privilege, a.grantor, a.grantee, a.is_grantable,
-        a.grantor <> o.owner AS passed_on
-    FROM (SELECT DISTINCT a.object_type, a.class_oid, a.object_oid, a.column_name FROM asked AS a) AS s
-    CROSS JOIN LATERAL (
-        SELECT o.owner,
-            CASE
-                WHEN s.column_name = '' THEN o.acl
-                ELSE (
-                    SELECT sync_roles.unpacked(c.attacl)
-                    FROM pg_catalog.pg_attribute AS c
-                    WHERE c.attrelid = s.object_oid AND c.attname = s.column_name AND NOT c.attisdropped
-                )
-            END AS acl
-        FROM sync_roles.objects AS o
-        WHERE o.object_type = s.object_type AND o.class_oid = s.class_oid AND o.object_oid = s.object_oid
-        OFFSET 0
-    ) AS o
-    CROSS JOIN LATERAL aclexplode(o.acl) AS a
 )
 SELECT d.dependents
 FROM asked AS s
+-- Each object's entries by themselves: among those of all objects, every search would read all.
 CROSS JOIN LATERAL (
-    WITH RECURSIVE losers AS (
+    WITH RECURSIVE entries AS MATERIALIZED (
+        SELECT a.grantor, a.grantee, a.is_grantable, a.grantor <> o.owner AS passed_on
+        FROM (
+            SELECT o.owner,
+                CASE
+                    WHEN s.column_name = '' THEN o.acl
+                    ELSE (
+                        SELECT sync_roles.unpacked(c.attacl)
+                        FROM pg_catalog.pg_attribute AS c
+                        WHERE c.attrelid = s.object_oid AND c.attname = s.column_name AND NOT c.attisdropped
+                    )
+                END AS acl
+            FROM sync_roles.objects AS o
+            WHERE o.object_type = s.object_type AND o.class_oid = s.class_oid AND o.object_oid = s.object_oid
+            OFFSET 0
+        ) AS o
+        CROSS JOIN LATERAL aclexplode(o.acl) AS a
+        WHERE a.privilege_type = s.privilege
+    ),
+    losers AS (
         SELECT s.grantee AS oid
         UNION
         SELECT e.grantee
         FROM losers AS l
-        JOIN entries AS e
-            ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
-            AND e.grantor = l.oid AND e.passed_on AND e.is_grantable
+        JOIN entries AS e ON e.grantor = l.oid AND e.passed_on AND e.is_grantable
         -- Who keeps the grant option takes none along: by another grantor, or by a row of its own.
-        WHERE NOT EXISTS (
-                SELECT
-                FROM entries AS o
-                WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name
-                    AND o.privilege = s.privilege
-                    AND o.grantee = e.grantee AND o.is_grantable AND o.grantor <> l.oid
-            )
+        WHERE NOT EXISTS (SELECT FROM entries AS o WHERE o.grantee = e.grantee AND o.is_grantable AND o.grantor <> l.oid)
             AND NOT EXISTS (
                 SELECT
                 FROM sync_roles.desired_holdings AS g
@@ -62,9 +53,7 @@ CROSS JOIN LATERAL (
     SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL,
         'grantable', coalesce(d.grantable, false), 'option', e.is_grantable) ORDER BY d.role_name, e.grantor), '[]') AS dependents
     FROM losers AS l
-    JOIN entries AS e
-        ON e.class_oid = s.class_oid AND e.object_oid = s.object_oid AND e.column_name = s.column_name AND e.privilege = s.privilege
-        AND e.grantor = l.oid AND e.passed_on
+    JOIN entries AS e ON e.grantor = l.oid AND e.passed_on
     LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.grantee
     CROSS JOIN LATERAL (
         SELECT coalesce(r.rolname::text, 'public') AS role_name, bool_or(g.grantable) AS grantable
@@ -77,10 +66,7 @@ CROSS JOIN LATERAL (
     WHERE NOT EXISTS (
             SELECT
             FROM entries AS o
-            WHERE o.class_oid = s.class_oid AND o.object_oid = s.object_oid AND o.column_name = s.column_name
-                AND o.privilege = s.privilege
-                AND o.grantee = e.grantee AND o.grantor NOT IN (SELECT m.oid FROM losers AS m)
-                AND (o.is_grantable OR NOT e.is_grantable)
+            WHERE o.grantee = e.grantee AND o.grantor NOT IN (SELECT m.oid FROM losers AS m) AND (o.is_grantable OR NOT e.is_grantable)
         )
 ) AS d
 ORDER BY s.place;
