@@ -73,10 +73,14 @@ func (d *dryRun) precheck(ctx context.Context, roles []string) (due []string, er
 	}
 	set := asSet(append(expired, useless...))
 	told := map[string]bool{}
-	for chunk := range slices.Chunk(roles, batchSize) {
-		if err := d.precheckBatch(ctx, tx, chunk, set, told); err != nil {
-			return nil, err
-		}
+	err = d.engine.inspectInParts(roles, func(part []string) (precheck, error) {
+		return d.precheckPart(ctx, tx, part)
+	}, func(_ []string, found precheck) error {
+		d.note(found, set, told)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	var last []string // by then the roles have by other ways what their rows ask for
 	for _, role := range foreign {
@@ -104,21 +108,22 @@ func (d *dryRun) all(ctx context.Context, tx pgx.Tx) (roles, useless, foreign []
 	return slices.Concat(roles, intermediates, foreign), useless, foreign, err
 }
 
-// precheckBatch adds the roles that are due to the set, and tells the problems of the others, once: members of an intermediate role are inspected with it,
-// and by themselves.
-func (d *dryRun) precheckBatch(ctx context.Context, tx pgx.Tx, roles []string, due, told map[string]bool) error {
+// precheckPart inspects roles. Where it meets what others do just now, the rehearsal finds out the reason.
+func (d *dryRun) precheckPart(ctx context.Context, tx pgx.Tx, roles []string) (found precheck, err error) {
 	w := work{cause: audit.Manual, renamed: true, members: true, rehearsal: true}
-	var found precheck
-	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
 		found, err = d.engine.precheckIn(ctx, tx, roles, w)
 		return err
 	})
-	if class := failure.Of(err); class == failure.Slow || class == failure.Locked || class == failure.Again {
-		found, err = precheck{due: roles}, nil // the rehearsal finds out the reason
+	if failure.Of(err) == failure.Again {
+		return precheck{due: roles}, nil
 	}
-	if err != nil {
-		return err
-	}
+	return found, err
+}
+
+// note adds the roles that are due to the set, and tells the problems of the others, once: members of an intermediate role are inspected with it, and by
+// themselves.
+func (d *dryRun) note(found precheck, due, told map[string]bool) {
 	maps.Copy(due, asSet(found.due))
 	for _, role := range slices.Sorted(maps.Keys(found.problems)) {
 		if due[role] || told[role] {
@@ -129,7 +134,6 @@ func (d *dryRun) precheckBatch(ctx context.Context, tx pgx.Tx, roles []string, d
 		row.Problems = found.problems[role]
 		d.report.Rows = append(d.report.Rows, row)
 	}
-	return nil
 }
 
 // pass does what a pass does, and rolls it back.

@@ -50,6 +50,7 @@ type Engine struct {
 
 	portion portion
 	total   total
+	atOnce  int     // roles that an inspection without the lock takes, where a batch was too slow; otherwise 0
 	settled settled // the last rescan, if it found all roles as desired
 
 	deadSince map[string]time.Time // when databases were first found dropped, by OID

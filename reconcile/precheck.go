@@ -1,11 +1,13 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -37,7 +39,38 @@ func (e *Engine) precheck(ctx context.Context, roles []string, w work) (found pr
 	return e.precheckIn(ctx, tx, roles, w)
 }
 
-// patientPrecheck is precheck, tried again where something was dropped meanwhile. What takes too long is left to a pass, which finds out the reason.
+// fewestAtOnce is how few roles an inspection without the lock is divided into. What is slow for them is left to a pass, which finds out the reason.
+const fewestAtOnce = batchSize / 8
+
+// inspectInParts inspects roles, as many at once as a statement has the time for, and uses what was found of each part.
+func (e *Engine) inspectInParts(roles []string, inspect func(part []string) (precheck, error), use func(part []string, found precheck) error) error {
+	for len(roles) > 0 {
+		part := roles[:min(len(roles), cmp.Or(e.atOnce, batchSize))]
+		started := time.Now()
+		found, err := inspect(part)
+		class := failure.Of(err)
+		switch {
+		case class == failure.Slow && len(part) > fewestAtOnce:
+			e.atOnce = max(len(part)/2, fewestAtOnce)
+			continue
+		case class == failure.Slow, class == failure.Locked:
+			found = precheck{due: part, stuck: true}
+		case err != nil:
+			return err
+		case len(part) == e.atOnce && time.Since(started) < readingTimeout/4:
+			if e.atOnce *= 2; e.atOnce >= batchSize {
+				e.atOnce = 0
+			}
+		}
+		roles = roles[len(part):]
+		if err := use(part, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patientPrecheck is precheck, tried again where something was dropped meanwhile.
 func (e *Engine) patientPrecheck(ctx context.Context, roles []string, w *work) (precheck, error) {
 	found, err := e.precheck(ctx, roles, *w)
 	if errors.Is(err, errUndated) {
@@ -49,9 +82,6 @@ func (e *Engine) patientPrecheck(ctx context.Context, roles []string, w *work) (
 	}
 	for attempt := 1; err != nil && failure.Of(err) == failure.Again && attempt < maxAttempts; attempt++ {
 		found, err = e.precheck(ctx, roles, *w)
-	}
-	if class := failure.Of(err); class == failure.Slow || class == failure.Locked {
-		return precheck{due: roles, stuck: true}, nil
 	}
 	return found, err
 }

@@ -147,25 +147,20 @@ func (s *scan) done() bool {
 
 // inspect inspects roles, and does a pass over those that are due.
 func (s *scan) inspect(ctx context.Context, roles []string, w work) error {
-	inspected := 0
-	for chunk := range slices.Chunk(roles, batchSize) {
-		if s.engine.OnPass != nil && len(roles) > batchSize {
-			s.engine.OnPass(inspected, len(roles))
+	all, inspected := len(roles), 0
+	return s.engine.inspectInParts(roles, func(part []string) (precheck, error) {
+		if s.engine.OnPass != nil && all > batchSize {
+			s.engine.OnPass(inspected, all)
 		}
-		inspected += len(chunk)
 		w.dated = w.dated || s.dated
-		found, err := s.engine.patientPrecheck(ctx, chunk, &w)
-		if err != nil {
-			return err
-		}
+		return s.engine.patientPrecheck(ctx, part, &w)
+	}, func(part []string, found precheck) error {
+		inspected += len(part)
 		s.dated = w.dated
 		s.stuck = s.stuck || found.stuck
 		s.drifted += len(found.due)
-		if err := s.engine.reconcileDue(ctx, found, w, s.report); err != nil {
-			return err
-		}
-	}
-	return nil
+		return s.engine.reconcileDue(ctx, found, w, s.report)
+	})
 }
 
 // reconcileDue does a pass over the roles that a precheck found.

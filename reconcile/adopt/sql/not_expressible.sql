@@ -15,7 +15,8 @@ SELECT r.rolname::text AS role_name,
 FROM pg_catalog.pg_roles AS r
 JOIN pg_catalog.pg_shdepend AS d
     ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype IN ('a', 'o')
-    AND d.dbid IN (0, (SELECT b.oid FROM pg_catalog.pg_database AS b WHERE b.datname = current_database()))
+    -- coalesce: in a large database, its own index of pg_shdepend would be read from end to end.
+    AND coalesce(d.dbid) IN (0, (SELECT b.oid FROM pg_catalog.pg_database AS b WHERE b.datname = current_database()))
 WHERE r.rolname = ANY ($1)
     -- Memberships are rows of their own.
     AND d.classid <> 'pg_catalog.pg_auth_members'::regclass

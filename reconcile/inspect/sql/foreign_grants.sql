@@ -14,7 +14,8 @@ objects AS MATERIALIZED (
         FROM batch AS b
         JOIN pg_catalog.pg_shdepend AS d
             ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = b.oid AND d.deptype = 'a'
-            AND d.dbid = (SELECT c.oid FROM pg_catalog.pg_database AS c WHERE c.datname = current_database())
+            -- coalesce: in a large database, its own index of pg_shdepend would be read from end to end.
+            AND coalesce(d.dbid) = (SELECT c.oid FROM pg_catalog.pg_database AS c WHERE c.datname = current_database())
     ) AS h
     CROSS JOIN LATERAL (
         SELECT o.*

@@ -6,7 +6,8 @@ WHERE r.rolname >= '_pgsr_' AND r.rolname < '_pgsr`' -- the character after _, s
         SELECT true
         FROM pg_catalog.pg_shdepend AS d
         WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'a'
-            AND d.dbid = (SELECT b.oid FROM pg_catalog.pg_database AS b WHERE b.datname = current_database())
+            -- coalesce: in a large database, its own index of pg_shdepend would be read from end to end.
+            AND coalesce(d.dbid) = (SELECT b.oid FROM pg_catalog.pg_database AS b WHERE b.datname = current_database())
         LIMIT 1
     ) IS NOT NULL
     AND sync_roles.foreign_database(r.rolname) IS NOT NULL

@@ -11,7 +11,8 @@ SELECT r.rolname::text AS role_name, a.privilege_type AS privilege, '' AS column
 FROM pg_catalog.pg_roles AS r
 JOIN pg_catalog.pg_shdepend AS d
     ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'a' AND d.objsubid = 0
-        AND d.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+        -- coalesce: in a large database, its own index of pg_shdepend would be read from end to end.
+        AND coalesce(d.dbid) IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
 CROSS JOIN LATERAL (
     SELECT o.*
     FROM sync_roles.objects AS o
@@ -29,7 +30,7 @@ FROM pg_catalog.pg_roles AS r
 JOIN pg_catalog.pg_shdepend AS d
     ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'a' AND d.objsubid > 0
         AND d.classid = 'pg_catalog.pg_class'::regclass
-        AND d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+        AND coalesce(d.dbid) = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
 JOIN pg_catalog.pg_attribute AS c ON c.attrelid = d.objid AND c.attnum = d.objsubid
 CROSS JOIN LATERAL (
     SELECT o.*

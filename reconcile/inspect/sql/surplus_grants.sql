@@ -177,7 +177,8 @@ candidates AS MATERIALIZED (
             OFFSET 0
         ) AS o
         WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = b.grantee AND d.deptype = 'a'
-            AND d.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+            -- coalesce: in a large database, its own index of pg_shdepend would be read from end to end.
+            AND coalesce(d.dbid) IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
             AND (d.dbid <> 0 OR o.object_type <> 'database' OR d.objid = (SELECT oid FROM pg_catalog.pg_database
                 WHERE datname = current_database()))
         OFFSET 0

@@ -52,7 +52,8 @@ owned AS MATERIALIZED (
             OFFSET 0
         ) AS o
         WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = b.owner_oid AND d.deptype = 'o'
-            AND d.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+            -- coalesce: in a large database, its own index of pg_shdepend would be read from end to end.
+            AND coalesce(d.dbid) IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
         OFFSET 0
     ) AS o
     WHERE b.revoke_other && '{all,ownerships}' OR b.role_name IN (SELECT w.role_name FROM withdrawn AS w)
