@@ -25,6 +25,12 @@ refused AS MATERIALIZED (
     SELECT p.oid AS role_oid
     FROM sync_roles.roles_reaching_privileges($2) AS p (oid)
 ),
+-- By itself: the planner would look for MEMBER rows before it knows that hardly any membership is in such a role.
+held_refused AS MATERIALIZED (
+    SELECT h.*
+    FROM held AS h
+    WHERE h.role_oid IN (SELECT f.role_oid FROM refused AS f)
+),
 withdrawn AS MATERIALIZED (
     SELECT w.id, w.role_name, w.object_name, w.name_match, w.grantable
     FROM sync_roles.matchable_withdrawn AS w
@@ -119,8 +125,7 @@ surplus AS MATERIALIZED (
     UNION
     -- What a MEMBER row gave and is refused by now.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
-    FROM held AS h
-    JOIN refused AS f ON f.role_oid = h.role_oid
+    FROM held_refused AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN sync_roles.matchable_grants AS g
         ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, g.object_name, g.compared_as)
