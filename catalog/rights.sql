@@ -13,25 +13,27 @@ SELECT
         WHEN l.rolsuper THEN false
         WHEN NOT v.options AND me.rolcreaterole THEN true
         -- pg_has_role(..., 'MEMBER WITH ADMIN OPTION') would go through all memberships of whoever creates roles, for each of these anew.
-        -- So first comes what is
-        -- near: its own ADMIN option, and that of a keeper. 'MEMBER' goes through them once (roles_is_member_of in acl.c).
-        WHEN EXISTS (
-            SELECT
+        -- So first comes what is near: its own ADMIN option, and that of a keeper. 'MEMBER' goes through them once (roles_is_member_of in
+        -- acl.c).
+        -- All as scalars: for EXISTS, the planner may hash all memberships of the cluster, or those of the daemon.
+        WHEN (
+            SELECT true
             FROM pg_catalog.pg_auth_members AS a
             WHERE a.roleid = l.oid AND a.admin_option
-                -- As a scalar: as EXISTS, the planner reads all that the daemon is a member of first.
                 AND (a.member = me.oid OR (
                     SELECT true
                     FROM pg_catalog.pg_auth_members AS k
                     WHERE k.roleid = a.member AND k.member = me.oid
                     LIMIT 1
                 ))
+            LIMIT 1
         ) THEN true
-        ELSE EXISTS (
-            SELECT
+        ELSE (
+            SELECT true
             FROM pg_catalog.pg_auth_members AS a
             WHERE a.roleid = l.oid AND a.admin_option AND pg_has_role(a.member, 'MEMBER')
-        )
+            LIMIT 1
+        ) IS NOT NULL
     END
 FROM unnest($1::oid[]) AS n (oid)
 -- LATERAL with OFFSET 0 makes the planner look each role up by index.
