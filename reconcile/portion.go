@@ -25,10 +25,11 @@ var (
 	byItself     = limits{125_000, 3 * time.Second}      // where none has
 )
 
-const (
-	fewestRows = 500
-	aloneFor   = 10 * time.Second // how long what was seen of other engines is reckoned with
-)
+// A pass writes the whole ACL of each object, however few roles it adds. So smaller portions make a load of much the same objects longer, and each pass hardly
+// shorter: below a part of the widest limit, nothing is gained.
+const fewestPart = 5
+
+const aloneFor = 10 * time.Second // how long what was seen of other engines is reckoned with
 
 // portion is how much a pass takes at once.
 type portion struct {
@@ -59,7 +60,7 @@ func (p *portion) learn(l limits, roles int, took time.Duration) {
 	switch {
 	case roles < 2: // it cannot be divided
 	case took > l.long:
-		p.rows = max(fewestRows, int64(float64(l.rows)*float64(l.long)/float64(took)))
+		p.rows = max(p.most().rows/fewestPart, int64(float64(l.rows)*float64(l.long)/float64(took)))
 	case took < l.long/4:
 		if p.rows *= 2; p.rows >= p.most().rows {
 			p.rows = 0

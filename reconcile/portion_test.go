@@ -23,11 +23,11 @@ func TestPortionLearns(t *testing.T) {
 		}{
 			{1000, long, rows},
 			{1, 10 * long, rows}, // one role cannot be divided
-			{1000, 5 * long, rows / 5},
-			{1000, long / 2, rows / 5},
-			{1000, long / 8, rows / 5 * 2},
-			{1000, 1000 * long, fewestRows},
-			{1000, 1000 * long, fewestRows},
+			{1000, 4 * long, rows / 4},
+			{1000, long / 2, rows / 4},
+			{1000, long / 8, rows / 4 * 2},
+			{1000, 1000 * long, rows / fewestPart},
+			{1000, 1000 * long, rows / fewestPart},
 		} {
 			p.learn(p.limits(), pass.roles, pass.took)
 			if got := p.limits().rows; got != pass.want {
