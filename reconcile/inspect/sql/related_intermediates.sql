@@ -7,7 +7,8 @@ WITH used AS MATERIALIZED (
     FROM (
         SELECT g.selector
         FROM sync_roles.desired_grants AS g
-        WHERE g.role_name = ANY ($1) AND ($2::text[] IS NULL OR g.object_name = ANY ($2)) AND EXISTS (SELECT FROM sync_roles.intermediate_roles)
+        WHERE g.role_name = ANY ($1) AND ($2::text[] IS NULL OR g.object_name = ANY ($2))
+            AND EXISTS (SELECT FROM sync_roles.intermediate_roles)
         UNION ALL
         SELECT w.selector
         FROM sync_roles.withdrawn AS w
