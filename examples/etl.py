@@ -16,8 +16,8 @@ READERS = ["alice", "bob"]
 UPSERT = """
     INSERT INTO sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, note)
     VALUES (%s, 'SELECT', 'table', 'sales', 'orders_2025', 'etl.py')
-    ON CONFLICT (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, ''))
-    DO UPDATE SET note = excluded.note, created_by = excluded.created_by
+    ON CONFLICT (role_name, selector)
+    DO UPDATE SET note = excluded.note
 """
 
 with psycopg.connect(sys.argv[1], autocommit=True) as connection:

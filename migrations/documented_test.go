@@ -49,12 +49,12 @@ func TestPublicHasNothing(t *testing.T) {
 		"columns": `
 			select attrelid::regclass || '.' || attname from pg_attribute join pg_class as c on c.oid = attrelid, aclexplode(attacl) as a
 			where c.relnamespace = 'sync_roles'::regnamespace and a.grantee = 0`,
-		// What policies, triggers and wait_for_sync call with a writer's rights, it may call: its own ids and counts, how many requests there are, and which ids are not in sync.
+		// What policies, triggers and wait_for_sync call with a writer's rights, it may call: its own ids and counts, how many requests there are, which ids are not in sync; and touch, to queue what it may touch.
 		"functions with their owner's rights": `
 			select p.oid::regprocedure::text from pg_proc as p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
 			where p.pronamespace = 'sync_roles'::regnamespace and a.grantee = 0 and p.prosecdef and p.proname not in
 				('is_own_id', 'rows_written', 'patterns_written', 'direct_written', 'requests', 'requests_left', 'is_out_of_sync',
-				'is_known_role', 'rows_out_of_sync')`,
+				'is_known_role', 'rows_out_of_sync', 'queue_rows_about')`,
 	} {
 		if found := list[string](t, conn, sql); len(found) > 0 {
 			t.Errorf("PUBLIC has on %s: %v", what, found)

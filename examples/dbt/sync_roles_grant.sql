@@ -28,5 +28,5 @@ values
     ('{{ role | replace("'", "''") }}', '{{ privilege }}', 'table', '{{ this.schema | replace("'", "''") }}', '{{ this.identifier | replace("'", "''") }}', 'dbt model {{ model.name }}'){{ "," if not loop.last }}
 {%- endfor %}
 on conflict (role_name, selector)
-do update set note = excluded.note, created_by = excluded.created_by
+do update set note = excluded.note
 {% endmacro %}

@@ -12,7 +12,7 @@ import (
 const maxColumns = 140
 
 var (
-	landed     = regexp.MustCompile(`/migrations/0000(0\d|1[0-7])_`) // landed migrations never change
+	landed     = regexp.MustCompile(`/migrations/0000(0\d|1[0-8])_`) // landed migrations never change
 	lowercase  = regexp.MustCompile(`(?m)^\s*(select|from|where|join|left join|insert into|update|delete from|with|group by|order by|union)\b`)
 	parameters = regexp.MustCompile(`\$\d`)
 )

@@ -46,7 +46,7 @@ functions AS (
             AND p.proname NOT IN ('adapt_to_server', 'apply_password', 'slow_pattern_problem')
             AND (NOT p.prosecdef OR p.proname IN (
                 'is_own_id', 'rows_written', 'patterns_written', 'direct_written', 'requests', 'requests_left', 'is_out_of_sync',
-                'is_known_role', 'rows_out_of_sync'
+                'is_known_role', 'rows_out_of_sync', 'queue_rows_about'
             )) AS public
     FROM ours AS o
     JOIN pg_catalog.pg_proc AS p ON p.pronamespace = o.oid AND p.proowner = o.nspowner
