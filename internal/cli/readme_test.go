@@ -103,6 +103,7 @@ func (r *readme) checks() map[string]func() {
 		"writer":              func() { r.can("alice", "select from sales.revenue", true) },
 		"writer-out-of-scope": func() { r.can("alice", "delete from sales.customers", false) },
 		"rebuild":             func() { r.can("alice", "select from sales.orders_2025", true) },
+		"functions":           func() { r.can("alice", "select from sales.orders_2025", true) },
 		"touch": func() {
 			r.can("alice", "select from sales.orders_2025", true)
 			r.can("alice", "update sales.orders_2025 set price = 1", true) // which the new table did not have before
