@@ -29,7 +29,7 @@ func TestEveryChangeIsQueued(t *testing.T) {
 		execute(t, conn, "delete from sync_roles.pending")
 		execute(t, conn, "delete from sync_roles.withdrawn")
 	}
-	const conflict = "on conflict (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, ''))"
+	const conflict = "on conflict (role_name, selector)"
 	const source = "(values ('alice', 't0', 'SELECT'), ('dave', 't9', 'SELECT')) as s (role_name, object_name, privilege)"
 	type change struct {
 		sql       string

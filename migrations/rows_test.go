@@ -131,7 +131,7 @@ func TestUpdatesAreChecked(t *testing.T) {
 		}
 	}
 	err := tryExec(t, conn, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('alice', 'SELECT', 'table', 's', 't')
-		on conflict (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, '')) do update set privilege = 'USAGE'`)
+		on conflict (role_name, selector) do update set privilege = 'USAGE'`)
 	if sqlState(err) != "23514" {
 		t.Errorf("ON CONFLICT DO UPDATE: %v, want a check_violation", err)
 	}

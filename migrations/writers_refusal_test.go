@@ -150,7 +150,7 @@ func TestNoConflictTells(t *testing.T) {
 	}
 	attempts := func(r row) (told []string) {
 		sql, args := r.insert("desired_grants")
-		for _, end := range []string{"", " on conflict do nothing", ` on conflict (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, ''))
+		for _, end := range []string{"", " on conflict do nothing", ` on conflict (role_name, selector)
 			do update set note = 'x'`} {
 			told = append(told, everything(tryExec(t, writer, sql+end, args...)))
 		}

@@ -300,7 +300,7 @@ func TestWriterCannotChooseAnID(t *testing.T) {
 	before := pgtest.One[string](t, writer, "select id || ' ' || created_at from sync_roles.desired_grants")
 	execute(t, writer, "update sync_roles.desired_grants set id = default, created_at = '2001-01-01', note = 'x'")
 	execute(t, writer, `insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('bob', 'SELECT', 'table', 's', 't')
-		on conflict (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, ''))
+		on conflict (role_name, selector)
 		do update set created_at = '2001-01-01', note = excluded.note || 'y'`)
 	if after := pgtest.One[string](t, writer, "select id || ' ' || created_at from sync_roles.desired_grants"); after != before {
 		t.Errorf("a writer's UPDATE made %s of %s", after, before)

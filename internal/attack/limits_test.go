@@ -180,7 +180,7 @@ func TestLimitIsNotPassedBy(t *testing.T) {
 		"renamed":                    {"update sync_roles.desired_grants set object_name = 'nowhere', expires_at = now()"},
 		"with ids anew":              {"update sync_roles.desired_grants set id = default, expires_at = now()"},
 		"in savepoints":              {"begin; savepoint a; " + shorten + "; release a; savepoint b; delete from sync_roles.desired_grants; commit"},
-		"by one upsert":              {"insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, expires_at) select role_name, privilege, object_type, schema_name, object_name, now() from sync_roles.desired_grants on conflict (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, '')) do update set expires_at = excluded.expires_at"},
+		"by one upsert":              {"insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, expires_at) select role_name, privilege, object_type, schema_name, object_name, now() from sync_roles.desired_grants on conflict (role_name, selector) do update set expires_at = excluded.expires_at"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

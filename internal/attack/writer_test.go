@@ -105,7 +105,7 @@ func TestWriterRewritesNoHistory(t *testing.T) {
 	before := pgtest.One[string](t, f.Superuser(t), row)
 	for _, sql := range []string{
 		"update sync_roles.desired_grants set id = default", "update sync_roles.desired_grants set created_at = '2001-01-01'",
-		insert(alice, "costs") + ` on conflict (role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, ''))
+		insert(alice, "costs") + ` on conflict (role_name, selector)
 			do update set created_at = '2001-01-01', id = default`,
 	} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {

@@ -184,7 +184,7 @@ func (w *writer) anybody() string {
 	return pick(w.random, append(append([]string{}, users...), groups...)...)
 }
 
-const selector = "(role_name, object_type, object_name, privilege, coalesce(schema_name, ''), name_match, coalesce(column_name, ''))"
+const selector = "(role_name, selector)"
 
 // insertion adds some rows in one statement.
 func (w *writer) insertion(n int) change {
