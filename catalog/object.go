@@ -80,14 +80,7 @@ func Quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
 // Literal quotes a string constant; a backslash in it needs the E form.
 func Literal(s string) string {
-	quoted := "E'"
-	for _, r := range s {
-		if r == '\'' || r == '\\' {
-			quoted += string(r)
-		}
-		quoted += string(r)
-	}
-	return quoted + "'"
+	return "E'" + strings.NewReplacer("'", "''", `\`, `\\`).Replace(s) + "'"
 }
 
 // Grantee is a role as it stands behind TO and FROM; Public is PUBLIC.

@@ -31,6 +31,7 @@ var allowed = map[string]relations{
 		reads:  "managed_roles retries audit shortened_grants",
 		writes: "pending desired_grants withdrawn",
 	},
+	"desired/rowfile": {writes: "desired_grants"},
 	"desired/explain": {
 		reads: "desired_grants intermediate_roles my_scopes grant_status",
 	},

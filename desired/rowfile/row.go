@@ -1,0 +1,201 @@
+package rowfile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Row is what a row of desired_grants says. Its names are those of the columns; empty texts are NULL.
+type Row struct {
+	Role       string     `json:"role_name"`
+	Privilege  string     `json:"privilege"`
+	ObjectType string     `json:"object_type"`
+	Schema     string     `json:"schema_name,omitempty"`
+	Object     string     `json:"object_name"`
+	Match      string     `json:"name_match"`
+	Column     string     `json:"column_name,omitempty"`
+	Direct     *bool      `json:"direct"`
+	Grantable  bool       `json:"grantable"`
+	Create     bool       `json:"create_if_not_exists"`
+	ExpiresAt  *time.Time `json:"expires_at"`
+	Note       string     `json:"note,omitempty"`
+
+	Line int `json:"-"` // of the file, from 1
+}
+
+// columns are the keys that an entry of a file may have, in the order in which they are written.
+var columns = []string{
+	"role_name", "privilege", "object_type", "schema_name", "object_name", "name_match", "column_name", "direct", "grantable", "create_if_not_exists",
+	"expires_at", "note",
+}
+
+// key is what makes a row unique: the role, and all that desired_grants.selector is made of.
+type key struct{ role, privilege, objectType, schema, object, match, column string }
+
+func (r Row) key() key {
+	return key{r.Role, r.Privilege, r.ObjectType, r.Schema, r.Object, r.Match, r.Column}
+}
+
+// String names the grant for people.
+func (r Row) String() string {
+	var b strings.Builder
+	b.WriteString(r.Privilege)
+	if r.Column != "" {
+		fmt.Fprintf(&b, " (%s)", r.Column)
+	}
+	fmt.Fprintf(&b, " on %s ", r.ObjectType)
+	if r.Match != exact {
+		fmt.Fprintf(&b, "%s ", r.Match)
+	}
+	if r.Schema != "" {
+		fmt.Fprintf(&b, "%s.", r.Schema)
+	}
+	fmt.Fprintf(&b, "%s for %s", r.Object, r.Role)
+	return b.String()
+}
+
+const exact = "exact"
+
+// known reports a key that is no column.
+func known(column string) error {
+	if slices.Contains(columns, column) {
+		return nil
+	}
+	return fmt.Errorf("unknown key %q: known are %s", column, strings.Join(columns, ", "))
+}
+
+// set gives a column of the row its text; an empty one is the column's default.
+func (r *Row) set(column, text string) (err error) {
+	switch column {
+	case "role_name":
+		r.Role = text
+	case "privilege":
+		r.Privilege = text
+	case "object_type":
+		r.ObjectType = text
+	case "schema_name":
+		r.Schema = text
+	case "object_name":
+		r.Object = text
+	case "name_match":
+		r.Match = cmp.Or(text, exact)
+	case "column_name":
+		r.Column = text
+	case "note":
+		r.Note = text
+	case "direct":
+		r.Direct, err = truth(text)
+	case "grantable":
+		var yes *bool
+		yes, err = truth(text)
+		r.Grantable = yes != nil && *yes
+	case "create_if_not_exists":
+		var yes *bool
+		yes, err = truth(text)
+		r.Create = yes != nil && *yes
+	case "expires_at":
+		r.ExpiresAt, err = moment(text)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", column, err)
+	}
+	return nil
+}
+
+func truth(text string) (*bool, error) {
+	switch text {
+	case "":
+		return nil, nil //nolint:nilnil // NULL
+	case "true", "false":
+		return new(text == "true"), nil
+	default:
+		return nil, fmt.Errorf("%q is neither true nor false", text)
+	}
+}
+
+// moment reads a time with its offset: without one, it would be another in each place where the file is applied.
+func moment(text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // NULL
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05-07"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return new(t.Round(time.Microsecond).UTC()), nil
+		}
+	}
+	return nil, fmt.Errorf("%q is no time such as 2030-01-31T18:00:00Z", text)
+}
+
+// text is what set reads.
+func (r Row) text(column string) string {
+	switch column {
+	case "role_name":
+		return r.Role
+	case "privilege":
+		return r.Privilege
+	case "object_type":
+		return r.ObjectType
+	case "schema_name":
+		return r.Schema
+	case "object_name":
+		return r.Object
+	case "name_match":
+		if r.Match == exact {
+			return ""
+		}
+		return r.Match
+	case "column_name":
+		return r.Column
+	case "note":
+		return r.Note
+	case "direct":
+		if r.Direct == nil {
+			return ""
+		}
+		return fmt.Sprint(*r.Direct)
+	case "grantable":
+		return onlyTrue(r.Grantable)
+	case "create_if_not_exists":
+		return onlyTrue(r.Create)
+	default:
+		if r.ExpiresAt == nil {
+			return ""
+		}
+		return r.ExpiresAt.UTC().Format(time.RFC3339Nano)
+	}
+}
+
+func onlyTrue(yes bool) string {
+	if yes {
+		return "true"
+	}
+	return ""
+}
+
+// check reports what a row lacks, or that it is there twice. What its words mean is for PostgreSQL to say.
+func check(rows []Row) error {
+	seen := map[key]int{}
+	for _, r := range rows {
+		for _, column := range []string{"role_name", "privilege", "object_type", "object_name"} {
+			if r.text(column) == "" {
+				return fmt.Errorf("line %d: %s is missing", r.Line, column)
+			}
+		}
+		if first, ok := seen[r.key()]; ok {
+			return fmt.Errorf("line %d: %s is there already, in line %d", r.Line, r, first)
+		}
+		seen[r.key()] = r.Line
+	}
+	return nil
+}
+
+// sorted sorts rows as files have them.
+func sorted(rows []Row) []Row {
+	return slices.SortedFunc(slices.Values(rows), func(a, b Row) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.ObjectType, b.ObjectType), cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Object, b.Object),
+			cmp.Compare(a.Match, b.Match), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Privilege, b.Privilege))
+	})
+}
