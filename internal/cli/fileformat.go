@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -45,7 +44,7 @@ func readRows(cmd *cobra.Command, name string, format fileFormat) (rowfile.File,
 	if !cmd.Flags().Changed("format") && strings.HasSuffix(strings.ToLower(name), ".csv") {
 		format = csvFormat
 	}
-	var in io.Reader = cmd.InOrStdin()
+	in := cmd.InOrStdin()
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
