@@ -62,19 +62,26 @@ func (e *Engine) check(ctx context.Context) error {
 	if err := e.checkVersion(ctx); err != nil {
 		return err
 	}
-	if err := migrations.CheckContents(ctx, e.conn); err != nil {
+	if err := e.checkContents(ctx); err != nil {
 		return err
 	}
 	if e.relations, err = inspect.Relations(ctx, e.conn, s.Role); err != nil {
 		return err
 	}
-	if err := e.warnOfLostAdmin(ctx); err != nil {
-		if e.lost(ctx, err) {
-			return err
-		}
-		e.log.Warn().Err(err).Msg("cannot tell whether the daemon has the ADMIN option on the roles that it made") // it only informs
-	}
 	return e.findLockKeeper(ctx)
+}
+
+// checkContents finds what others have put into the schema. It takes longer than all else that an engine does when it resumes, and only the schema's owner
+// could have put it there meanwhile.
+func (e *Engine) checkContents(ctx context.Context) error {
+	if time.Since(e.contentsChecked) < wholeAfter {
+		return nil
+	}
+	if err := migrations.CheckContents(ctx, e.conn); err != nil {
+		return err
+	}
+	e.contentsChecked = time.Now()
+	return nil
 }
 
 func (e *Engine) checkVersion(ctx context.Context) error {

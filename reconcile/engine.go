@@ -53,6 +53,8 @@ type Engine struct {
 	atOnce  int     // roles that an inspection without the lock takes, where a batch was too slow; otherwise 0
 	settled settled // the last rescan, if it found all roles as desired
 
+	contentsChecked time.Time // when the schema was last found to have nothing of others in it
+
 	deadSince map[string]time.Time // when databases were first found dropped, by OID
 	clock     transactionClock
 
@@ -64,13 +66,49 @@ type Engine struct {
 
 // Open connects an engine, and checks what it needs: the schema, its version, and the rights of the connected role.
 func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engine, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	e := &Engine{
+		policy: config.Policy, log: config.Log, observe: config.Observe,
+		lockTimeout: cmp.Or(config.LockTimeout, 5*time.Second), statementTimeout: cmp.Or(config.StatementTimeout, time.Minute),
+		instance: fmt.Sprintf("%s:%d", host, os.Getpid()),
+	}
+	if err := e.Resume(ctx, connConfig); err != nil {
+		return nil, err
+	}
+	if err := e.warnOfLostAdmin(ctx); err != nil {
+		if e.lost(ctx, err) {
+			_ = e.Close(ctx)
+			return nil, err
+		}
+		e.log.Warn().Err(err).Msg("cannot tell whether the daemon has the ADMIN option on the roles that it made") // it only informs
+	}
+	return e, nil
+}
+
+// Resume connects an engine whose connection was closed. It keeps what it has learnt, and checks again what it needs.
+func (e *Engine) Resume(ctx context.Context, connConfig *pgx.ConnConfig) error {
+	conn, err := catalog.Connect(ctx, e.configured(connConfig))
+	if err != nil {
+		return err
+	}
+	e.conn = conn
+	if err := e.check(ctx); err != nil {
+		_ = e.Close(ctx)
+		return err
+	}
+	return nil
+}
+
+// configured is a connection's configuration with the settings of a session that reconciles.
+func (e *Engine) configured(connConfig *pgx.ConnConfig) *pgx.ConnConfig {
 	connConfig = connConfig.Copy()
 	params := connConfig.RuntimeParams
 	params["application_name"] = "pg-sync-roles"
-	config.LockTimeout = cmp.Or(config.LockTimeout, 5*time.Second)
-	params["lock_timeout"] = milliseconds(config.LockTimeout)
-	config.StatementTimeout = cmp.Or(config.StatementTimeout, time.Minute)
-	params["statement_timeout"] = milliseconds(config.StatementTimeout)
+	params["lock_timeout"] = milliseconds(e.lockTimeout)
+	params["statement_timeout"] = milliseconds(e.statementTimeout)
 	params["client_min_messages"] = "warning"
 	params["row_security"] = "off" // an error instead of rows that are missing: see inspect/relation.go
 	// The same few statements, over and over: planning them costs more than running them, and compiling them more still.
@@ -83,24 +121,7 @@ func Open(ctx context.Context, connConfig *pgx.ConnConfig, config Config) (*Engi
 	params["enable_sort"] = "off"
 	params["work_mem"] = "64MB"
 	params["max_parallel_workers_per_gather"] = "0"
-
-	conn, err := catalog.Connect(ctx, connConfig)
-	if err != nil {
-		return nil, err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	e := &Engine{
-		conn: conn, policy: config.Policy, log: config.Log, observe: config.Observe, lockTimeout: config.LockTimeout, statementTimeout: config.StatementTimeout,
-		instance: fmt.Sprintf("%s:%d", host, os.Getpid()),
-	}
-	if err := e.check(ctx); err != nil {
-		_ = e.Close(ctx)
-		return nil, err
-	}
-	return e, nil
+	return connConfig
 }
 
 // milliseconds is a duration as a setting of PostgreSQL.
@@ -108,7 +129,7 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(d.Milliseconds(), 10)
 }
 
-// Close ends the connection.
+// Close ends the connection. Resume opens another.
 func (e *Engine) Close(ctx context.Context) error { return catalog.Close(ctx, e.conn) }
 
 // Ping asks the server for a sign of life.

@@ -262,21 +262,54 @@ func TestFleetWithAWrongPassword(t *testing.T) {
 	}
 }
 
-// Many databases are installed and served at once by a server that has hardly more connections than the two that each of them keeps.
+// Many databases are installed and served by a server that has hardly more connections than the one that each of them keeps: at work, they take turns.
 func TestFleetWithFewConnections(t *testing.T) {
 	t.Parallel()
-	const databases = 10
-	server, conn := newServer(t, map[string]string{"max_connections": strconv.Itoa(2*databases + 3 + 3)}) // three are for superusers
-	exec(t, conn, "create role daemon login createrole")
+	const databases, working, installing, superusers = 24, 8, 2 * 4, 3
+	server, super := newServer(t, map[string]string{"max_connections": strconv.Itoa(databases + working + installing + superusers + 4)})
+	exec(t, super, "create role daemon login createrole")
 	var args, names []string
 	for i := range databases {
 		name := fmt.Sprintf("db%d", i)
-		exec(t, conn, "create database "+name+" owner daemon")
+		exec(t, super, "create database "+name+" owner daemon")
 		args, names = append(args, "-d", server.URL("daemon", name)), append(names, name)
 	}
 	f := startFleet(t, args...)
 	for _, name := range names {
 		f.line(t, func(l logLine) bool { return l.Database == name && l.Message == "listening" })
+	}
+	f.monitored(super).until(t, "/readyz", "ok\n")
+	exec(t, super, "create role alice login")
+	for _, change := range []struct {
+		sql  string
+		read bool
+	}{
+		{"insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values ('alice', 'SELECT', 'table', 'public', 't')", true},
+		{"delete from sync_roles.desired_grants", false},
+	} {
+		for _, name := range names {
+			conn := connectTo(t, server.URL(pgserver.Superuser, name))
+			exec(t, conn, "create table if not exists public.t (id int)")
+			exec(t, conn, "alter table public.t owner to daemon")
+			exec(t, conn, change.sql)
+			exec(t, conn, "select sync_roles.wait_for_sync('alice')")
+			if read := pgtest.One[bool](t, conn, "select has_table_privilege('alice', 'public.t', 'select')"); read != change.read {
+				t.Errorf("database %s: alice can read: %t", name, read)
+			}
+			_ = conn.Close(t.Context())
+		}
+		if n := pgtest.One[int](t, super, "select count(*) from pg_stat_activity where usename = 'daemon'"); n > databases+working {
+			t.Errorf("the daemon keeps %d connections", n)
+		}
+	}
+	_, metrics := f.monitored(super).get(t, "/metrics")
+	for _, name := range names {
+		if !strings.Contains(metrics, fmt.Sprintf("\npg_sync_roles_scrape_ok{database=%q} 1\n", name)) {
+			t.Errorf("database %s is not asked", name)
+		}
+	}
+	if n := pgtest.One[int](t, super, "select count(*) from pg_stat_activity where application_name = 'pg-sync-roles metrics'"); n > 0 {
+		t.Errorf("monitoring keeps %d connections", n)
 	}
 	if code := f.stop(); code != 0 || strings.Contains(f.log.String(), "53300") {
 		t.Errorf("exit code %d\n%s", code, f.log)

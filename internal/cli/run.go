@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/daemon"
 )
 
 func runCommand() *cobra.Command {
-	var urls, files []string
+	var urls, files, patterns []string
 	var o engineOptions
 	var interval time.Duration
 	var noMigrate bool
@@ -38,6 +40,9 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkPatterns(patterns, databases); err != nil {
+				return err
+			}
 			for _, source := range databases {
 				_, warnings, err := source.Config()
 				if err != nil {
@@ -49,7 +54,7 @@ func runCommand() *cobra.Command {
 			}
 			err = daemon.Run(cmd.Context(), databases, daemon.Config{
 				Engine: config, Policy: policyOf(cmd.Flags()), RescanInterval: interval, Migrate: !noMigrate, Retention: time.Duration(retention),
-				ListenAddress: listenAddress, Version: version(),
+				ListenAddress: listenAddress, Version: version(), Databases: patterns,
 			})
 			if call := new(daemon.CallError); errors.As(err, call) {
 				return usageError{err}
@@ -59,12 +64,31 @@ func runCommand() *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&files, fileFlag, nil, fileHelp+" (may be repeated)")
 	cmd.Flags().StringArrayVarP(&urls, urlFlag, "d", nil, "connection URL or keyword/value string; may be repeated, one loop for each database (default: libpq's environment)")
-	cmd.Flags().DurationVar(&interval, "rescan-interval", daemon.RescanInterval, "how often every role is inspected")
+	cmd.Flags().StringArrayVar(&patterns, databasesFlag, nil, "serve every database of the server that matches this pattern, such as tenant_%, also those that come later; --database-url names any database, to connect to first (may be repeated)")
+	cmd.Flags().DurationVar(&interval, "rescan-interval", daemon.RescanInterval, "how often every role is inspected, and with --databases how often databases are looked for")
 	cmd.Flags().BoolVar(&noMigrate, "no-migrate", false, "do not install or upgrade the schema first")
 	cmd.Flags().Var(&retention, "audit-retention", "how long rows of the audit and rescans are kept; 0: for ever")
 	cmd.Flags().StringVar(&listenAddress, "listen-address", "", "host:port to serve /healthz, /readyz and /metrics on (default: off)")
 	o.flags(cmd, "info")
 	return cmd
+}
+
+const databasesFlag = "databases"
+
+// checkPatterns finds out by looking at them whether patterns of databases can be used.
+func checkPatterns(patterns []string, databases []connect.Source) error {
+	for _, pattern := range patterns {
+		if pattern == "" {
+			return usageError{fmt.Errorf("--%s: the pattern is empty; %% matches every database", databasesFlag)}
+		}
+		if strings.HasSuffix(strings.ReplaceAll(pattern, `\\`, ""), `\`) {
+			return usageError{fmt.Errorf("--%s %q: ends with a backslash, which escapes the next character", databasesFlag, pattern)}
+		}
+	}
+	if len(patterns) > 0 && len(databases) > 1 {
+		return usageError{fmt.Errorf("--%s: %d connection strings are given; it takes one, of any database of the server", databasesFlag, len(databases))}
+	}
+	return nil
 }
 
 // checkListenAddress finds out by looking at it whether an address can be one.

@@ -23,6 +23,14 @@ type Source struct {
 	Text  string // the string itself; empty: libpq's environment says all
 	File  string // a file that holds it, read at each use: what it holds may change
 	Typed bool   // Text stood on the command line
+
+	Database string // of the same server, in place of the one that the string names; empty: that one
+}
+
+// In returns the source for another database of the same server.
+func (s Source) In(database string) Source {
+	s.Database = database
+	return s
 }
 
 // maxFile is more than any connection string has.
@@ -38,6 +46,9 @@ func (s Source) Config() (config *pgx.ConnConfig, warnings []string, err error) 
 	given, err := readSettings(text)
 	if err != nil {
 		return nil, nil, err
+	}
+	if s.Database != "" {
+		given["dbname"] = value{s.Database, "the server's list of databases"}
 	}
 	config, warnings, err = given.config()
 	if err != nil {

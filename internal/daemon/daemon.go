@@ -23,6 +23,7 @@ type Config struct {
 	Retention      time.Duration // of the audit; 0: for ever
 	ListenAddress  string        // to serve /healthz, /readyz and /metrics on; empty: off
 	Version        string        // for the metrics
+	Databases      []string      // patterns of the databases to serve, as LIKE has them, now and later; empty: those of the sources
 }
 
 // Defaults of the options, for the daemon, the demo and the commands alike.
@@ -48,7 +49,8 @@ type CallError struct{ error }
 
 func (e CallError) Unwrap() error { return e.error }
 
-// Run serves these databases, and the requests of monitoring, until the context ends or until waiting is in vain.
+// Run serves these databases, and the requests of monitoring, until the context ends or until waiting is in vain. With Config.Databases there is one source, of
+// a connection to any database of the server.
 func Run(ctx context.Context, sources []connect.Source, config Config) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -56,27 +58,31 @@ func Run(ctx context.Context, sources []connect.Source, config Config) error {
 	if err != nil {
 		return err
 	}
-	databases, serve, err := monitor(ctx, sources, places, config)
+	monitor, err := newMonitor(ctx, config)
 	if err != nil {
 		return err
 	}
-	openers := make([]*opener, len(sources))
-	for i, source := range sources {
-		openers[i] = &opener{Config: config, source: source, place: places[i], database: databases[i]}
-		openers[i].Engine.Log, openers[i].Engine.Observe = places[i].log(config.Engine.Log), databases[i].Observe
-	}
-	var served, monitored error
+	fleet := newFleet(config, monitor, stop)
+	var served, found error
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if monitored = serve(); monitored != nil {
+		if served = monitor.serve(ctx); served != nil {
 			stop()
 		}
 	})
-	wg.Go(func() {
-		if served = newFleet(openers).run(ctx); served != nil {
+	if len(config.Databases) > 0 {
+		discovery := &discovery{config: config, source: sources[0], fleet: fleet, members: map[Database]*member{}}
+		if found = discovery.run(ctx); found != nil {
 			stop()
 		}
-	})
+	} else {
+		for i, name := range namesOf(places) {
+			fleet.add(name, sources[i], places[i])
+		}
+		fleet.start(ctx, fleet.members)
+	}
+	err = fleet.wait()
+	stop()
 	wg.Wait()
-	return errors.Join(served, monitored)
+	return errors.Join(served, found, err)
 }

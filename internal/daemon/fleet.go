@@ -7,80 +7,120 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/loop"
 )
 
 // fleet is the databases of one daemon. One that cannot be opened keeps it from serving the others only where the call itself is wrong: see isFinal.
 type fleet struct {
-	openers []*opener
+	config  Config
+	monitor *monitor
+	servers map[string]server // by place
+	stop    func()            // ends all loops
+	loops   sync.WaitGroup
 
-	mu    sync.Mutex
-	lacks []error // why each database cannot be opened, where waiting does not help; nil: it can, or it is worth waiting for
+	mu      sync.Mutex
+	members []*member
+	opened  bool // one of them, once
 }
 
-// newFleet lets the databases of one server take turns to be opened; those of another that does not answer wait by themselves.
-func newFleet(openers []*opener) *fleet {
-	turns := map[string]turns{}
-	for _, o := range openers {
-		server := o.place.server()
-		if turns[server] == nil {
-			turns[server] = newTurns()
-		}
-		o.turns = turns[server]
+// server is what the databases of one server share.
+type server struct {
+	turns turns
+	seats *seats
+}
+
+// member is a database of a fleet.
+type member struct {
+	*opener
+	first  bool   // it was not tried yet
+	remove func() // ends its loop
+	lack   error  // why it cannot be opened, where waiting does not help; nil: it can, or it is worth waiting for
+	err    error  // what its loop ended with
+}
+
+func newFleet(config Config, monitor *monitor, stop func()) *fleet {
+	return &fleet{config: config, monitor: monitor, servers: map[string]server{}, stop: stop}
+}
+
+// add adds a database, under a name that no other has. Those of one server take turns to be opened, and share its connections; those of another that does
+// not answer wait by themselves.
+func (f *fleet) add(name string, source connect.Source, at place) *member {
+	m := &member{opener: &opener{Config: f.config, source: source, place: at, database: f.monitor.add(name, source, at)}, first: true}
+	m.Engine.Log, m.Engine.Observe = at.log(f.config.Engine.Log), m.database.Observe
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, known := f.servers[at.server()]; !known {
+		f.servers[at.server()] = server{newTurns(), newSeats(workingConnections)}
 	}
-	return &fleet{openers: openers, lacks: make([]error, len(openers))}
+	m.turns, m.seats = f.servers[at.server()].turns, f.servers[at.server()].seats
+	f.members = append(f.members, m)
+	return m
 }
 
-// run serves all databases until the context ends, or until it is in vain.
-func (f *fleet) run(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	errs := make([]error, len(f.openers))
-	var wg sync.WaitGroup
-	for i := range f.openers {
-		wg.Go(func() {
-			if errs[i] = f.serve(ctx, i); errs[i] != nil {
-				stop()
+// start serves databases until the context ends, each. They are all added before: what is said of one may depend on how the others are.
+func (f *fleet) start(ctx context.Context, list []*member) {
+	for _, m := range list {
+		ctx, remove := context.WithCancel(ctx)
+		m.remove = remove
+		f.loops.Go(func() {
+			defer remove()
+			if m.err = f.serve(ctx, m); m.err != nil {
+				f.stop()
 			}
 		})
 	}
-	wg.Wait()
-	if !slices.Contains(f.lacks, nil) {
-		errs = f.lacks
-	}
-	if len(errs) > 1 {
-		for i, err := range errs {
-			if err != nil {
-				errs[i] = fmt.Errorf("database %q: %w", f.openers[i].place.Database, err)
-			}
+}
+
+// drop ends the loop of a database. It does not wait for that.
+func (f *fleet) drop(ctx context.Context, m *member) {
+	f.monitor.remove(ctx, m.database)
+	m.remove()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members = slices.DeleteFunc(f.members, func(other *member) bool { return other == m })
+}
+
+// wait waits until all loops have ended. An error is why it is in vain to go on.
+func (f *fleet) wait() error {
+	f.loops.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for _, m := range f.members {
+		err := m.err
+		if f.inVain() {
+			err = m.lack
 		}
+		if err != nil && len(f.members) > 1 {
+			err = fmt.Errorf("database %q: %w", m.place.Database, err)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
 // serve runs the loop of one database.
-func (f *fleet) serve(ctx context.Context, i int) error {
-	o := f.openers[i]
-	log, database := o.Engine.Log, o.database
-	first := true
+func (f *fleet) serve(ctx context.Context, m *member) error {
+	log, database := m.Engine.Log, m.database
 	err := loop.Run(ctx, loop.Config{
 		Open: func(ctx context.Context) (loop.Reconciler, error) {
-			r, err := o.open(ctx)
+			r, err := m.open(ctx)
 			if err != nil && ctx.Err() == nil {
 				database.Unavailable(inShort(err))
 			}
 			if err == nil {
-				f.note(i, nil)
+				f.note(m, nil)
 			}
 			return r, err
 		},
 		GiveUp: func(err error) bool {
-			final := isFinal(err, first, o.loggedIn.Load())
-			first = false
-			return final || f.note(i, err)
+			final := isFinal(err, m.first, m.loggedIn.Load())
+			m.first = false
+			return final || f.note(m, err)
 		},
-		Connect:        o.listen,
-		RescanInterval: o.RescanInterval,
+		Connect:        m.listen,
+		RescanInterval: m.RescanInterval,
 		Log:            log,
 		Listening: func() {
 			log.Info().Msg("listening")
@@ -96,12 +136,18 @@ func (f *fleet) serve(ctx context.Context, i int) error {
 }
 
 // note remembers how opening a database ended, and reports whether none can be served, nor is worth waiting for.
-func (f *fleet) note(i int, err error) (inVain bool) {
+func (f *fleet) note(m *member, err error) (inVain bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lacks[i] = nil
+	m.lack = nil
 	if err != nil && needsHelp(err) {
-		f.lacks[i] = err
+		m.lack = err
 	}
-	return !slices.Contains(f.lacks, nil)
+	f.opened = f.opened || err == nil
+	return f.inVain()
+}
+
+// inVain reports whether no database was ever served, and none is worth waiting for.
+func (f *fleet) inVain() bool {
+	return !f.opened && !slices.ContainsFunc(f.members, func(m *member) bool { return m.lack == nil })
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,28 +12,46 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
 )
 
-// monitor makes the metrics of all databases, and takes the address; serve is to be called, and runs until the context ends.
-// Without an address the metrics are kept all the same, and not served.
-func monitor(ctx context.Context, sources []connect.Source, places []place, config Config) (databases []*metrics.Database, serve func() error, err error) {
-	names, err := databaseNames(sources)
+// monitor keeps the metrics of all databases, and answers monitoring where it has an address.
+type monitor struct {
+	config   Config
+	metrics  *metrics.Metrics
+	listener net.Listener // nil: nothing is served
+}
+
+// newMonitor takes the address, if there is one.
+func newMonitor(ctx context.Context, config Config) (*monitor, error) {
+	log := config.Engine.Log
+	m := &monitor{config: config, metrics: metrics.New(config.Version, log)}
+	if config.ListenAddress == "" {
+		return m, nil
+	}
+	listener, err := metrics.Listen(ctx, config.ListenAddress)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	log, address := config.Engine.Log, config.ListenAddress
-	m := metrics.New(config.Version, log)
-	for i, name := range names {
-		databases = append(databases, m.Database(name, config.RescanInterval, monitorConnection(sources[i])))
-		databases[i].LogTo(places[i].log(log))
-	}
-	if address == "" {
-		return databases, func() error { return nil }, nil
-	}
-	listener, err := metrics.Listen(ctx, address)
-	if err != nil {
-		return nil, nil, err
-	}
+	m.listener = listener
 	log.Info().Str("address", listener.Addr().String()).Msg("serving /healthz, /readyz and /metrics")
-	return databases, func() error { return m.Serve(ctx, listener) }, nil
+	return m, nil
+}
+
+// serve answers until the context ends.
+func (m *monitor) serve(ctx context.Context) error {
+	if m.listener == nil {
+		return nil
+	}
+	return m.metrics.Serve(ctx, m.listener)
+}
+
+// add adds a database, under a name that no other has.
+func (m *monitor) add(name string, source connect.Source, at place) *metrics.Database {
+	database := m.metrics.Database(name, m.config.RescanInterval, monitorConnection(source))
+	database.LogTo(at.log(m.config.Engine.Log))
+	return database
+}
+
+func (m *monitor) remove(ctx context.Context, database *metrics.Database) {
+	m.metrics.Remove(ctx, database)
 }
 
 // monitorConnection returns what opens the connection on which a database is asked how it is. It changes nothing, and a query that no caller
@@ -52,19 +71,15 @@ func monitorConnection(source connect.Source) func(context.Context) (*pgx.Conn, 
 	}
 }
 
-// databaseNames tells databases apart: by their names, where these are the same also by their servers, and where the user gave
+// namesOf tells databases apart: by their names, where these are the same also by their servers, and where the user gave
 // the same one twice also by a number.
-func databaseNames(sources []connect.Source) ([]string, error) {
-	places, err := placesOf(sources)
-	if err != nil {
-		return nil, err
-	}
+func namesOf(places []place) []string {
 	names := make([]string, len(places))
 	for i, p := range places {
 		names[i] = p.Database
 	}
 	names = clarified(names, func(i int) string { return places[i].server() + "/" + names[i] })
-	return clarified(names, func(i int) string { return fmt.Sprintf("%s#%d", names[i], i+1) }), nil
+	return clarified(names, func(i int) string { return fmt.Sprintf("%s#%d", names[i], i+1) })
 }
 
 // clarified replaces names that are there more than once.

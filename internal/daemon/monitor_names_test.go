@@ -28,9 +28,12 @@ func TestDatabaseNames(t *testing.T) {
 		for _, url := range c.urls {
 			list = append(list, connect.Source{Text: url})
 		}
-		got, err := databaseNames(list)
-		if err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("%q are called %q, %v, want %q", c.urls, got, err, c.want)
+		places, err := placesOf(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := namesOf(places); !slices.Equal(got, c.want) {
+			t.Errorf("%q are called %q, want %q", c.urls, got, c.want)
 		}
 	}
 }

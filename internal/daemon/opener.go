@@ -24,13 +24,31 @@ type opener struct {
 	source   connect.Source
 	place    place
 	turns    turns             // for the databases of its server
+	seats    *seats            // as well
 	seen     string            // which database it was the last time
 	loggedIn atomic.Bool       // the database has let the daemon in once
 	database *metrics.Database // is told of each connection
 }
 
-// open waits for its turn, connects an engine, and installs the schema where that is asked for.
+// open connects a reconciler, which then has a seat.
 func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
+	r := &reconciler{seat: &seat{seats: o.seats}, configure: func() (*pgx.ConnConfig, error) { return parse(o.source) }, database: o.database, retention: o.Retention}
+	if _, err := r.seat.take(ctx); err != nil {
+		return nil, err
+	}
+	engine, err := o.openEngine(ctx)
+	if err != nil {
+		r.seat.leave()
+		return nil, err
+	}
+	r.engine = engine
+	r.seat.vacate = func() { r.hangUp(ctx) }
+	o.database.Connected(true)
+	return r, nil
+}
+
+// openEngine waits for its turn, connects an engine, and installs the schema where that is asked for.
+func (o *opener) openEngine(ctx context.Context) (*reconcile.Engine, error) {
 	done, err := o.turns.take(ctx)
 	if err != nil {
 		return nil, err
@@ -68,8 +86,7 @@ func (o *opener) open(ctx context.Context) (loop.Reconciler, error) {
 		_ = engine.Close(ctx)
 		return nil, err
 	}
-	o.database.Connected(true)
-	return &reconciler{engine: engine, database: o.database, retention: o.Retention}, nil
+	return engine, nil
 }
 
 // install installs or upgrades the schema in a database that is new to this daemon, and upgrades it in one that is not. Where it was removed

@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"testing/synctest"
+
+	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 )
 
 // No more than some databases of a server are opened at a time, in the order in which they came, and nobody waits longer than the context lasts.
@@ -43,20 +46,22 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// Databases of one server share their turns, and those of another have their own.
+// Databases of one server share their turns and seats, and those of another have their own.
 func TestTurnsOfServers(t *testing.T) {
 	t.Parallel()
-	openers := []*opener{
-		{place: place{Host: "a", Port: 5432, Database: "x"}},
-		{place: place{Host: "a", Port: 5432, Database: "y"}},
-		{place: place{Host: "a", Port: 5433, Database: "x"}},
-		{place: place{Host: "b", Port: 5432, Database: "x"}},
+	monitor, err := newMonitor(t.Context(), Config{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	newFleet(openers)
-	for i, o := range openers {
-		for k, p := range openers {
-			if same := o.turns == p.turns; same != (o.place.server() == p.place.server()) {
-				t.Errorf("databases %d and %d share turns: %t", i, k, same)
+	fleet := newFleet(Config{}, monitor, func() {})
+	for i, p := range []place{{Host: "a", Port: 5432, Database: "x"}, {Host: "a", Port: 5432, Database: "y"}, {Host: "a", Port: 5433, Database: "x"}, {Host: "b", Port: 5432, Database: "x"}} {
+		fleet.add(strconv.Itoa(i), connect.Source{}, p)
+	}
+	for i, m := range fleet.members {
+		for k, other := range fleet.members {
+			same := m.place.server() == other.place.server()
+			if (m.turns == other.turns) != same || (m.seats == other.seats) != same {
+				t.Errorf("databases %d and %d share turns: %t, seats: %t", i, k, m.turns == other.turns, m.seats == other.seats)
 			}
 		}
 	}

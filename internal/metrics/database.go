@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
@@ -8,7 +9,8 @@ import (
 
 // Database is one of the databases that the daemon works for. Its methods may be called by any goroutine.
 type Database struct {
-	name string
+	name     string
+	registry *prometheus.Registry
 	series
 	state
 	poller
@@ -33,6 +35,13 @@ func (d *Database) Observe(o reconcile.Observation) {
 	}
 }
 
+// LogTo tells the database's own log why it cannot be asked.
+func (d *Database) LogTo(log zerolog.Logger) {
+	d.turn <- struct{}{}
+	d.log = log
+	<-d.turn
+}
+
 func (d *Database) pass(o reconcile.Observation) {
 	result := resultOK
 	if o.Err != nil {
@@ -46,9 +55,6 @@ func (d *Database) pass(o reconcile.Observation) {
 	}
 	d.lockWait.Observe(waited.Seconds())
 }
-
-// LogTo tells the database's own log why it cannot be asked. It is called before anything is served.
-func (d *Database) LogTo(log zerolog.Logger) { d.log = log }
 
 // Unavailable says that the working connection could not be opened, and why, in words for whoever can reach the address.
 func (d *Database) Unavailable(reason string) {

@@ -27,7 +27,10 @@ func (m *Metrics) Handler() http.Handler {
 // readiness says whether all databases are served, with a line for each that is not.
 func (m *Metrics) readiness(w http.ResponseWriter, _ *http.Request) {
 	var lines []string
-	for _, d := range m.databases {
+	if reason := m.listed(); reason != "" {
+		lines = append(lines, "the databases of the server cannot be listed: "+reason)
+	}
+	for _, d := range m.all() {
 		if missing := d.missing(); missing != "" {
 			lines = append(lines, fmt.Sprintf("database %q: %s", d.name, missing))
 		}
@@ -54,5 +57,5 @@ func (m *Metrics) scrape(w http.ResponseWriter, r *http.Request) {
 	answered.MustRegister(m.ask(ctx))
 	// What can be told is told, whatever else fails.
 	options := promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}
-	promhttp.HandlerFor(prometheus.Gatherers{m.registry, answered}, options).ServeHTTP(w, r)
+	promhttp.HandlerFor(append(m.gatherers(), answered), options).ServeHTTP(w, r)
 }

@@ -3,6 +3,8 @@ package metrics
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,9 +19,12 @@ const prefix = "pg_sync_roles_"
 
 // Metrics is what a process tells.
 type Metrics struct {
-	registry  *prometheus.Registry // what is counted here; what is read from the databases is asked for at each scrape
+	registry *prometheus.Registry // of the process; each database has its own
+	log      zerolog.Logger
+
+	mu        sync.Mutex
 	databases []*Database
-	log       zerolog.Logger
+	unlisted  string // why the server's databases cannot be listed; empty: they can, or need not be
 }
 
 // New returns the metrics of a process that works for no database yet. The log is told why a database cannot be asked.
@@ -34,15 +39,55 @@ func New(version string, log zerolog.Logger) *Metrics {
 
 // Database adds a database that the daemon works for, under a name that no other has, in valid UTF-8. All its series are there
 // from now on. What only the database knows is read over a connection of its own, which connect opens when it is needed.
-//
-// All databases are added before anything is served.
 func (m *Metrics) Database(name string, interval time.Duration, connect func(context.Context) (*pgx.Conn, error)) *Database {
+	registry := prometheus.NewRegistry()
 	d := &Database{
-		name:   name,
-		series: newSeries(prometheus.WrapRegistererWith(prometheus.Labels{"database": name}, m.registry)),
-		state:  state{interval: interval},
-		poller: newPoller(connect, m.log.With().Str("database", name).Logger()),
+		name:     name,
+		registry: registry,
+		series:   newSeries(prometheus.WrapRegistererWith(prometheus.Labels{"database": name}, registry)),
+		state:    state{interval: interval},
+		poller:   newPoller(connect, m.log.With().Str("database", name).Logger()),
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.databases = append(m.databases, d)
 	return d
+}
+
+// Remove takes a database out, with all its series.
+func (m *Metrics) Remove(ctx context.Context, d *Database) {
+	m.mu.Lock()
+	m.databases = slices.DeleteFunc(m.databases, func(other *Database) bool { return other == d })
+	m.mu.Unlock()
+	d.close(ctx)
+}
+
+// Unlisted says that the server's databases cannot be listed, and why, in words for whoever can reach the address; empty: they were.
+func (m *Metrics) Unlisted(reason string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unlisted = reason
+}
+
+// listed says why the server's databases cannot be listed; empty if they can.
+func (m *Metrics) listed() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unlisted
+}
+
+// all are the databases as they are now.
+func (m *Metrics) all() []*Database {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.databases)
+}
+
+// gatherers have what is counted here.
+func (m *Metrics) gatherers() prometheus.Gatherers {
+	list := prometheus.Gatherers{m.registry}
+	for _, d := range m.all() {
+		list = append(list, d.registry)
+	}
+	return list
 }

@@ -65,7 +65,7 @@ func (m *Metrics) Serve(ctx context.Context, listener net.Listener) error {
 func (m *Metrics) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	for _, d := range m.databases {
+	for _, d := range m.all() {
 		d.close(ctx)
 	}
 }

@@ -13,18 +13,28 @@ var statuses = []string{"in_sync", "pending", "waiting", "refused", "blocked", "
 // snapshot is the state of the databases for one scrape, by name; nil for a database that could not be asked. It is a prometheus.Collector.
 type snapshot map[string]*databaseState
 
-// ask asks all databases at once.
+// polledAtOnce is how many connections a scrape has. Those of so few databases are kept for the next one; a server has not one to spare for each of many.
+const polledAtOnce = 4
+
+// ask asks all databases, some at a time.
 func (m *Metrics) ask(ctx context.Context) snapshot {
-	list := make([]*databaseState, len(m.databases))
+	databases := m.all()
+	list := make([]*databaseState, len(databases))
+	turns := make(chan struct{}, polledAtOnce)
 	var wg sync.WaitGroup
-	for i, d := range m.databases {
+	for i, d := range databases {
+		turns <- struct{}{} // each answers or gives up within the context
 		wg.Go(func() {
+			defer func() { <-turns }()
 			list[i], _ = d.ask(ctx) // the log has the error
+			if len(databases) > polledAtOnce {
+				d.close(ctx)
+			}
 		})
 	}
 	wg.Wait()
 	all := snapshot{}
-	for i, d := range m.databases {
+	for i, d := range databases {
 		all[d.name] = list[i]
 	}
 	return all
