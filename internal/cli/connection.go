@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -31,16 +32,25 @@ func (c *connection) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.file, fileFlag, "", fileHelp)
 }
 
+// source is where the connection string is.
+func (c *connection) source() (connect.Source, error) {
+	list, err := sources(c.cmd.Flags(), nonEmpty(c.url), nonEmpty(c.file))
+	if err != nil {
+		return connect.Source{}, err
+	}
+	if len(list) > 1 {
+		return connect.Source{}, usageError{fmt.Errorf("--%s and --%s are both given: one database is wanted", urlFlag, fileFlag)}
+	}
+	return list[0], nil
+}
+
 // config reads the connection string, and warns of what is unwise in it.
 func (c *connection) config() (*pgx.ConnConfig, error) {
-	list, err := sources(c.cmd.Flags(), nonEmpty(c.url), nonEmpty(c.file))
+	source, err := c.source()
 	if err != nil {
 		return nil, err
 	}
-	if len(list) > 1 {
-		return nil, usageError{fmt.Errorf("--%s and --%s are both given: one database is wanted", urlFlag, fileFlag)}
-	}
-	config, warnings, err := list[0].Config()
+	config, warnings, err := source.Config()
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -84,6 +94,13 @@ func sources(flags *pflag.FlagSet, urls, files []string) ([]connect.Source, erro
 	return list, nil
 }
 
+// settings bound what a command waits for.
+var settings = map[string]string{
+	"lock_timeout":      "5s",
+	"statement_timeout": "60s",
+	"jit":               "off", // to compile the query of grant_status takes longer than to run it
+}
+
 // open connects to a database that has the schema. It waits for no lock for long.
 func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 	config, err := c.config()
@@ -91,44 +108,58 @@ func (c *connection) open(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	config = catalog.Pin(config)
-	params := config.RuntimeParams
-	params["lock_timeout"] = "5s"
-	params["statement_timeout"] = "60s"
-	params["jit"] = "off" // to compile the query of grant_status takes longer than to run it
+	maps.Copy(config.RuntimeParams, settings)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, connect.Explained(err)
 	}
+	if err := checkSchema(ctx, conn, config.Database); err != nil {
+		_ = catalog.Close(ctx, conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// errNoSchema is that a database does not have our schema.
+var errNoSchema = errors.New("no schema sync_roles")
+
+// checkSchema finds out whether a database has the schema, and lets us into it.
+func checkSchema(ctx context.Context, q catalog.Querier, database string) error {
 	var installed, usage bool
 	var user string
-	err = conn.QueryRow(ctx, `
+	err := q.QueryRow(ctx, `
 		select n.oid is not null and exists (select from pg_catalog.pg_class as c where c.relnamespace = n.oid and c.relname = 'role_status'),
 			coalesce(has_schema_privilege(n.oid, 'USAGE'), false), current_user
 		from (values (to_regnamespace('sync_roles')::oid)) as n (oid)`).Scan(&installed, &usage, &user)
 	switch {
 	case err != nil:
-		err = fmt.Errorf("look for schema sync_roles: %w", err)
+		return fmt.Errorf("look for schema sync_roles: %w", err)
 	case !installed:
-		err = fmt.Errorf("database %q has no schema sync_roles: run pg-sync-roles migrate", config.Database)
+		return fmt.Errorf("database %q has %w: run pg-sync-roles migrate", database, errNoSchema)
 	case !usage:
-		err = fmt.Errorf("role %q may not use schema sync_roles. To allow it: GRANT USAGE ON SCHEMA sync_roles TO %s", user, catalog.Quote(user))
-	default:
-		return conn, nil
+		return fmt.Errorf("role %q may not use schema sync_roles. To allow it: GRANT USAGE ON SCHEMA sync_roles TO %s", user, catalog.Quote(user))
 	}
-	_ = catalog.Close(ctx, conn)
-	return nil, err
+	return nil
 }
 
 // look opens a connection and reads in one transaction: all of it as it was at one moment, whatever others do meanwhile.
 func (c *connection) look(ctx context.Context, read func(tx pgx.Tx) error) error {
-	conn, err := c.open(ctx)
+	config, err := c.config()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = catalog.Close(ctx, conn) }()
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	return lookAt(ctx, config, read)
+}
+
+// lookAt is look at the database of a configuration.
+func lookAt(ctx context.Context, config *pgx.ConnConfig, read func(tx pgx.Tx) error) error {
+	tx, err := catalog.BeginRead(ctx, config, settings)
 	if err != nil {
-		return fmt.Errorf("begin a transaction to read in: %w", err)
+		return connect.Explained(err)
 	}
-	return read(tx) // the connection ends, and the transaction with it
+	defer func() { _ = catalog.Close(ctx, tx.Conn()) }() // and the transaction with it
+	if err := checkSchema(ctx, tx, config.Database); err != nil {
+		return err
+	}
+	return read(tx)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -27,18 +26,13 @@ func printLostAdmin(cmd *cobra.Command, engine *reconcile.Engine) error {
 	return sayLostAdmin(cmd, lost, err)
 }
 
-// printLostAdminHere is printLostAdmin for a command without an engine. It is about the rights of who runs it, and so says nothing to who is not the daemon.
-func printLostAdminHere(cmd *cobra.Command, conn *pgx.Conn) error {
-	lost, err := lostAdminOfOwner(cmd.Context(), conn)
-	return sayLostAdmin(cmd, lost, err)
-}
-
-func lostAdminOfOwner(ctx context.Context, conn *pgx.Conn) (reconcile.LostAdmin, error) {
-	server, err := catalog.ReadServer(ctx, conn)
+// lostAdminOfOwner is for a command without an engine. It is about the rights of who runs it, and so finds nothing for who is not the daemon.
+func lostAdminOfOwner(ctx context.Context, q catalog.Querier) (reconcile.LostAdmin, error) {
+	server, err := catalog.ReadServer(ctx, q)
 	if err != nil || server.SchemaOwner != server.Role {
 		return reconcile.LostAdmin{}, err
 	}
-	return reconcile.ReadLostAdmin(ctx, conn, server)
+	return reconcile.ReadLostAdmin(ctx, q, server)
 }
 
 func sayLostAdmin(cmd *cobra.Command, lost reconcile.LostAdmin, err error) error {

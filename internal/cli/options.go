@@ -3,14 +3,12 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/daemon"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
@@ -128,9 +126,4 @@ func (o *engineOptions) logger(w io.Writer) (zerolog.Logger, error) {
 	}
 	// The listener, and the loops of several databases, log at the same time.
 	return zerolog.New(zerolog.SyncWriter(w)).Level(level).With().Timestamp().Logger(), nil
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := unwrapped(w).(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -1,93 +1,180 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
-	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
-	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
+// statusOptions are what status shows, and how.
+type statusOptions struct {
+	connection
+	output
+	all, problems bool
+	patterns      []string
+	watch         time.Duration
+}
+
 func statusCommand() *cobra.Command {
-	var c connection
-	var out output
+	var o statusOptions
 	cmd := &cobra.Command{
 		Use:   "status [ROLE…]",
 		Short: "Show the status of each managed role",
 		Long: `status prints sync_roles.role_status.
 
+With --all, of every database of the server that has the schema; with --databases, of those that match a pattern, as run has it.
+
 Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			conn, err := c.open(ctx)
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			if o.watch > 0 {
+				return o.watchStatus(cmd, args)
+			}
+			list, err := o.read(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
-			defer func() { _ = catalog.Close(ctx, conn) }()
-			list, err := audit.Statuses(ctx, conn, args)
-			if err != nil {
+			if err := o.print(cmd.OutOrStdout(), list); err != nil {
 				return err
 			}
-			for _, role := range args {
-				if !slices.ContainsFunc(list, func(s audit.Status) bool { return s.Role == role }) {
-					return fmt.Errorf("not managed: %q; a role is managed when it has a row in sync_roles.desired_grants or sync_roles.desired_roles", role)
-				}
-			}
-			if err := printStatus(cmd.OutOrStdout(), out, list); err != nil {
-				return err
-			}
-			if err := printLostAdminHere(cmd, conn); err != nil {
-				return err
-			}
-			for _, s := range list {
-				if !s.InOrder() {
-					return exitError{exitDiffers}
-				}
-			}
-			return nil
+			return o.conclude(cmd, list)
 		},
 	}
-	c.flags(cmd)
-	out.flags(cmd)
+	o.connection.flags(cmd)
+	o.output.flags(cmd)
+	cmd.Flags().BoolVar(&o.problems, "problems", false, "only the roles that are not in sync, with all that keeps them from it, and how to allow it")
+	cmd.Flags().BoolVar(&o.all, "all", false, "of all databases of the server that have the schema")
+	cmd.Flags().StringArrayVar(&o.patterns, databasesFlag, nil, "of all databases of the server that match this pattern, such as tenant_% (may be repeated)")
+	cmd.Flags().DurationVar(&o.watch, "watch", 0, "show it again each time that it changes, and on a terminal at this interval, until told to stop")
+	cmd.Flags().Lookup("watch").NoOptDefVal = "2s"
 	return cmd
 }
 
-func printStatus(w io.Writer, out output, list []audit.Status) error {
-	if out.json() {
-		return writeJSON(w, append([]audit.Status{}, list...))
+// check checks the options.
+func (o *statusOptions) check(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("watch") && o.watch < 100*time.Millisecond {
+		return usageError{fmt.Errorf("--watch=%s: must be at least 100ms", o.watch)}
 	}
-	t := newTable(w, "ROLE", "STATUS", "SINCE", "WHY")
-	for _, s := range list {
-		since, why := "", ""
-		switch {
-		case s.PendingSince != nil:
-			since = s.PendingSince.Format("2006-01-02 15:04:05")
-		case s.ChangedAt != nil:
-			since = s.ChangedAt.Format("2006-01-02 15:04:05")
+	return checkPatterns(o.patterns, nil)
+}
+
+// several reports whether more than one database is meant.
+func (o *statusOptions) several() bool { return o.all || len(o.patterns) > 0 }
+
+// read reads the status of these roles, or of all.
+func (o *statusOptions) read(ctx context.Context, roles []string) ([]databaseStatus, error) {
+	list := []databaseStatus{{}}
+	var err error
+	if o.several() {
+		list, err = o.readAll(ctx, roles)
+	} else {
+		err = o.look(ctx, func(tx pgx.Tx) error { return list[0].read(ctx, tx, roles) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, role := range roles {
+		if !slices.ContainsFunc(list, func(d databaseStatus) bool { return d.err != nil || d.manages(role) }) {
+			return nil, fmt.Errorf("not managed: %q; a role is managed when it has a row in sync_roles.desired_grants or sync_roles.desired_roles", role)
 		}
-		if s.Error != nil {
-			why = *s.Error
-		} else if len(s.Problems) > 0 {
-			why = whyStatus(s)
+	}
+	return list, nil
+}
+
+// print shows the list as a table, by its problems, or as JSON.
+func (o *statusOptions) print(w io.Writer, list []databaseStatus) error {
+	switch {
+	case o.json():
+		return o.printJSON(w, list)
+	case o.problems:
+		return printProblems(w, list)
+	}
+	return printStatuses(w, list, o.several())
+}
+
+func (o *statusOptions) printJSON(w io.Writer, list []databaseStatus) error {
+	all, of := []audit.Status{}, []databaseRole{}
+	for _, d := range list {
+		for _, s := range d.roles {
+			if o.problems && s.Status == inSync {
+				continue
+			}
+			all, of = append(all, s), append(of, databaseRole{d.database, s})
 		}
-		t.row(s.Role, s.Status, since, why)
+	}
+	if o.several() {
+		return writeJSON(w, of)
+	}
+	return writeJSON(w, all)
+}
+
+// databaseRole is the status of a role in one of several databases.
+type databaseRole struct {
+	Database string `json:"database"`
+	audit.Status
+}
+
+// conclude says what else there is to say, and is the command's exit code.
+func (o *statusOptions) conclude(cmd *cobra.Command, list []databaseStatus) error {
+	var errs []error
+	differs, warned := false, false
+	for _, d := range list {
+		if d.err != nil {
+			errs = append(errs, d.explained())
+		}
+		differs = differs || slices.ContainsFunc(d.roles, func(s audit.Status) bool { return !s.InOrder() })
+		if !warned && len(d.lost.Roles) > 0 { // the fix is the same for all databases of a server
+			warned = true
+			if err := sayLostAdmin(cmd, d.lost, nil); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case len(errs) > 0:
+		return errors.Join(errs...)
+	case differs:
+		return exitError{exitDiffers}
+	}
+	return nil
+}
+
+func printStatuses(w io.Writer, list []databaseStatus, several bool) error {
+	header := []string{"ROLE", "STATUS", "SINCE", "WHY"}
+	if several {
+		header = append([]string{"DATABASE"}, header...)
+	}
+	t := newTable(w, header...)
+	for _, d := range list {
+		for _, s := range d.roles {
+			cells := []string{s.Role, s.Status, since(s), whyStatus(s)}
+			if several {
+				cells = append([]string{d.database}, cells...)
+			}
+			t.row(cells...)
+		}
 	}
 	return t.flush()
 }
 
-// whyStatus is the problem that gives the role its status, in words.
-func whyStatus(s audit.Status) string {
-	i := max(0, slices.IndexFunc(s.Problems, func(p plan.Problem) bool { return string(p.Kind) == s.Status }))
-	why := s.Problems[i].Reason
-	if s.Problems[i].Fix != "" {
-		why += "; to allow it: " + catalog.Printable(s.Problems[i].Fix)
+// since is when a role came to its status: when its request was made, or its last change.
+func since(s audit.Status) string {
+	at := s.ChangedAt
+	if s.PendingSince != nil {
+		at = s.PendingSince
 	}
-	if more := len(s.Problems) - 1; more > 0 {
-		why += fmt.Sprintf(" (and %d more)", more)
+	if at == nil {
+		return ""
 	}
-	return why
+	return at.Format("2006-01-02 15:04:05")
 }

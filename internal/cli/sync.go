@@ -59,7 +59,7 @@ func syncCommand() *cobra.Command {
 			if len(statuses) == 0 {
 				return nil
 			}
-			if err := printStatus(cmd.ErrOrStderr(), output{format: "text"}, statuses); err != nil {
+			if err := printStatuses(cmd.ErrOrStderr(), []databaseStatus{{roles: statuses}}, false); err != nil {
 				return err
 			}
 			return fmt.Errorf("not as desired: %d of the inspected roles", len(statuses))

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/term"
 )
 
 // A screen is an output that a terminal may show: characters that it would obey or hide are escaped, in the way of JSON, whose strings may
@@ -23,6 +25,54 @@ func (s screen) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// terminal is how an output is shown; zero where it goes elsewhere than to a terminal.
+type terminal struct {
+	width, height int
+	coloured      bool
+}
+
+// terminalOf asks the terminal that an output goes to. NO_COLOR and TERM=dumb keep it without colours (no-color.org).
+func terminalOf(w io.Writer) terminal {
+	if memory, ok := unwrapped(w).(shownOn); ok {
+		return memory.terminal
+	}
+	f, ok := unwrapped(w).(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return terminal{}
+	}
+	width, height, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		width, height = 80, 24
+	}
+	return terminal{width: width, height: height, coloured: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+func isTerminal(w io.Writer) bool { return terminalOf(w) != terminal{} }
+
+// colour is a foreground colour of ECMA-48: the eight that each terminal has, in the shades that its owner has chosen.
+type colour int
+
+const (
+	plain  colour = 0
+	red    colour = 31
+	green  colour = 32
+	yellow colour = 33
+)
+
+// wordColours tell what wants attention apart from what waits and what is in order.
+var wordColours = map[string]colour{
+	"in_sync": green, "applied": green, "unchanged": green,
+	"pending": yellow, "waiting": yellow, "held": yellow,
+	"refused": red, "blocked": red, "failed": red,
+}
+
+func (t terminal) paint(text string, c colour) string {
+	if !t.coloured || c == plain {
+		return text
+	}
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", c, text)
 }
 
 // unwrapped is what an output writes to.

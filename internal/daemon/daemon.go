@@ -71,7 +71,7 @@ func Run(ctx context.Context, sources []connect.Source, config Config) error {
 		}
 	})
 	if len(config.Databases) > 0 {
-		discovery := &discovery{config: config, source: sources[0], fleet: fleet, members: map[Database]*member{}}
+		discovery := &discovery{config: config, source: sources[0], fleet: fleet, members: map[uint32]*member{}}
 		if found = discovery.run(ctx); found != nil {
 			stop()
 		}

@@ -8,39 +8,23 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 )
 
 // Database is a database of a server, which another may follow under the same name.
 type Database struct {
-	OID  uint32 `db:"oid"`
-	Name string `db:"datname"`
+	OID        uint32 `db:"oid"`
+	Name       string `db:"datname"`
+	MayConnect bool   `db:"may_connect"`
 }
 
 //go:embed databases.sql
 var databasesSQL string
 
 // Databases lists the databases of a server that match a pattern, as LIKE has it, and that let sessions in.
-func Databases(ctx context.Context, source connect.Source, patterns []string) ([]Database, error) {
-	config, err := parse(source)
-	if err != nil {
-		return nil, err
-	}
-	config.RuntimeParams["application_name"] = "pg-sync-roles discovery"
-	config.RuntimeParams["statement_timeout"] = "10s"
-	conn, err := catalog.Connect(ctx, config)
-	if err != nil {
-		return nil, connect.Explained(err)
-	}
-	defer func() { _ = catalog.Close(ctx, conn) }()
-	rows, err := conn.Query(ctx, databasesSQL, patterns)
-	if err != nil {
-		return nil, fmt.Errorf("list the databases of the server: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Database])
+func Databases(ctx context.Context, q catalog.Querier, patterns []string) ([]Database, error) {
+	list, err := catalog.Collect[Database](ctx, q, databasesSQL, patterns)
 	if err != nil {
 		return nil, fmt.Errorf("list the databases of the server: %w", err)
 	}
@@ -61,15 +45,15 @@ type discovery struct {
 	config  Config
 	source  connect.Source
 	fleet   *fleet
-	members map[Database]*member
-	failing bool // and the log says so
+	members map[uint32]*member // by OID
+	failing bool               // and the log says so
 }
 
 // run looks for databases at each interval until the context ends. At first there must be one: a pattern that matches none is likely a mistake. A server
 // that cannot be reached is waited for.
 func (d *discovery) run(ctx context.Context) error {
 	for first := true; ; {
-		list, err := Databases(ctx, d.source, d.config.Databases)
+		list, err := d.list(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // told to stop
@@ -86,6 +70,22 @@ func (d *discovery) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// list lists the databases over a connection that is closed again: looking is rare.
+func (d *discovery) list(ctx context.Context) ([]Database, error) {
+	config, err := parse(d.source)
+	if err != nil {
+		return nil, err
+	}
+	config.RuntimeParams["application_name"] = "pg-sync-roles discovery"
+	config.RuntimeParams["statement_timeout"] = "10s"
+	conn, err := catalog.Connect(ctx, config)
+	if err != nil {
+		return nil, connect.Explained(err)
+	}
+	defer func() { _ = catalog.Close(ctx, conn) }()
+	return Databases(ctx, conn, d.config.Databases)
 }
 
 // tell says once that the databases cannot be listed, and once that they can be again.
@@ -124,17 +124,17 @@ func (d *discovery) wait(ctx context.Context, first bool) bool {
 
 // follow serves the databases that are new, and no longer those that are gone.
 func (d *discovery) follow(ctx context.Context, list []Database) error {
-	for database, m := range d.members {
-		if !slices.Contains(list, database) {
+	for oid, m := range d.members {
+		if !slices.ContainsFunc(list, func(database Database) bool { return database.OID == oid && database.Name == m.source.Database }) {
 			m.Engine.Log.Info().Msg("the database is gone, or matches no more; it is served no longer")
 			d.fleet.drop(ctx, m)
-			delete(d.members, database)
+			delete(d.members, oid)
 		}
 	}
 	var added []*member
 	var err error
 	for _, database := range list {
-		if _, known := d.members[database]; known {
+		if _, known := d.members[database.OID]; known {
 			continue
 		}
 		var m *member
@@ -160,6 +160,6 @@ func (d *discovery) add(database Database) (*member, error) {
 	m := d.fleet.add(at.Database, source, at)
 	m.first = false
 	m.loggedIn.Store(true) // the server let the daemon in: what this database refuses is no reason to end the others
-	d.members[database] = m
+	d.members[database.OID] = m
 	return m, nil
 }
