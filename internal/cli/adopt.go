@@ -51,6 +51,7 @@ Exit codes: 0 all of it is in rows, 1 something is not, or an error.`,
 		},
 	}
 	c.flags(cmd)
+	cmd.ValidArgsFunction = c.completeRoles
 	o.flags(cmd, "error")
 	cmd.Flags().BoolVar(&all, "all", false, "all roles that may be managed")
 	cmd.Flags().BoolVar(&patterns, "patterns", false, "one row with a pattern for what a role has on all objects of a schema; it covers later objects too")

@@ -55,6 +55,7 @@ OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said:
 		},
 	}
 	c.flags(cmd)
+	cmd.ValidArgsFunction = inOrder(c.completeRoles, c.completeObjects)
 	out.flags(cmd)
 	return cmd
 }
@@ -93,6 +94,7 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 		},
 	}
 	c.flags(cmd)
+	cmd.ValidArgsFunction = inOrder(completePrivileges, c.completeObjects)
 	out.flags(cmd)
 	return cmd
 }

@@ -61,6 +61,7 @@ To remove a role's password: UPDATE sync_roles.desired_roles SET password_verifi
 		},
 	}
 	c.flags(cmd)
+	cmd.ValidArgsFunction = inOrder(c.completeRoles)
 	return cmd
 }
 

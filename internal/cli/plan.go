@@ -63,6 +63,7 @@ Exit codes: 0 nothing to do, 2 there is something to do, 1 an error.`,
 		},
 	}
 	c.flags(cmd)
+	cmd.ValidArgsFunction = c.completeManaged
 	o.flags(cmd, "error")
 	out.flags(cmd)
 	cmd.Flags().StringVar(&withSQL, "with-sql", "", "run the statements of this file (-: standard input) first, in the transaction that is rolled back")

@@ -52,6 +52,7 @@ Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
 	}
 	o.connection.flags(cmd)
 	o.output.flags(cmd)
+	cmd.ValidArgsFunction = o.completeManaged
 	cmd.Flags().BoolVar(&o.problems, "problems", false, "only the roles that are not in sync, with all that keeps them from it, and how to allow it")
 	cmd.Flags().BoolVar(&o.all, "all", false, "of all databases of the server that have the schema")
 	cmd.Flags().StringArrayVar(&o.patterns, databasesFlag, nil, "of all databases of the server that match this pattern, such as tenant_% (may be repeated)")

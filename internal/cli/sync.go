@@ -66,6 +66,7 @@ func syncCommand() *cobra.Command {
 		},
 	}
 	c.flags(cmd)
+	cmd.ValidArgsFunction = c.completeManaged
 	o.flags(cmd, "error")
 	out.flags(cmd)
 	cmd.Flags().BoolVar(&approve, "approve", false, "approve, once, the revokes that are held now (see status)")
