@@ -74,7 +74,7 @@ func (o *statusOptions) readAll(ctx context.Context, roles []string) ([]database
 		list = slices.DeleteFunc(list, func(d databaseStatus) bool { return errors.Is(d.err, errNoSchema) })
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("no database of the server that you may connect to has %w", errNoSchema)
+		return nil, fmt.Errorf("%w in any database of the server that you may connect to", errNoSchema)
 	}
 	return list, ctx.Err()
 }

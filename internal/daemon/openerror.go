@@ -20,14 +20,14 @@ func isFinal(err error, first, loggedIn bool) bool {
 	return first && errors.As(err, new(CallError)) || !loggedIn && failure.SQLState(err) == "28P01"
 }
 
-// needsHelp reports whether a database cannot be opened before a person puts something right: a right, a setting, a schema. What PostgreSQL itself
-// says otherwise, a server that does not answer and a connection that broke are worth waiting for.
+// needsHelp reports whether a database cannot be opened before a person puts something right: a right, a setting, a schema, a pooler (which refuses our
+// settings as a violation of the protocol). What PostgreSQL itself says otherwise, a server that does not answer and a connection that broke are worth waiting for.
 func needsHelp(err error) bool {
 	switch state := failure.SQLState(err); {
 	case errors.Is(err, reconcile.ErrStandby):
 		return false
 	case state != "":
-		return state == "42501" || strings.HasPrefix(state, "28")
+		return state == "42501" || state == "08P01" || strings.HasPrefix(state, "28")
 	}
 	return !isOfConnection(err)
 }
