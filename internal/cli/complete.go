@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // completer offers the shell what an argument may be. What it cannot find out, it does not offer: an error would end up in the line that is being typed.
@@ -26,25 +27,30 @@ const (
 //go:embed objectnames.sql
 var objectNamesSQL string
 
-const (
-	managedRolesSQL = "select role_name from sync_roles.role_status where starts_with(role_name, $1) order by role_name limit $2"
-	rolesSQL        = `select rolname from pg_catalog.pg_roles where starts_with(rolname, $1) and rolname !~ '^(pg_|_pgsr_)' order by rolname limit $2`
-)
+const rolesSQL = `select rolname from pg_catalog.pg_roles where starts_with(rolname, $1) and rolname !~ '^(pg_|_pgsr_)' order by rolname limit $2`
 
 // completeManaged offers the managed roles that are not named yet.
 func (c *connection) completeManaged(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return c.names(cmd, args, managedRolesSQL, begun, completions)
+	return c.offer(cmd, args, func(ctx context.Context, tx pgx.Tx) (names []string, err error) {
+		list, err := audit.Statuses(ctx, tx, nil)
+		for _, s := range list {
+			if strings.HasPrefix(s.Role, begun) {
+				names = append(names, s.Role)
+			}
+		}
+		return names[:min(len(names), completions)], err
+	})
 }
 
 // completeRoles offers all roles that are not named yet, but for PostgreSQL's own and ours.
 func (c *connection) completeRoles(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return c.names(cmd, args, rolesSQL, begun, completions)
+	return c.offer(cmd, args, column(rolesSQL, begun, completions))
 }
 
 // completeObjects offers tables, and types with which another object may begin; after one of these, objects of that type.
 func (c *connection) completeObjects(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	typed := strings.Contains(begun, ":")
-	list, directive := c.names(cmd, nil, objectNamesSQL, begun, typed, completions)
+	list, directive := c.offer(cmd, nil, column(objectNamesSQL, begun, typed, completions))
 	for _, name := range catalog.TypeNames() {
 		if !typed && strings.HasPrefix(name, begun) {
 			list = append(list, name+":")
@@ -82,8 +88,15 @@ func inOrder(list ...completer) completer {
 	}
 }
 
-// names are what a query returns, without those that stand in the line already, and those that a line of a shell cannot have.
-func (c *connection) names(cmd *cobra.Command, named []string, sql string, args ...any) ([]cobra.Completion, cobra.ShellCompDirective) {
+// column reads the names that a query returns.
+func column(sql string, args ...any) func(context.Context, pgx.Tx) ([]string, error) {
+	return func(ctx context.Context, tx pgx.Tx) ([]string, error) {
+		return catalog.Column[string](ctx, tx, sql, args...)
+	}
+}
+
+// offer offers the names that are read, without those that stand in the line already, and those that a line of a shell cannot have.
+func (c *connection) offer(cmd *cobra.Command, named []string, read func(context.Context, pgx.Tx) ([]string, error)) ([]cobra.Completion, cobra.ShellCompDirective) {
 	const nothing = cobra.ShellCompDirectiveNoFileComp
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionWait)
 	defer cancel()
@@ -93,7 +106,7 @@ func (c *connection) names(cmd *cobra.Command, named []string, sql string, args 
 	}
 	var list []string
 	err := c.look(ctx, func(tx pgx.Tx) (err error) {
-		list, err = catalog.Column[string](ctx, tx, sql, args...)
+		list, err = read(ctx, tx)
 		return err
 	})
 	if err != nil {

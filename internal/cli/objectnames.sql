@@ -1,5 +1,6 @@
 /*
- * Objects by the names that explain and who take, [type:][schema.]name, quoted as in SQL: those that begin like a text, for the shell to complete.
+ * Objects by the names that explain and who take, [type:][schema.]name, quoted as in SQL: those that begin like a text, for the shell to
+ * complete.
  *
  * $1 text     how the name begins, with its type
  * $2 boolean  whether $1 names a type; tables are meant where it does not

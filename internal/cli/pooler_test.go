@@ -46,11 +46,11 @@ func startPgBouncer(t *testing.T, server *pgserver.Server, mode string) (port in
 			server.Port(), port, users, mode),
 		users: "\"daemon\" \"\"\n\"postgres\" \"\"\n",
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // the server's user reads it
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // as above
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	command, err := server.Program(t.Context(), program, config)
@@ -99,8 +99,14 @@ func TestPoolers(t *testing.T) {
 			port := startPgBouncer(t, server, mode)
 			pooled := strings.Replace(direct, fmt.Sprint(server.Port()), fmt.Sprint(port), 1)
 			for _, args := range [][]string{
-				{"status"}, {"status", "--all"}, {"status", "--output", "json"}, {"status", "--databases", "d_"}, {"explain", "alice é", "app.t1"}, {"who", "SELECT", "app.t1"},
-				{"export"}, {"audit", "verify"},
+				{"status"},
+				{"status", "--all"},
+				{"status", "--output", "json"},
+				{"status", "--databases", "d_"},
+				{"explain", "alice é", "app.t1"},
+				{"who", "SELECT", "app.t1"},
+				{"export"},
+				{"audit", "verify"},
 			} {
 				spoil(t, pooled)
 				want := call(t, append(args, "-d", direct)...)

@@ -32,7 +32,7 @@ func Explained(err error) error {
 	case strings.Contains(text, "read only connection"), strings.Contains(text, "connection is not primary"):
 		hint = "none of the servers accepts writes: run waits until a standby is promoted, and the other commands need the primary"
 	case strings.Contains(text, "53300"):
-		hint = "raise max_connections, or reserve connections for this role: it needs two for each database, and a third with --listen-address"
+		hint = "raise max_connections, or reserve connections for this role: it needs one for each database and eight for work, and four with --listen-address"
 	case strings.Contains(text, "08P01"), strings.Contains(text, "unsupported startup parameter"):
 		hint = "a connection pooler, such as PgBouncer in transaction mode, cannot be used: LISTEN and locks need a session of their own; connect to the server itself"
 	case strings.Contains(text, "server refused TLS connection"):

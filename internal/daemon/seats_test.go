@@ -86,11 +86,10 @@ func TestSeatsOfMany(t *testing.T) {
 		var open, worked atomic.Int32
 		done := make(chan struct{})
 		for i := range many {
-			random := rand.New(rand.NewPCG(1, uint64(i))) //nolint:gosec // no secret, and the same in each run
+			random := rand.New(rand.NewPCG(1, uint64(i))) // the same in each run
 			go func() {
 				defer func() { done <- struct{}{} }()
-				var s *seat
-				s = &seat{seats: all, vacate: func() { open.Add(-1) }}
+				s := &seat{seats: all, vacate: func() { open.Add(-1) }}
 				for range 50 {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(40))*time.Millisecond)
 					kept, err := s.take(ctx)
@@ -102,7 +101,7 @@ func TestSeatsOfMany(t *testing.T) {
 						t.Error("more connections are open than there are seats")
 					}
 					worked.Add(1)
-					time.Sleep(time.Duration(random.IntN(5)) * time.Millisecond)
+					<-time.After(time.Duration(random.IntN(5)) * time.Millisecond)
 					if random.IntN(5) == 0 {
 						open.Add(-1)
 						s.leave()
