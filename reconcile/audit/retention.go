@@ -72,6 +72,6 @@ func (w Writer) remove(ctx context.Context, tx pgx.Tx, ids []int64, keep time.Du
 	}
 	batch = &pgx.Batch{}
 	c.Remove(batch, removal, instance)
-	c.Close(batch)
+	c.Close(batch, EventChannel, nil)
 	return tx.SendBatch(ctx, batch).Close()
 }

@@ -36,16 +36,22 @@ func (w Writer) Write(ctx context.Context, tx pgx.Tx, records *pgx.Batch, rows [
 		return head, err
 	}
 	batch := &pgx.Batch{}
+	var said events
 	for i := range rows {
 		r := &rows[i]
 		r.Pass = c.Pass
-		c.Row(batch, chain.Row{
+		id := c.Row(batch, chain.Row{
 			Role: r.Role, Cause: string(r.Cause), Outcome: string(r.Outcome), Granted: r.Granted, Revoked: r.Revoked, Statements: r.Statements,
 			SQLState: r.SQLState, Error: r.Error, RequestedBy: r.RequestedBy, Attempt: r.Attempt, Duration: r.Duration, Instance: r.Instance,
 		})
+		said.add(id, *r)
 	}
 	if !rehearsal {
-		c.Close(batch)
+		payloads, err := said.payloads()
+		if err != nil {
+			return head, err
+		}
+		c.Close(batch, EventChannel, payloads)
 	}
 	return c.Head(), tx.SendBatch(ctx, batch).Close()
 }

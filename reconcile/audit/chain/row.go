@@ -26,8 +26,8 @@ INSERT INTO sync_roles.audit (
 ) OVERRIDING SYSTEM VALUE
 VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7, $8, $9, nullif($10, ''), nullif($11, ''), $12, $13, $14, $15, $16, $17, $18, $19)`
 
-// Row queues a row of the audit. Its problems are the next of the documents that the chain was opened with.
-func (w *Writer) Row(batch *pgx.Batch, r Row) {
+// Row queues a row of the audit, and returns its id. Its problems are the next of the documents that the chain was opened with.
+func (w *Writer) Row(batch *pgx.Batch, r Row) (id int64) {
 	seq, previous := w.next()
 	id, problems := w.ids[0], w.documents[0]
 	w.ids, w.documents = w.ids[1:], w.documents[1:]
@@ -55,4 +55,5 @@ func (w *Writer) Row(batch *pgx.Batch, r Row) {
 
 	batch.Queue(rowSQL, id, w.At, r.Role, r.Cause, r.Outcome, r.Granted, r.Revoked, r.Statements, problems, r.SQLState, r.Error, r.RequestedBy,
 		r.Attempt, r.Duration, r.Instance, w.Pass, seq, previous, w.hash)
+	return id
 }

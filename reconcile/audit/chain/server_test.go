@@ -85,7 +85,7 @@ func write(t *testing.T, conn *pgx.Conn, rows []Row, documents []string) {
 		for _, r := range rows {
 			w.Row(batch, r)
 		}
-		w.Close(batch)
+		w.Close(batch, "none", nil)
 		return tx.SendBatch(t.Context(), batch).Close()
 	}); err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func remove(t *testing.T, conn *pgx.Conn, random *rand.Rand) {
 		}
 		batch = &pgx.Batch{}
 		w.Remove(batch, r, "host:1")
-		w.Close(batch)
+		w.Close(batch, "none", nil)
 		return tx.SendBatch(t.Context(), batch).Close()
 	}); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,10 @@ FROM (SELECT c.seq, c.hash FROM sync_roles.audit_chain AS c FOR UPDATE) AS c`
 // rehearseSQL is openSQL without the lock.
 var rehearseSQL = strings.Replace(openSQL, " FOR UPDATE", "", 1)
 
-const closeSQL = `UPDATE sync_roles.audit_chain SET seq = $1, hash = $2`
+// closeSQL also notifies, in the same statement: most passes are about one role, and each statement counts.
+const closeSQL = `
+UPDATE sync_roles.audit_chain SET seq = $1, hash = $2
+RETURNING (SELECT count(pg_notify($3, e.payload)) FROM unnest($4::text[]) AS e (payload))`
 
 // Open queues what lets the transaction write so many rows, with these JSON documents. All other locks that it takes must come before. It waits for
 // the transaction that is writing now no longer than wait.
@@ -70,8 +73,10 @@ func (w *Writer) place(a array) {
 	w.hash, w.buffer = a.hash(), a
 }
 
-// Close queues what makes the last place the end of the chain.
-func (w *Writer) Close(batch *pgx.Batch) { batch.Queue(closeSQL, w.seq, w.hash) }
+// Close queues what makes the last place the end of the chain, and notifies the channel, if there is something to say.
+func (w *Writer) Close(batch *pgx.Batch, channel string, payloads []string) {
+	batch.Queue(closeSQL, w.seq, w.hash, channel, payloads)
+}
 
 // Head is the last place that was written.
 func (w *Writer) Head() Head { return Head{w.seq, hex.EncodeToString(w.hash)} }
