@@ -1,0 +1,10 @@
+#!/bin/sh
+# Before the program goes, for good (deb: remove; rpm: 0). Before an upgrade nothing is stopped.
+set -e
+
+case "$1" in
+remove | 0) ;;
+*) exit 0 ;;
+esac
+
+if [ -d /run/systemd/system ]; then systemctl disable --now pg-sync-roles.service; fi
