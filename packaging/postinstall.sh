@@ -18,12 +18,15 @@ if [ "$1" = 2 ] || { [ "$1" = configure ] && [ -n "$2" ]; }; then upgrade=yes; f
 systemd=
 if [ -d /run/systemd/system ]; then systemd=yes; fi
 
+# What systemd cannot do leaves the package installed all the same.
+tell() { systemctl "$@" || echo "pg-sync-roles: systemctl $* has failed; systemctl status pg-sync-roles says why" >&2; }
+
 if [ "$systemd" ]; then
-	systemctl daemon-reload
+	tell daemon-reload
 	if [ "$upgrade" ]; then
-		systemctl try-restart pg-sync-roles.service
+		tell try-restart pg-sync-roles.service
 	elif [ -s /etc/pg-sync-roles/database-url ]; then
-		systemctl enable --now pg-sync-roles.service
+		tell enable --now pg-sync-roles.service
 	fi
 fi
 

@@ -4,7 +4,7 @@ set -e
 
 case "$1" in
 remove | purge | 0)
-	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload || true; fi
 	;;
 esac
 

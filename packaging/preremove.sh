@@ -7,4 +7,7 @@ remove | 0) ;;
 *) exit 0 ;;
 esac
 
-if [ -d /run/systemd/system ]; then systemctl disable --now pg-sync-roles.service; fi
+# What systemd cannot do does not keep the package.
+if [ -d /run/systemd/system ]; then
+	systemctl disable --now pg-sync-roles.service || echo "pg-sync-roles could not be stopped: look for the process, and end it" >&2
+fi
