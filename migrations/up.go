@@ -47,6 +47,13 @@ func Up(ctx context.Context, config *pgx.ConnConfig) (version int, err error) {
 		if err := lockSchema(ctx, tx, config.Database); err != nil {
 			return err
 		}
+		before, err := installedVersion(ctx, tx.Conn())
+		if err != nil {
+			return err
+		}
+		if err := CheckNotNewer(before); err != nil {
+			return err
+		}
 		existing, err := checkedContents(ctx, tx)
 		if err != nil {
 			return err
@@ -174,6 +181,14 @@ func Version(ctx context.Context, config *pgx.ConnConfig) (int, error) {
 	}
 	defer func() { _ = catalog.Close(ctx, conn) }()
 	return installedVersion(ctx, conn)
+}
+
+// CheckNotNewer returns an error if a program that came later has installed this version.
+func CheckNotNewer(version int) error {
+	if latest := Latest(); version > latest {
+		return fmt.Errorf("schema %s has version %d, which is newer than this program's %d: install a newer pg-sync-roles", Schema, version, latest)
+	}
+	return nil
 }
 
 // Latest is the version that Up installs.

@@ -282,6 +282,23 @@ func TestVersion(t *testing.T) {
 	want(0)
 }
 
+// An older program leaves the schema of a newer one as it is, and says which of the two is to be replaced.
+func TestUpOfAnOlderProgram(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn := env.Connect(t, env.Daemon)
+	newer := migrations.Latest() + 1
+	execute(t, conn, fmt.Sprintf("update sync_roles.installation set schema_version = %d; update sync_roles.schema_migrations set version = %[1]d", newer))
+	_, err := migrations.Up(t.Context(), parse(t, env.URL(env.Daemon)))
+	want := fmt.Sprintf("schema sync_roles has version %d, which is newer than this program's %d: install a newer pg-sync-roles", newer, migrations.Latest())
+	if err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if v := pgtest.One[int](t, conn, "select schema_version from sync_roles.installation"); v != newer {
+		t.Errorf("version %d is left, want %d", v, newer)
+	}
+}
+
 // An OID means nothing in another cluster or database: after a restore the next Up forgets all of them.
 func TestUpAfterARestoreElsewhere(t *testing.T) {
 	t.Parallel()

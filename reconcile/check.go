@@ -93,9 +93,10 @@ func (e *Engine) checkVersion(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the version of schema sync_roles: %w", err)
 	}
+	if err := migrations.CheckNotNewer(version); err != nil {
+		return err
+	}
 	switch latest := migrations.Latest(); {
-	case version > latest:
-		return fmt.Errorf("schema sync_roles has version %d, which is newer than this program's %d: install a newer pg-sync-roles", version, latest)
 	case !here:
 		return elsewhereError(e.server.Database)
 	case version < latest || server != e.server.Version:

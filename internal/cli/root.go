@@ -56,6 +56,11 @@ func isUnknownCommand(err error) bool {
 	return strings.HasPrefix(err.Error(), "unknown command ")
 }
 
+// Command is the command tree, for the manual pages and completions that are made from it.
+func Command() *cobra.Command {
+	return newRoot(strings.NewReader(""), io.Discard, io.Discard)
+}
+
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:     "pg-sync-roles",
