@@ -3,20 +3,28 @@
   grants wakes nobody, and models that are built side by side do not wait for one another's row of their schema.
 #}
 {% macro write_rows(relation, wanted) %}
-    {#- Whoever prunes waits until this is committed: it looks which schemas still have rows. -#}
-    {%- do run_query('SELECT pg_advisory_xact_lock_shared(' ~ sync_roles.prune_lock() ~ ')') -%}
-    {%- do run_query(sync_roles.delete_rows_sql(relation, wanted)) -%}
+    {%- set surplus = sync_roles.surplus_rows_sql(relation, wanted) -%}
+    {%- set has_surplus = run_query('SELECT count(*) AS rows ' ~ surplus).rows[0]['rows'] > 0 -%}
+    {#- Whoever deletes the USAGE of a schema looks which rows are in it, and must not miss those of a model that is built beside. -#}
+    {%- do run_query('SELECT pg_advisory_xact_lock' ~ ('' if has_surplus else '_shared') ~ '(' ~ sync_roles.usage_lock() ~ ')') -%}
+    {%- if has_surplus -%}
+        {%- do run_query('DELETE ' ~ surplus) -%}
+    {%- endif -%}
     {%- if wanted -%}
         {%- do run_query(sync_roles.upsert_rows_sql(relation, wanted)) -%}
     {%- endif -%}
+    {%- if has_surplus -%}
+        {%- do run_query(sync_roles.pass_on_usage_sql(relation.schema)) -%}
+        {%- do run_query(sync_roles.delete_usage_sql(relation.schema)) -%}
+    {%- endif -%}
 {% endmacro %}
 
-{% macro delete_rows_sql(relation, wanted) %}
+{% macro surplus_rows_sql(relation, wanted) %}
 {%- set pairs = [] -%}
 {%- for grant in wanted -%}
     {%- do pairs.append([grant.role_name, grant.privilege]) -%}
 {%- endfor -%}
-DELETE FROM sync_roles.desired_grants AS g
+FROM sync_roles.desired_grants AS g
 WHERE g.source = {{ sync_roles.literal(sync_roles.setting('source')) }}
     AND g.object_type = 'table'
     AND g.schema_name = {{ sync_roles.literal(relation.schema) }}

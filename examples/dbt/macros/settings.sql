@@ -15,6 +15,13 @@
     {{ return(value) }}
 {% endmacro %}
 
+{# All of them, so that a wrong one fails before anything is written. #}
+{% macro check_settings() %}
+    {%- for name in ['enabled', 'schema_usage', 'source', 'timeout'] -%}
+        {%- do sync_roles.setting(name) -%}
+    {%- endfor -%}
+{% endmacro %}
+
 {#
   What the notes of this target's rows end with. Targets of one project that share a database share its source too: by this, pruning one
   leaves the rows of the others alone.

@@ -3,28 +3,35 @@
   anything is written: dbt then rolls the model back, and the old relation stays.
 #}
 {% macro is_set_up(must_be=true) %}
-    {%- set role = target.get('role') or target.user -%}
+    {%- do sync_roles.check_settings() -%}
+    {%- set problem = sync_roles.setup_problem() -%}
+    {%- if problem and must_be -%}
+        {%- do exceptions.raise_compiler_error(problem) -%}
+    {%- endif -%}
+    {{ return(not problem) }}
+{% endmacro %}
+
+{# What is missing, and what to do; empty: nothing. #}
+{% macro setup_problem() %}
     {%- set found = run_query(sync_roles.setup_sql()).rows[0] -%}
-    {%- set name = adapter.quote(found['role_name']) -%}
+    {%- set database = 'database "' ~ found['database_name'] ~ '"' -%}
+    {%- set role = 'role ' ~ adapter.quote(found['role_name']) -%}
+    {%- set owner_runs = '. The owner of schema sync_roles runs:\n' -%}
+    {%- set grants = sync_roles.grant_statements(found['role_name']) -%}
+    {%- set scopes = sync_roles.scope_statements(found['role_name']) -%}
     {%- if not found['is_installed'] -%}
-        {%- set missing = 'database "' ~ found['database_name'] ~ '" has no schema sync_roles' -%}
-        {%- set fix = 'Install it, with pg-sync-roles run or pg-sync-roles migrate, or set the variable sync_roles_enabled to false for this target.' -%}
+        {%- set problem = database ~ ' has no schema sync_roles. Install it, with pg-sync-roles run or pg-sync-roles migrate,'
+            ~ ' or set the variable sync_roles_enabled to false for this target.' -%}
     {%- elif not found['is_new_enough'] -%}
-        {%- set missing = 'the schema sync_roles of database "' ~ found['database_name'] ~ '" is older than this package' -%}
-        {%- set fix = 'Upgrade pg-sync-roles, or take an older revision of the package.' -%}
+        {%- set problem = 'the schema sync_roles of ' ~ database ~ ' is older than this package.'
+            ~ ' Upgrade pg-sync-roles, or take an older revision of the package.' -%}
     {%- elif found['lacks'] -%}
-        {%- set missing = 'role ' ~ name ~ ' may not write desired grants: it lacks ' ~ found['lacks'] -%}
-        {%- set fix = 'The owner of schema sync_roles runs:\n' ~ sync_roles.setup_statements(name, found['role_name']) -%}
+        {%- set problem = role ~ ' may not write desired grants: it lacks ' ~ found['lacks'] ~ owner_runs ~ grants
+            ~ '\nand, unless it has a scope already:\n' ~ scopes -%}
     {%- elif found['is_scoped'] and run_query('SELECT count(*) AS scopes FROM sync_roles.my_scopes').rows[0]['scopes'] == 0 -%}
-        {%- set missing = 'role ' ~ name ~ ' has no scope in sync_roles.writers, so it may write no row' -%}
-        {%- set fix = 'The owner of schema sync_roles runs:\n' ~ sync_roles.setup_statements(name, found['role_name']) -%}
-    {%- else -%}
-        {{ return(true) }}
+        {%- set problem = role ~ ' has no scope in sync_roles.writers, so it may write no row' ~ owner_runs ~ scopes -%}
     {%- endif -%}
-    {%- if must_be -%}
-        {%- do exceptions.raise_compiler_error('sync_roles: ' ~ missing ~ '. ' ~ fix) -%}
-    {%- endif -%}
-    {{ return(false) }}
+    {{ return('sync_roles: ' ~ problem if problem else '') }}
 {% endmacro %}
 
 {# By the catalogs: a name that one may not look up would be an error of PostgreSQL's. #}
@@ -50,13 +57,20 @@ LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'sync_roles'
 LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'desired_grants'
 {% endmacro %}
 
-{% macro setup_statements(name, role_name) %}
-    {%- set writer = sync_roles.literal(role_name) | trim -%}
-    {%- set schemas = sync_roles.literal(target.schema ~ '%') | trim -%}
+{% macro grant_statements(role_name) %}
+    {%- set name = adapter.quote(role_name) -%}
     {{ return(
         '  GRANT USAGE ON SCHEMA sync_roles TO ' ~ name ~ ';\n'
-        ~ '  GRANT SELECT, INSERT, UPDATE, DELETE ON sync_roles.desired_grants TO ' ~ name ~ ';\n'
-        ~ '  INSERT INTO sync_roles.writers (writer_role, object_type, privileges, schema_like, object_like) VALUES\n'
+        ~ '  GRANT SELECT, INSERT, UPDATE, DELETE ON sync_roles.desired_grants TO ' ~ name ~ ';'
+    ) }}
+{% endmacro %}
+
+{# dbt makes the schemas of a target by putting more words behind its name. #}
+{% macro scope_statements(role_name) %}
+    {%- set writer = sync_roles.literal(role_name) -%}
+    {%- set schemas = sync_roles.literal(target.schema ~ '%') -%}
+    {{ return(
+        '  INSERT INTO sync_roles.writers (writer_role, object_type, privileges, schema_like, object_like) VALUES\n'
         ~ '    (' ~ writer ~ ", 'table', '{SELECT}', " ~ schemas ~ ', NULL),\n'
         ~ '    (' ~ writer ~ ", 'schema', '{USAGE}', NULL, " ~ schemas ~ ');'
     ) }}
