@@ -1,7 +1,7 @@
 {#
-  dbt replaces a relation by another one, which holds nothing. Those who had a privilege on the old one by a row have it on the new one before
-  others see it: dbt grants it, as the owner, to the same role or intermediate role to which the daemon had granted it, so that the daemon
-  finds nothing to do. Whoever had nothing gets nothing here.
+  dbt replaces a relation by another one, which holds nothing. Those who had a privilege on the old one by a row have it on the new one
+  before others see it: dbt grants it, as the owner, to the same role or intermediate role to which the daemon had granted it, so that the
+  daemon finds nothing to do. Whoever had nothing gets nothing here.
 #}
 {% macro keep_access(relation, was_replaced) %}
     {%- set found = run_query(sync_roles.kept_access_sql(relation)).rows -%}

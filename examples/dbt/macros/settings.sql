@@ -10,7 +10,9 @@
         {%- set is_valid, allowed = value is string and value | trim | length > 0, 'a text that is not empty' -%}
     {%- endif -%}
     {%- if not is_valid -%}
-        {%- do exceptions.raise_compiler_error('sync_roles: the variable sync_roles_' ~ name ~ ' is ' ~ (value | tojson) ~ ', and must be ' ~ allowed) -%}
+        {%- do exceptions.raise_compiler_error(
+            'sync_roles: the variable sync_roles_' ~ name ~ ' is ' ~ (value | tojson) ~ ', and must be ' ~ allowed
+        ) -%}
     {%- endif -%}
     {{ return(value) }}
 {% endmacro %}

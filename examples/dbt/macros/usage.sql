@@ -1,6 +1,6 @@
 {#
-  The USAGE of a schema is one row for a role, whoever needs it: the first model that needs it writes it, and it goes with the last row of this
-  source in the schema. Where another source has rows there, or somebody who names none, the row becomes theirs.
+  The USAGE of a schema is one row for a role, whoever needs it: the first model that needs it writes it, and it goes with the last row of
+  this source in the schema. Where another source has rows there, or somebody who names none, the row becomes theirs.
 
   The macros are for one schema, or for all of them when a target is pruned: rows for what the project has no more do not count then.
 #}
@@ -22,7 +22,9 @@
 {% macro pass_on_usage_sql(schema_name, dry_run=false) %}
 {%- set others -%}
 FROM sync_roles.desired_grants AS o
-    WHERE o.role_name = g.role_name AND o.schema_name = g.object_name AND o.source IS DISTINCT FROM {{ sync_roles.literal(sync_roles.setting('source')) }}
+    WHERE o.role_name = g.role_name
+        AND o.schema_name = g.object_name
+        AND o.source IS DISTINCT FROM {{ sync_roles.literal(sync_roles.setting('source')) }}
 {%- endset -%}
 {%- set told -%}
 format('passed on USAGE on schema %s for role %s: others have rows in it', g.object_name, g.role_name) AS told
@@ -33,15 +35,15 @@ FROM sync_roles.desired_grants AS g
 {%- else -%}
 UPDATE sync_roles.desired_grants AS g
 SET source = (
-    SELECT min(o.source)
-    {{ others }}
-)
+        SELECT min(o.source)
+        {{ others }}
+    )
 {%- endif %}
 WHERE {{ sync_roles.is_unused('g', schema_name) }}
     AND EXISTS (
-    SELECT
-    {{ others }}
-)
+        SELECT
+        {{ others }}
+    )
 {% if not dry_run %}RETURNING {{ told }}{% endif %}
 {% endmacro %}
 

@@ -47,7 +47,8 @@ BEGIN
                 NULL;
             WHEN query_canceled THEN
                 RAISE EXCEPTION USING ERRCODE = 'query_canceled',
-                    MESSAGE = 'sync_roles: within {{ timeout }} s the daemon has not done all that is in its queue: does it run, on this database?',
+                    MESSAGE = 'sync_roles: within {{ timeout }} s the daemon has not done all that is in its queue: '
+                        'does it run, on this database?',
                     DETAIL = SQLERRM,
                     HINT = 'The variable sync_roles_timeout says how many seconds to wait.';
         END;
@@ -77,8 +78,11 @@ BEGIN
     SELECT string_agg(
         format(E'\n  %s on %s for role %s is %s: %s [%s]', g.privilege, concat_ws('.', g.schema_name, g.object_name), g.role_name,
             bad ->> g.id::text,
-            coalesce(reasons ->> g.id::text, format('the reason is not for this login to see, unless the owner of schema sync_roles runs '
-                'GRANT SELECT ON sync_roles.grant_status TO %I', current_user)),
+            coalesce(
+                reasons ->> g.id::text,
+                format('the reason is not for this login to see, unless the owner of schema sync_roles runs '
+                    'GRANT SELECT ON sync_roles.grant_status TO %I', current_user)
+            ),
             g.note),
         '' ORDER BY g.schema_name, g.object_name, g.role_name, g.privilege)
     INTO told
