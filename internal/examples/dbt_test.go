@@ -98,6 +98,8 @@ func (s *shop) changesNothingTwice(t *testing.T) {
 		if now := s.audited(t); now != audited {
 			t.Errorf("dbt %s: the daemon does what is not needed:%s", args, strings.TrimPrefix(now, audited))
 		}
+		s.plansNothing(t)
+		s.reads(t, "analysts", true, append(steady, "marts.recent_orders")...)
 	}
 }
 
@@ -151,6 +153,7 @@ func (s *shop) noReadFails(t *testing.T) {
 	if now := s.audited(t); now != audited {
 		t.Errorf("the daemon does what is not needed:%s", strings.TrimPrefix(now, audited))
 	}
+	s.plansNothing(t)
 }
 
 func (s *shop) revokesWhatIsConfiguredNoMore(t *testing.T) {
@@ -197,8 +200,8 @@ func (s *shop) prunesWhatIsGone(t *testing.T) {
 	s.exec(t, "sync_daemon", `
 		INSERT INTO sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, source, note) VALUES
 			('analysts', 'SELECT', 'table', 'marts_finance', 'budget', 'dbt:other', NULL),
-			('auditors', 'SELECT', 'table', 'dev_ann', 'orders', 'dbt:shop', 'dbt model shop.orders (target dev, schema dev_ann)'),
-			('auditors', 'USAGE', 'schema', NULL, 'dev_ann', 'dbt:shop', 'dbt schema dev_ann (target dev, schema dev_ann)')`)
+			('auditors', 'SELECT', 'table', 'marts_ann', 'orders', 'dbt:shop', 'dbt model shop.orders (target dev, schema marts_ann)'),
+			('auditors', 'USAGE', 'schema', NULL, 'marts_ann', 'dbt:shop', 'dbt schema marts_ann (target dev, schema marts_ann)')`)
 	s.write(t, "models/finance/ledger.sql", "")
 	s.write(t, "models/wide_02.sql", "")
 	s.mustRun(t, "run", "--select", "wide_03") // what is not selected stays
@@ -218,8 +221,8 @@ func (s *shop) prunesWhatIsGone(t *testing.T) {
 		}
 	}
 	s.wants(t, `SELECT string_agg(concat_ws(' ', role_name, privilege, object_name, source), ', ' ORDER BY role_name, privilege, object_name)
-		FROM sync_roles.desired_grants WHERE coalesce(schema_name, object_name) IN ('marts_finance', 'dev_ann') OR object_name = 'wide_02'`,
-		"analysts SELECT budget dbt:other, analysts USAGE marts_finance dbt:other, auditors SELECT orders dbt:shop, auditors USAGE dev_ann dbt:shop")
+		FROM sync_roles.desired_grants WHERE coalesce(schema_name, object_name) IN ('marts_finance', 'marts_ann') OR object_name = 'wide_02'`,
+		"analysts SELECT budget dbt:other, analysts USAGE marts_finance dbt:other, auditors SELECT orders dbt:shop, auditors USAGE marts_ann dbt:shop")
 	s.sync(t)
 	s.reads(t, "auditors", false, "marts_finance.ledger", "marts.wide_02")
 	s.reads(t, "analysts", false, "marts_finance.ledger", "marts.wide_02")
@@ -228,7 +231,7 @@ func (s *shop) prunesWhatIsGone(t *testing.T) {
 	if said := s.mustRun(t, "run-operation", "sync_roles_prune"); !strings.Contains(said, "nothing to prune of dbt:shop (target prod, schema marts)") {
 		t.Errorf("a second time, it says %s", said)
 	}
-	s.exec(t, "sync_daemon", "DELETE FROM sync_roles.desired_grants WHERE coalesce(schema_name, object_name) = 'dev_ann'")
+	s.exec(t, "sync_daemon", "DELETE FROM sync_roles.desired_grants WHERE coalesce(schema_name, object_name) = 'marts_ann'")
 }
 
 // A superuser is never managed; whose row that is decides whether the run fails.
@@ -260,6 +263,11 @@ func (s *shop) createsNoRoleUnasked(t *testing.T) {
 	s.exec(t, "sync_daemon", "UPDATE sync_roles.writers SET may_create_roles = true")
 	s.mustRun(t, args...)
 	s.wants(t, `SELECT has_table_privilege('Late "comer"', 'marts.wide_06', 'SELECT') AND has_schema_privilege('Late "comer"', 'marts', 'USAGE')`, "true")
+
+	// With the last of its rows in the schema goes USAGE.
+	s.replace(t, "models/wide_06.sql", `, 'Late "comer"'`, "")
+	s.mustRun(t, args...)
+	s.wants(t, `SELECT has_schema_privilege('Late "comer"', 'marts', 'USAGE') OR EXISTS (SELECT FROM sync_roles.desired_grants WHERE role_name LIKE 'Late%')`, "false")
 }
 
 func (s *shop) checksVariables(t *testing.T) {

@@ -194,6 +194,15 @@ func (s *shop) migrate(t *testing.T) {
 	}
 }
 
+// plansNothing fails the test if a pass over all roles would change something.
+func (s *shop) plansNothing(t *testing.T) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), s.program, "plan", "-d", s.server.URL("sync_daemon", "warehouse")).CombinedOutput()
+	if err != nil {
+		t.Errorf("plan: %v: %s", err, out)
+	}
+}
+
 // startDaemon runs the program until the test ends.
 func (s *shop) startDaemon(t *testing.T) {
 	t.Helper()
