@@ -170,25 +170,28 @@ func (s *shop) revokesWhatIsConfiguredNoMore(t *testing.T) {
 	s.reads(t, "neighbour", true, "marts.events", "marts.numbers", "marts.wide_03")
 }
 
-// Rows of others for the same tables: of another source, without one, with an end, and for a column.
+// Rows of others for the same tables: of another source, without one, with an end, and for columns.
 func (s *shop) leavesTheRowsOfOthersAlone(t *testing.T) {
 	s.exec(t, "sync_daemon", `
 		INSERT INTO sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, column_name, source, expires_at) VALUES
 			('neighbour', 'UPDATE', 'table', 'marts', 'orders', 'id', 'dbt:shop', NULL),
+			('neighbour', 'SELECT', 'table', 'marts', 'orders', 'id', 'dbt:shop', NULL),
 			('neighbour', 'SELECT', 'table', 'marts', 'orders', NULL, 'dbt:other', NULL),
 			('auditors', 'SELECT', 'table', 'marts', 'orders', NULL, 'dbt:other', NULL),
 			('neighbour', 'INSERT', 'table', 'marts', 'orders', NULL, NULL, NULL),
 			('neighbour', 'SELECT', 'table', 'marts', 'wide_01', NULL, NULL, now() + interval '1 day')`)
-	for _, model := range []string{"orders", "wide_01"} {
-		s.replace(t, "models/"+model+".sql", "config(", `config(meta={"owner": "sales"}, `)
-	}
+	s.sync(t) // the daemon might grant on the same table
+	s.exec(t, "dbt", "GRANT SELECT ON marts.wide_01 TO guest")
 	s.replace(t, "models/orders.sql", `materialized="table"`, `materialized="table", grants={"+select": ["auditors"]}`)
 	s.replace(t, "models/wide_01.sql", `["auditors"]`, `["auditors", "neighbour"]`)
 	s.mustRun(t, "run", "--select", "orders", "wide_01")
 	s.wants(t, `SELECT string_agg(concat_ws(' ', role_name, privilege, column_name, source), ', ' ORDER BY role_name, privilege, source) FROM sync_roles.desired_grants WHERE object_name = 'orders'`,
-		"analysts SELECT dbt:shop, auditors SELECT dbt:other, neighbour INSERT, neighbour SELECT dbt:other, neighbour UPDATE id dbt:shop")
+		"analysts SELECT dbt:shop, auditors SELECT dbt:other, neighbour INSERT, neighbour SELECT dbt:other, neighbour SELECT id dbt:shop, neighbour UPDATE id dbt:shop")
 	s.wants(t, `SELECT concat_ws(' ', source, expires_at, note) FROM sync_roles.desired_grants WHERE object_name = 'wide_01' AND role_name = 'neighbour'`,
 		"dbt:shop dbt model shop.wide_01 (target prod, schema marts)")
+
+	// By hand, without a row.
+	s.wants(t, "SELECT has_table_privilege('guest', 'marts.wide_01', 'SELECT')", "false")
 
 	// What dbt's login may not see the daemon grants again, at once.
 	s.sync(t)
