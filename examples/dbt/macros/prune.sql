@@ -37,6 +37,14 @@
     ) }}
 {% endmacro %}
 
+{# Whether row g is of this project, and no other target wrote it. #}
+{% macro is_not_anothers(g) %}
+    {{ return(
+        g ~ '.source = ' ~ sync_roles.literal(sync_roles.setting('source')) ~ ' AND (' ~ sync_roles.is_this_targets(g) ~ ' OR coalesce('
+        ~ g ~ ".note, '') !~ '[(]target .*, schema .*[)]$')"
+    ) }}
+{% endmacro %}
+
 {# Whether row g is for a relation that the project has no more: the graph has all nodes that are enabled, selected or not. #}
 {% macro is_gone(g) %}
     {%- set relations = [] -%}

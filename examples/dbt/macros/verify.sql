@@ -1,7 +1,7 @@
 {#
   Fails unless the daemon has done all that is in the queue, and each row of this project is in sync. For the end of a run, which then fails
-  as by a failing test; or by itself, as dbt run-operation sync_roles_verify. Rows of others, of the same role even, do not fail it. Nor
-  does a row that waits for an object, such as a model that was never built.
+  as by a failing test; or by itself, as dbt run-operation sync_roles_verify. Rows of others, of the same role even, and of other targets
+  do not fail it. Nor does a row that waits for an object, such as a model that was never built.
 #}
 {% macro sync_roles_verify() %}
     {%- if execute and sync_roles.setting('enabled') -%}
@@ -54,7 +54,7 @@ BEGIN
         END;
         SELECT jsonb_object_agg(b.grant_id, b.status), bool_and(b.status IN ('failed', 'pending')) INTO bad, is_retried
         FROM sync_roles.rows_out_of_sync(ARRAY(
-            SELECT g.id FROM sync_roles.desired_grants AS g WHERE g.source = {{ source }}
+            SELECT g.id FROM sync_roles.desired_grants AS g WHERE {{ sync_roles.is_not_anothers('g') }}
         )) AS b;
         EXIT WHEN bad IS NULL;
         EXIT WHEN NOT is_retried OR clock_timestamp() >= deadline;
