@@ -1,0 +1,3 @@
+{{ config(materialized="incremental") }}
+
+SELECT now() AS at

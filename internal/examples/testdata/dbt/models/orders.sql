@@ -1,0 +1,3 @@
+{{ config(materialized="table") }}
+
+SELECT n AS id FROM generate_series(1, 100) AS n

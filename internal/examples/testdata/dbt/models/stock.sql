@@ -1,0 +1,3 @@
+{{ config(materialized="materialized_view") }}
+
+SELECT 7 AS id
