@@ -106,10 +106,6 @@ func TestAdoptWhatRowsCannotSay(t *testing.T) {
 	f.asOwner(t, "grant select on app.sales to "+alice)
 	f.Exec(t, "grant select on pg_catalog.pg_authid to "+alice+"; create schema other authorization "+alice)
 	want := []string{`EXECUTE on routine app.f(x)()`}
-	if f.Version >= 16 {
-		f.Exec(t, "create role "+f.Role("g")+"; grant "+f.Role("g")+" to "+alice+" with inherit true, set false")
-		want = append(want, "MEMBER of role "+f.Role("g"))
-	}
 	a := f.adopt(t, false, alice)
 	var refused []string
 	for _, u := range a.Inexpressible {

@@ -164,7 +164,11 @@ func TestRolesInherit(t *testing.T) {
 	f.pending(t)
 	f.Exec(t, "alter role "+x+" inherit")
 	f.rescan(t)
-	f.can(t, x, "select from app.sales")
+	if f.Version >= 16 { // the membership has an option of its own, of which no row says anything now
+		f.cannot(t, x, "select from app.sales")
+	} else {
+		f.can(t, x, "select from app.sales")
+	}
 	f.quiet(t)
 	f.is(t, true, "rolinherit from pg_roles where rolname = $1", x)
 }

@@ -23,13 +23,16 @@ type Row struct {
 	ExpiresAt  *time.Time `json:"expires_at"`
 	Note       string     `json:"note,omitempty"`
 
+	InheritOption *bool `json:"inherit_option"`
+	SetOption     *bool `json:"set_option"`
+
 	Line int `json:"-"` // of the file, from 1
 }
 
 // columns are the keys that an entry of a file may have, in the order in which they are written.
 var columns = []string{
 	"role_name", "privilege", "object_type", "schema_name", "object_name", "name_match", "column_name", "direct", "grantable", "create_if_not_exists",
-	"expires_at", "note",
+	"inherit_option", "set_option", "expires_at", "note",
 }
 
 // key is what makes a row unique: the role, and all that desired_grants.selector is made of.
@@ -88,6 +91,10 @@ func (r *Row) set(column, text string) (err error) {
 		r.Note = text
 	case "direct":
 		r.Direct, err = truth(text)
+	case "inherit_option":
+		r.InheritOption, err = truth(text)
+	case "set_option":
+		r.SetOption, err = truth(text)
 	case "grantable":
 		var yes *bool
 		yes, err = truth(text)
@@ -152,10 +159,11 @@ func (r Row) text(column string) string {
 	case "note":
 		return r.Note
 	case "direct":
-		if r.Direct == nil {
-			return ""
-		}
-		return fmt.Sprint(*r.Direct)
+		return threeWay(r.Direct)
+	case "inherit_option":
+		return threeWay(r.InheritOption)
+	case "set_option":
+		return threeWay(r.SetOption)
 	case "grantable":
 		return onlyTrue(r.Grantable)
 	case "create_if_not_exists":
@@ -166,6 +174,13 @@ func (r Row) text(column string) string {
 		}
 		return r.ExpiresAt.UTC().Format(time.RFC3339Nano)
 	}
+}
+
+func threeWay(yes *bool) string {
+	if yes == nil {
+		return ""
+	}
+	return fmt.Sprint(*yes)
 }
 
 func onlyTrue(yes bool) string {

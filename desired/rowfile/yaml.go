@@ -206,7 +206,7 @@ func entryOf(r Row, privileges []string) *yaml.Node {
 			}
 			entry.Content = append(entry.Content, scalar(column), list)
 		case text == "":
-		case slices.Contains([]string{"direct", "grantable", "create_if_not_exists"}, column):
+		case slices.Contains([]string{"direct", "grantable", "create_if_not_exists", "inherit_option", "set_option"}, column):
 			entry.Content = append(entry.Content, scalar(column), scalar(text))
 		default:
 			entry.Content = append(entry.Content, scalar(column), quoted(text))

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/inspect"
@@ -190,11 +191,13 @@ func writeRows(ctx context.Context, tx pgx.Tx, rows []row) ([]written, error) {
 	n := len(rows)
 	roles, privileges, types, schemas := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	objects, matches, columns, grantable := make([]string, n), make([]string, n), make([]string, n), make([]bool, n)
+	inherit, set := make([]pgtype.Bool, n), make([]pgtype.Bool, n)
 	for i, r := range rows {
 		roles[i], privileges[i], types[i], schemas[i] = r.Role, r.Privilege, string(r.ObjectType), r.Schema
 		objects[i], matches[i], columns[i], grantable[i] = r.Name, r.match, r.Column, r.Grantable
+		inherit[i], set[i] = r.InheritOption, r.SetOption
 	}
-	results, err := catalog.Collect[written](ctx, tx, writeGrantsSQL, roles, privileges, types, schemas, objects, matches, columns, grantable)
+	results, err := catalog.Collect[written](ctx, tx, writeGrantsSQL, roles, privileges, types, schemas, objects, matches, columns, grantable, inherit, set)
 	if err != nil {
 		return nil, fmt.Errorf("write rows of desired_grants: %w", err)
 	}
@@ -229,7 +232,7 @@ func (a *adopter) unfit(ctx context.Context, tx pgx.Tx, results []written) (map[
 func whyMissing(m plan.Missing) string {
 	switch {
 	case m.DesiredPrivilege == "MEMBER":
-		return "a MEMBER row gives INHERIT (as the role's attribute is) and SET, and this membership has not both"
+		return "it is of no use: it has neither INHERIT nor SET"
 	case !m.Exists():
 		return "rows cannot name it"
 	default:
@@ -273,7 +276,7 @@ func (a *adopter) findInexpressible(ctx context.Context) error {
 				add(ActualGrant{Role: s.Role, Privilege: s.Privilege, ObjectType: s.ObjectType, Schema: s.SchemaName, Name: cmp.Or(s.Signature, s.ObjectName), Column: s.ColumnName}, whyInexpressible(s.OptionOnly, s.StillDesired, "rows cannot name it, or it was granted meanwhile"))
 			}
 			for _, s := range drift.Memberships {
-				add(ActualGrant{Role: s.Role, Privilege: "MEMBER", ObjectType: catalog.Role, Name: s.GrantedName}, whyInexpressible(s.OptionOnly, s.StillDesired, "rows give no such membership"))
+				add(ActualGrant{Role: s.Role, Privilege: "MEMBER", ObjectType: catalog.Role, Name: s.GrantedName}, whyInexpressible(s.OptionOnly != "", s.StillDesired, "rows give no such membership"))
 			}
 			if err := addForeignMembers(ctx, tx, chunk, add); err != nil {
 				return err

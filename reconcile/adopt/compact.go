@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
@@ -18,6 +20,8 @@ type ActualGrant struct {
 	Column     string `db:"column_name"`
 	Grantable  bool
 	Implied    bool // by owning the object
+
+	InheritOption, SetOption pgtype.Bool // of a membership, where they are not what GRANT gives by itself
 }
 
 // String names the grant for people. (The name is no object's where it is a pattern.)

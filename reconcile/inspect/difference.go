@@ -54,7 +54,7 @@ func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error 
 		}
 		batch.Queue("set local enable_nestloop = on")
 	}
-	if s.surplus && s.member || s.Members {
+	if (s.surplus || s.options) && s.member || s.Members {
 		catalog.Queue(batch, s.render(surplusMembershipsSQL, ""), &memberships, s.roles, s.Allowed)
 	}
 	if len(s.foreign) > 0 {

@@ -22,7 +22,12 @@ var (
 const legacySQL = `select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%')`
 
 const memberSQL = `
-	select coalesce(bool_or((select true from pg_catalog.pg_auth_members as m where m.member = r.oid limit 1)), false)
+	select coalesce(bool_or((select true from pg_catalog.pg_auth_members as m where m.member = r.oid limit 1)), false),
+		exists (
+			select
+			from sync_roles.desired_grants as g
+			where g.role_name = any ($1) and (g.inherit_option is not null or g.set_option is not null)
+		)
 	from pg_catalog.pg_roles as r
 	where r.rolname = any ($1::name[])`
 
@@ -41,6 +46,7 @@ type Scope struct {
 	kinds   []string // of what is missing (plan.Target.Kind)
 	surplus bool     // also what the roles have and should not
 	member  bool     // one of the roles is a member of any
+	options bool     // rows may say that memberships lack INHERIT or SET
 	legacy  bool     // there are intermediate roles that the Python library made
 	foreign []string // roles that are named like other databases' intermediate roles
 
@@ -76,7 +82,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	catalog.Queue(batch, withdrawnKindsSQL, &s.withdrawn, names)
 	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
 	catalog.QueueValue(batch, legacySQL, &s.legacy)
-	catalog.QueueValue(batch, memberSQL, &s.member, names)
+	batch.Queue(memberSQL, names).QueryRow(func(row pgx.Row) error { return row.Scan(&s.member, &s.options) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("read roles: %w", err)
 	}
@@ -86,6 +92,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	for _, r := range list {
 		s.exclusive = s.exclusive || r.Exclusive || r.Intermediate && extent.Members
 		s.surplus = s.surplus || s.exclusive || r.Withdrawn
+		s.options = s.options || r.DesiredInherit != nil && !*r.DesiredInherit
 		if r.Foreign {
 			s.foreign = append(s.foreign, r.Name)
 		}
@@ -113,7 +120,7 @@ func (s *Scope) Narrow(d *plan.Drift) *Scope {
 	}
 	n := &Scope{
 		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), legacy: s.legacy, foreign: sorted(foreign),
-		exclusive: s.exclusive, withdrawn: s.withdrawn, member: true, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
+		exclusive: s.exclusive, withdrawn: s.withdrawn, member: true, options: s.options, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
 	}
 	n.Members = s.Members && len(d.Memberships) > 0
 	n.Names = nil
@@ -141,15 +148,15 @@ func (s *Scope) surplusKinds() []string {
 	}
 }
 
-// options reports whether roles may have grant options that they should not have on what they should.
-func (s *Scope) options() bool {
+// grantOptions reports whether roles may have grant options that they should not have on what they should.
+func (s *Scope) grantOptions() bool {
 	return s.exclusive || slices.ContainsFunc(s.withdrawn, func(w withdrawnKind) bool { return w.Grantable })
 }
 
 // render puts constants in place of the parameters that decide what there is to plan.
 func (s *Scope) render(sql, kind string) string {
 	return constants{
-		renamed: s.Renamed, members: s.Members, legacy: s.legacy, exclusive: s.exclusive, whole: s.Names == nil, options: s.options(), kind: kind,
+		renamed: s.Renamed, members: s.Members, legacy: s.legacy, exclusive: s.exclusive, whole: s.Names == nil, options: s.grantOptions(), kind: kind,
 	}.render(sql)
 }
 

@@ -44,7 +44,7 @@ type Revocation struct {
 // MembershipChange makes a role a member of another, or ends that.
 type MembershipChange struct {
 	Granted string // the role of which Member is a member
-	Option  bool   // in a removal: only the ADMIN option
+	Option  string // in a removal: only this option, ADMIN, INHERIT or SET
 	Member  string
 	Role    string // whose audit row it belongs to
 	Options string // WITH …, GRANTED BY …

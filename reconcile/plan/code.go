@@ -18,6 +18,7 @@ const (
 	MembershipCircular   Code = "membership_circular"   // the role is itself a member
 	RoleNameReserved     Code = "role_name_reserved"    // membership in a role of such a name
 	OwnerConflict        Code = "owner_conflict"        // another row gives the object to another role
+	OptionConflict       Code = "option_conflict"       // another row asks for other options of the membership
 	OwnerFollowsTable    Code = "owner_follows_table"   // a column's sequence has the owner of its table
 	AttributeNotAllowed  Code = "attribute_not_allowed" // only a flag of the daemon allows it
 	SettingInvalid       Code = "setting_invalid"       // a setting of desired_roles that cannot be one

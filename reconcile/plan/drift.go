@@ -40,13 +40,15 @@ type Target struct {
 	Signature        string
 	OwnerOID         catalog.OID
 	ACLLength        int
-	WinnerID         int64 // OWNER: the row that gets the object, where several ask for it
+	WinnerID         int64 // the row that is obeyed, where several ask to own the object, or (0: this one) for options of the membership
 	CreateSchema     bool
 	ColumnMissing    bool
 	MayGrant         bool
 	NoUsage          bool   // neither the daemon nor the owner has USAGE on the schema, and so cannot name the object
 	Refused          string // why the row can never be obeyed
 	ColumnNumber     int16
+	InheritOption    *bool // MEMBER: WITH INHERIT; nil: as it is
+	SetOption        *bool // MEMBER: WITH SET; nil: as it is
 
 	intermediate string          // see intermediateName
 	object       *catalog.Object // see Object
@@ -177,7 +179,7 @@ type SurplusMembership struct {
 	GrantorOID   catalog.OID
 	Dependents   []Dependent // who is a member by this member's ADMIN option
 	PassedOn     bool        // by that, also to those who are members otherwise
-	OptionOnly   bool        // the membership is desired, its ADMIN option is not
+	OptionOnly   string      // ADMIN, INHERIT or SET: the membership is desired, this option of it is not
 	StillDesired bool        // what an intermediate role gives, on the object itself
 	Expired      bool        // the row that gave it has expired
 	Transactions []int64     // which deleted the rows that gave it
@@ -185,8 +187,8 @@ type SurplusMembership struct {
 
 // String names the membership for people, and for what is held.
 func (s *SurplusMembership) String() string {
-	if s.OptionOnly {
-		return "the ADMIN option on role " + s.GrantedName
+	if s.OptionOnly != "" {
+		return "the " + s.OptionOnly + " option on role " + s.GrantedName
 	}
 	return "membership in role " + s.GrantedName
 }

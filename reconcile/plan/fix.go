@@ -119,8 +119,8 @@ func rejoinFix(role string, d Dependent, server catalog.Server) string {
 // leaveFix is the statement that ends a membership that the daemon cannot end.
 func leaveFix(s *SurplusMembership, grantor string, server catalog.Server) string {
 	what := catalog.Quote(s.GrantedName)
-	if s.OptionOnly {
-		what = "ADMIN OPTION FOR " + what
+	if s.OptionOnly != "" {
+		what = s.OptionOnly + " OPTION FOR " + what
 	}
 	sql := fmt.Sprintf("REVOKE %s FROM %s", what, catalog.Quote(s.MemberName))
 	if !server.MembershipOptions() {

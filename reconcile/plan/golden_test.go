@@ -327,7 +327,7 @@ func planCases() []planCase {
 		}},
 		{"a surplus membership", 18, func(s *scene) { s.member() }},
 		{"a surplus membership before options", 15, func(s *scene) { s.member() }},
-		{"a surplus ADMIN option", 18, func(s *scene) { s.member(func(m *SurplusMembership) { m.OptionOnly = true }) }},
+		{"a surplus ADMIN option", 18, func(s *scene) { s.member(func(m *SurplusMembership) { m.OptionOnly = "ADMIN" }) }},
 		{"a membership that a stranger granted", 18, func(s *scene) { s.member(func(m *SurplusMembership) { m.GrantorOID = strangerOID }) }},
 		{"a membership that is passed on", 18, func(s *scene) {
 			s.member(func(m *SurplusMembership) {

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -30,7 +31,11 @@ func (m *maker) addMember(missing Missing) {
 		return
 	}
 	granted := m.facts.Rights[missing.ObjectOID]
-	change := MembershipChange{Granted: missing.ObjectName, Member: missing.Role, Role: missing.Role, Options: membershipOptions(member, missing.Grantable, m.facts.Server)}
+	if missing.WinnerID != 0 {
+		m.report(missing.Role, missing.problem(Refused, OptionConflict, fmt.Sprintf("desired grant %d asks for other options of the same membership", missing.WinnerID), ""))
+		return
+	}
+	change := MembershipChange{Granted: missing.ObjectName, Member: missing.Role, Role: missing.Role, Options: membershipOptions(member, missing.Target, m.facts.Server)}
 	switch {
 	case m.facts.Server.Superuser || granted.Admin:
 		m.touch(missing.Role)
@@ -42,23 +47,31 @@ func (m *maker) addMember(missing Missing) {
 	}
 }
 
-// membershipOptions are those that GRANT gives by itself, spelled out where an existing membership may lack them.
-func membershipOptions(member Role, admin bool, server catalog.Server) string {
-	switch {
-	case server.MembershipOptions():
-		options := " WITH INHERIT TRUE, SET TRUE"
-		if !member.Inherit {
-			options = " WITH INHERIT FALSE, SET TRUE"
+// membershipOptions are those that the row asks for. Where it says nothing of INHERIT and SET, they are those that GRANT gives by itself, spelled out because
+// an existing membership may lack them.
+func membershipOptions(member Role, t *Target, server catalog.Server) string {
+	if !server.MembershipOptions() {
+		if t.Grantable {
+			return " WITH ADMIN OPTION"
 		}
-		if admin {
-			options += ", ADMIN TRUE"
-		}
-		return options
-	case admin:
-		return " WITH ADMIN OPTION"
-	default:
 		return ""
 	}
+	inherit, set := t.InheritOption, t.SetOption
+	if inherit == nil && set == nil {
+		inherit, set = &member.Inherit, new(true)
+	}
+	var options []string
+	add := func(name string, value *bool) {
+		if value != nil {
+			options = append(options, name+" "+strings.ToUpper(strconv.FormatBool(*value)))
+		}
+	}
+	add("INHERIT", inherit)
+	add("SET", set)
+	if t.Grantable {
+		add("ADMIN", &t.Grantable)
+	}
+	return " WITH " + strings.Join(options, ", ")
 }
 
 // refusedMembership says why a role may not become a member: it would come to reach what rows may not give.

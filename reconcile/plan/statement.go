@@ -224,8 +224,8 @@ func (c MembershipChange) described(v verb) []string {
 	switch {
 	case c.Role != c.Member:
 		what += " for role " + c.Member
-	case c.Option:
-		what += " (the ADMIN option)"
+	case c.Option != "":
+		what += " (the " + c.Option + " option)"
 	}
 	return []string{what}
 }
@@ -253,8 +253,8 @@ func membershipSteps(v verb, changes []MembershipChange) []Step {
 // membershipStep is the statement for members of which all but the name is the same.
 func membershipStep(v verb, common MembershipChange, members []MembershipChange) Step {
 	what := catalog.Quote(common.Granted)
-	if common.Option {
-		what = "ADMIN OPTION FOR " + what
+	if common.Option != "" {
+		what = common.Option + " OPTION FOR " + what
 	}
 	head := fmt.Sprintf("%s %s %s ", v.word, what, v.preposition)
 	step := Step{As: common.As}

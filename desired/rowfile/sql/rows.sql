@@ -4,6 +4,7 @@
 SELECT jsonb_build_object('id', g.id, 'source', g.source, 'role_name', g.role_name, 'privilege', g.privilege, 'object_type', g.object_type,
     'schema_name', g.schema_name, 'object_name', g.object_name, 'name_match', g.name_match, 'column_name', g.column_name,
     'direct', g.direct, 'grantable', g.grantable, 'create_if_not_exists', g.create_if_not_exists,
+    'inherit_option', g.inherit_option, 'set_option', g.set_option,
     'expires_at', CASE WHEN isfinite(g.expires_at) THEN g.expires_at END, 'note', g.note)
 FROM sync_roles.desired_grants AS g
 WHERE ($1::text IS NULL OR g.source = $1 OR g.role_name = ANY ($2::text[]) AND g.object_name = ANY ($3::text[]))

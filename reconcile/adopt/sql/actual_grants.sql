@@ -31,44 +31,49 @@ entries AS (
 held AS (
     -- Several grantors can have granted the same.
     SELECT b.role_name, e.privilege, e.object_type, e.schema_name, e.object_name, e.column_name, bool_or(e.is_grantable) AS grantable,
-        e.grantee = e.owner AS implied
+        e.grantee = e.owner AS implied, NULL::boolean AS inherit_option, NULL::boolean AS set_option
     FROM batch AS b
     JOIN entries AS e ON e.grantee = b.oid
     GROUP BY 1, 2, 3, 4, 5, 6, 8
     UNION
     -- What the Python library's intermediate roles give counts as held.
-    SELECT b.role_name, p.privilege, o.object_type, o.schema_name, o.object_name, '', false, false
+    SELECT b.role_name, p.privilege, o.object_type, o.schema_name, o.object_name, '', false, false, NULL, NULL
     FROM batch AS b
     JOIN sync_roles.memberships AS m ON m.member_oid = b.oid AND m.inherit_option
     JOIN sync_roles.python_intermediate_roles AS p ON p.role_oid = m.role_oid
     JOIN objects AS o ON o.class_oid = p.class_oid AND o.object_oid = p.object_oid
     UNION
-    SELECT b.role_name, 'OWNER', o.object_type, o.schema_name, o.object_name, '', false, false
+    SELECT b.role_name, 'OWNER', o.object_type, o.schema_name, o.object_name, '', false, false, NULL, NULL
     FROM batch AS b
     JOIN objects AS o ON o.owner = b.oid
     WHERE o.object_type <> 'parameter'
         -- A sequence that belongs to a column follows its table.
         AND NOT (o.object_type = 'sequence' AND sync_roles.follows_table(o.class_oid, o.object_oid))
     UNION
-    SELECT b.role_name, 'MEMBER', 'role', '', r.rolname::text, '', bool_or(m.admin_option), false
+    -- Options that are not those which GRANT gives by itself.
+    SELECT b.role_name, 'MEMBER', 'role', '', r.rolname::text, '', bool_or(m.admin_option), false,
+        CASE WHEN bool_or(m.inherit_option) <> u.rolinherit THEN bool_or(m.inherit_option) END,
+        CASE WHEN NOT bool_or(m.set_option) THEN false END
     FROM batch AS b
     JOIN sync_roles.memberships AS m ON m.member_oid = b.oid
+    JOIN pg_catalog.pg_roles AS u ON u.oid = b.oid
     JOIN pg_catalog.pg_roles AS r ON r.oid = m.role_oid
     WHERE NOT sync_roles.is_ours(r.rolname)
         -- Rows for these would be refused, and revoke what they name.
         AND r.oid NOT IN (SELECT p.oid FROM sync_roles.roles_reaching_privileges($2) AS p (oid))
         -- Since PostgreSQL 16 whoever creates a role has ADMIN on it, which only a superuser can revoke.
         AND NOT (m.grantor_oid = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
-    GROUP BY b.role_name, r.rolname
+    GROUP BY b.role_name, r.rolname, u.rolinherit
 ),
 -- What is held in two ways is held once.
 once AS (
     SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.column_name, bool_or(h.grantable) AS grantable,
-        bool_and(h.implied) AS implied
+        bool_and(h.implied) AS implied, bool_or(h.inherit_option) AS inherit_option, bool_or(h.set_option) AS set_option
     FROM held AS h
     GROUP BY 1, 2, 3, 4, 5, 6
 )
-SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.column_name, h.grantable, h.implied
+SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.column_name, h.grantable, h.implied,
+    h.inherit_option, h.set_option
 FROM once AS h
 WHERE NOT EXISTS (
         SELECT

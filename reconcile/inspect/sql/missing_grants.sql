@@ -140,12 +140,15 @@ SELECT
     coalesce(sync_roles.row_problem(CASE WHEN t.public THEN 'public' ELSE 'somebody' END, t.privilege, :'object_type',
         nullif(t.schema_name, ''),
         t.object_name, t.name_match, nullif(t.column_name, ''), t.direct, t.grantable, false), '') AS refused,
-    0::smallint AS column_number
+    0::smallint AS column_number,
+    NULL::boolean AS inherit_option,
+    NULL::boolean AS set_option
 FROM lacking AS l
 JOIN targets AS t USING (target)
 UNION ALL
 SELECT '{0}', f.role_names[1:1], '', '', :'object_type', f.schema_name, f.object_name, f.name_match, '', NULL, false, 0,
-    f.class_oid, f.object_oid, f.found_name, coalesce(f.signature, ''), coalesce(f.owner, 0), 0, 0, false, false, false, false, '', 0
+    f.class_oid, f.object_oid, f.found_name, coalesce(f.signature, ''), coalesce(f.owner, 0), 0, 0, false, false, false, false, '', 0,
+    NULL, NULL
 FROM found AS f
 WHERE f.object_oid <> 0 -- as a parameter without privileges has
     AND (
@@ -158,7 +161,8 @@ WHERE f.object_oid <> 0 -- as a parameter without privileges has
 UNION ALL
 -- Columns by themselves: they can be renamed without their table.
 SELECT '{0}', t.role_names[1:1], '', '', :'object_type', t.schema_name, t.object_name, t.name_match, t.column_name, NULL, false, 0,
-    t.class_oid, t.object_oid, t.found_name, '', t.owner, 0, 0, false, false, false, false, '', t.column_number
+    t.class_oid, t.object_oid, t.found_name, '', t.owner, 0, 0, false, false, false, false, '', t.column_number,
+    NULL, NULL
 FROM targets AS t
 WHERE :'object_type' = 'table' AND t.column_number IS NOT NULL
     AND (

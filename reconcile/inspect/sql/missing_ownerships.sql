@@ -52,7 +52,9 @@ SELECT
     false AS no_usage,
     coalesce(sync_roles.row_problem(s.role_name, 'OWNER', s.object_type, nullif(s.schema_name, ''), s.object_name, s.name_match, NULL,
         s.direct, false, false), '') AS refused,
-    0::smallint AS column_number
+    0::smallint AS column_number,
+    NULL::boolean AS inherit_option,
+    NULL::boolean AS set_option
 FROM asked AS s
 LEFT JOIN found AS f USING (id)
 LEFT JOIN LATERAL (
@@ -68,7 +70,8 @@ LEFT JOIN LATERAL (
 WHERE f.object_oid IS NULL OR f.owner IS DISTINCT FROM s.role_oid OR owners.winner IS DISTINCT FROM s.id
 UNION ALL
 SELECT '{0}', ARRAY[s.role_name], '', '', s.object_type, s.schema_name, s.object_name, s.name_match, '', NULL, false, 0,
-    f.class_oid, f.object_oid, f.object_name, coalesce(f.signature, ''), coalesce(f.owner, 0), 0, 0, false, false, false, false, '', 0
+    f.class_oid, f.object_oid, f.object_name, coalesce(f.signature, ''), coalesce(f.owner, 0), 0, 0, false, false, false, false, '', 0,
+    NULL, NULL
 FROM found AS f
 JOIN asked AS s USING (id)
 WHERE (

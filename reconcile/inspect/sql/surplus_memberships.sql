@@ -84,7 +84,7 @@ joined AS MATERIALIZED (
     WHERE :members AND b.intermediate AND u.rolname <> current_user
         AND NOT EXISTS (SELECT FROM batch AS me WHERE me.member_oid = m.member_oid)
 ),
--- With option, the ADMIN option alone may be surplus.
+-- With an option (ADMIN, INHERIT or SET), that alone may be surplus.
 surplus AS MATERIALIZED (
     -- Members of an intermediate role of ours without a row for its selector.
     SELECT j.role_oid, j.member_oid, j.grantor_oid,
@@ -94,7 +94,7 @@ surplus AS MATERIALIZED (
             (SELECT w.role_name FROM sync_roles.withdrawn AS w WHERE w.role_name = j.member_name LIMIT 1),
             i.role_name
         ) AS unit,
-        false AS option
+        '' AS option
     FROM joined AS j
     JOIN sync_roles.intermediate_roles AS i ON i.role_oid = j.role_oid
     WHERE NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = j.member_oid)
@@ -108,14 +108,15 @@ surplus AS MATERIALIZED (
         ) IS NULL
     UNION
     -- Members of a keeper, through which they could make themselves members of intermediate roles.
-    SELECT j.role_oid, j.member_oid, j.grantor_oid, k.role_name, false
+    SELECT j.role_oid, j.member_oid, j.grantor_oid, k.role_name, ''
     FROM joined AS j
     JOIN sync_roles.keepers AS k ON k.role_oid = j.role_oid
     -- In this order: the function is slow, and keepers have few members.
     WHERE CASE WHEN k.role_oid IS NOT NULL THEN NOT sync_roles.commands(j.member_oid) END
     UNION
     -- What a MEMBER row gave that is gone.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, w.grantable AND h.admin_option
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name,
+        CASE WHEN w.grantable AND h.admin_option THEN 'ADMIN' ELSE '' END
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN withdrawn AS w ON w.role_name = h.role_name
@@ -123,15 +124,29 @@ surplus AS MATERIALIZED (
     WHERE sync_roles.name_matches(r.rolname, w.object_name, w.name_match)
         OR sync_roles.name_matches(o.object_name, w.object_name, w.name_match)
     UNION
+    -- Options that rows say a membership should not have. Another may have granted it.
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, o.option
+    FROM held AS h
+    JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
+    LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = h.role_name
+    LEFT JOIN LATERAL sync_roles.membership_options(h.role_name, r.rolname) AS w
+        ON (SELECT EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.inherit_option IS NOT NULL OR g.set_option IS NOT NULL))
+    CROSS JOIN LATERAL (
+        VALUES ('INHERIT', h.inherit_option AND coalesce(w.inherit_option, d.inherit) = false),
+            ('SET', h.set_option AND w.set_option = false)
+    ) AS o (option, surplus)
+    WHERE current_setting('server_version_num')::integer >= 160000 AND o.surplus
+        AND (w.inherit_option IS NOT NULL OR w.set_option IS NOT NULL OR d.inherit = false)
+    UNION
     -- What a MEMBER row gave and is refused by now.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, ''
     FROM held_refused AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN sync_roles.matchable_grants AS g
         ON g.role_name = h.role_name AND g.privilege = 'MEMBER' AND sync_roles.name_matches(r.rolname, g.object_name, g.compared_as)
     UNION
     -- What a MEMBER row gave in a role that has another name now.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, ''
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = h.role_oid
@@ -142,7 +157,7 @@ surplus AS MATERIALIZED (
     UNION
     -- What exclusive roles have besides. Intermediate roles of other databases are not looked at, if they can be that and no more;
     -- neither is the ADMIN that PostgreSQL (16 and later) gives whoever creates a role, which only a superuser can revoke.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, h.admin_option
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, CASE WHEN h.admin_option THEN 'ADMIN' ELSE '' END
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     WHERE h.revoke_other && '{all,role_memberships}'
@@ -156,7 +171,7 @@ surplus AS MATERIALIZED (
         AND NOT EXISTS (SELECT FROM sync_roles.costly_holdings AS k WHERE k.role_name = h.role_name AND k.object_type = 'role')
     UNION
     -- Intermediate roles of the Python library whose one privilege was revoked, or that an exclusive role has besides.
-    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, false
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, ''
     FROM held AS h
     JOIN python AS p USING (role_oid, member_oid)
     WHERE :legacy AND (
@@ -208,7 +223,7 @@ SELECT s.unit AS role_name, s.role_oid AS granted_oid, r.rolname::text AS grante
     s.grantor_oid,
     -- Who is a member by this member's ADMIN option, directly or through others, and by no one else's; and whether a row of theirs asks
     -- for it.
-    CASE WHEN (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AND EXISTS (
+    CASE WHEN s.option IN ('', 'ADMIN') AND (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AND EXISTS (
         SELECT FROM sync_roles.memberships AS a WHERE a.role_oid = s.role_oid AND a.member_oid = s.member_oid AND a.admin_option
     ) THEN (
         WITH RECURSIVE losers AS (
@@ -258,8 +273,8 @@ SELECT s.unit AS role_name, s.role_oid AS granted_oid, r.rolname::text AS grante
             )
     ) ELSE '[]' END AS dependents,
     -- Those too who are members otherwise as well, which keeps PostgreSQL from ending this membership, unless by CASCADE.
-    (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AS passed_on,
-    d.asked AND NOT d.refused AS option_only,
+    s.option IN ('', 'ADMIN') AND (s.role_oid, s.member_oid) IN (SELECT g.role_oid, g.grantor_oid FROM granters AS g) AS passed_on,
+    CASE WHEN NOT d.asked OR d.refused THEN '' ELSE s.option END AS option_only,
     -- On the object itself: nothing is lost, it is held in another way.
     EXISTS (
         SELECT
@@ -270,9 +285,15 @@ SELECT s.unit AS role_name, s.role_oid AS granted_oid, r.rolname::text AS grante
     coalesce(e.expired, false) AS expired,
     coalesce(e.transactions, '{}') AS transactions
 FROM (
-    SELECT s.role_oid, s.member_oid, s.grantor_oid, s.unit, bool_or(s.option) AS option
+    -- ADMIN before the membership as a whole: where a row asks for it, that alone is surplus.
+    SELECT s.role_oid, s.member_oid, s.grantor_oid, s.unit, max(s.option) AS option
     FROM surplus AS s
+    WHERE s.option IN ('', 'ADMIN')
     GROUP BY 1, 2, 3, 4
+    UNION ALL
+    SELECT s.role_oid, s.member_oid, s.grantor_oid, s.unit, s.option
+    FROM surplus AS s
+    WHERE s.option IN ('INHERIT', 'SET')
 ) AS s
 -- LATERAL with OFFSET 0: otherwise the planner may pair all roles with all roles first.
 CROSS JOIN LATERAL (SELECT r.rolname FROM pg_catalog.pg_roles AS r WHERE r.oid = s.role_oid OFFSET 0) AS r
@@ -309,4 +330,7 @@ CROSS JOIN LATERAL (
             )
         )
 ) AS e
-WHERE NOT d.asked OR d.refused OR s.option AND NOT d.grantable;
+WHERE CASE
+    WHEN s.option IN ('INHERIT', 'SET') THEN d.asked AND NOT d.refused
+    ELSE NOT d.asked OR d.refused OR s.option = 'ADMIN' AND NOT d.grantable
+END;
