@@ -29,6 +29,7 @@ var clients = []client{
 	{name: "Alembic", files: []string{"versions/1a2b_orders_readers.py"}, command: alembic, hint: "HINT:  SELECT", lists: true, once: true},
 	{name: "node-postgres", files: []string{"grants_pg.mjs"}, command: node, hint: "hint: 'SELECT"},
 	{name: "knex", files: []string{"grants_knex.mjs"}, command: node, hint: "hint: 'SELECT"},
+	{name: "Rails", files: []string{"grants_rails.rb"}, command: ruby, hint: "HINT:  SELECT"},
 	{name: "JDBC", files: []string{"GrantsJdbc.java"}, command: java, hint: "Hint: SELECT"},
 	{name: "Hibernate", files: []string{"GrantsHibernate.java"}, command: java, hint: "Hint: SELECT"},
 	{name: "Flyway", files: []string{"R__orders_readers.sql", "afterMigrate.sql"}, command: javaTool("RunFlyway.java"), hint: "Hint: SELECT", lists: true},
@@ -44,6 +45,9 @@ func TestClients(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if c.name == "Rails" && osexec.CommandContext(t.Context(), "ruby", "-r", "active_record", "-r", "pg", "-e", "").Run() != nil {
+				t.Skip("there is no Ruby with ActiveRecord and pg (.ci/apt-install ruby-activerecord ruby-pg)")
+			}
 			w := newWarehouse(t)
 			f := newFolder(t, w, dir, c)
 			others := f.others(t)
@@ -199,6 +203,8 @@ func (f *folder) can(t *testing.T, logins ...string) {
 func python(f *folder) []string { return append([]string{"python3", f.files[0]}, f.args...) }
 
 func node(f *folder) []string { return append([]string{"node", f.files[0]}, f.args...) }
+
+func ruby(f *folder) []string { return append([]string{"ruby", f.files[0]}, f.args...) }
 
 func goRun(f *folder) []string {
 	return append([]string{"go", "run", filepath.Join(f.dir, f.files[0])}, f.args...)
