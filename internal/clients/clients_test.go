@@ -80,6 +80,10 @@ func TestClients(t *testing.T) {
 			} else {
 				f.can(t, "alice", "carol")
 			}
+			if !c.lists {
+				f.run(t) // without any reader
+				f.can(t, "carol")
+			}
 			if rows := w.rows(t, "role_name, object_name, xmin, source, note", "source = 'other' and object_name <> 'orders'"); rows != others {
 				t.Errorf("others' rows were\n%s\nand are\n%s", others, rows)
 			}
