@@ -55,7 +55,7 @@ func TestClients(t *testing.T) {
 			f.refused(t, files)
 
 			f.write(t, files, nil)
-			f.run(t, "analysts", "auditors", "managers")
+			f.runAndWait(t, "analysts", "auditors", "managers")
 			f.can(t, "alice", "carol", "bob")
 			const authorship = "role_name, created_by, coalesce(updated_by, '-'), source"
 			mine := w.rows(t, "role_name, created_by, coalesce(updated_by, '-')", "object_name = 'orders'")
@@ -177,6 +177,40 @@ func (f *folder) run(t *testing.T, args ...string) {
 	if out, err := f.try(t, args...); err != nil {
 		t.Fatalf("%s: %v\n%s", f.name, err, out)
 	}
+}
+
+// runAndWait runs the client while the daemon cannot finish, and sees that the client waits for it.
+func (f *folder) runAndWait(t *testing.T, args ...string) {
+	t.Helper()
+	conn := f.Superuser(t)
+	lock, err := f.Superuser(t).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Exec(t.Context(), "lock table sync_roles.audit in exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if out, err := f.try(t, args...); err != nil {
+			t.Errorf("%s: %v\n%s", f.name, err, out)
+		}
+	}()
+	const waits = "select exists (select from pg_stat_activity where usename = $1 and state = 'active' and query like '%wait_for_sync(%')"
+	waitFor(t, func() bool {
+		select {
+		case <-ended:
+			t.Errorf("%s does not wait for the daemon", f.name)
+			return true
+		default:
+			return pgtest.One[bool](t, conn, waits, f.writer)
+		}
+	})
+	if err := lock.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
 }
 
 func (f *folder) try(t *testing.T, args ...string) (string, error) {
