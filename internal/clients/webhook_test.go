@@ -145,7 +145,7 @@ func (w *warehouse) startWebhook(t *testing.T, tools, login, state string, h *ho
 
 func waitFor(t *testing.T, isSo func() bool) {
 	t.Helper()
-	deadline, ticker := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
+	deadline, ticker := time.After(3*time.Minute), time.NewTicker(10*time.Millisecond)
 	defer ticker.Stop()
 	for !isSo() {
 		select {
