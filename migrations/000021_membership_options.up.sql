@@ -266,14 +266,14 @@ BEGIN ATOMIC
     -- Also where nothing changes: it queues the role again.
     ON CONFLICT (role_name, selector) DO UPDATE
     SET direct = excluded.direct, grantable = excluded.grantable, create_if_not_exists = excluded.create_if_not_exists,
-        expires_at = excluded.expires_at, note = coalesce(excluded.note, g.note), source = coalesce(excluded.source, g.source),
+        expires_at = excluded.expires_at, note = coalesce(excluded.note, g.note), source = coalesce(g.source, excluded.source),
         inherit_option = excluded.inherit_option, set_option = excluded.set_option
     RETURNING g.id;
 END;
 
 COMMENT ON FUNCTION
     sync_roles.grant(text, text, text, text, text, text, text, boolean, boolean, boolean, timestamptz, text, text, boolean, boolean) IS
-    'Writes a row of desired_grants, and returns its id. A row that is there becomes what the call says (without a note or a source it '
-    'keeps its own), and its role is queued again. With the rights of the caller.';
+    'Writes a row of desired_grants, and returns its id. A row that is there becomes what the call says (without a note it keeps its own, '
+    'and a source that it has stays), and its role is queued again. With the rights of the caller.';
 
 UPDATE sync_roles.installation SET schema_version = 21;
