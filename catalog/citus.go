@@ -27,15 +27,17 @@ func StayLocal(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// LimitNodeWait has a session wait no longer for another node of a Citus cluster than a pass may hold the lock that all passes wait for. By default it is 30 s for
-// each statement.
-func LimitNodeWait(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.PgConn().Exec(ctx, `
-		select pg_catalog.set_config(s.name, '3s', false)
-		from pg_catalog.pg_settings as s
-		where s.name = 'citus.node_connection_timeout' and s.setting::integer > 3000`).ReadAll()
-	if err != nil {
-		return fmt.Errorf("limit the wait for other nodes of Citus: %w", err)
+// oneConnectionSQL has a session wait no longer for another node than a pass may hold the lock that all passes wait for (it is 30 s for each statement), and use one
+// connection to each: over several, Citus would change the shards of a table where what was granted a moment ago is not committed yet.
+const oneConnectionSQL = `
+	select pg_catalog.set_config(s.name, s.value, false)
+	from (values ('citus.node_connection_timeout', '3s'), ('citus.multi_shard_modify_mode', 'sequential')) as s (name, value)
+	where pg_catalog.current_setting(s.name, true) is not null`
+
+// UseOneConnection has a session reach each of the other nodes of a Citus cluster over one connection.
+func UseOneConnection(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.PgConn().Exec(ctx, oneConnectionSQL).ReadAll(); err != nil {
+		return fmt.Errorf("choose how to reach the other nodes of Citus: %w", err)
 	}
 	return nil
 }

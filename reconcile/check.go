@@ -69,7 +69,7 @@ func (e *Engine) check(ctx context.Context) error {
 		return err
 	}
 	if s.Citus {
-		if err := catalog.LimitNodeWait(ctx, e.conn); err != nil {
+		if err := catalog.UseOneConnection(ctx, e.conn); err != nil {
 			return err
 		}
 	}
