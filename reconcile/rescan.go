@@ -207,7 +207,14 @@ func (s *scan) beside(ctx context.Context, w work) error {
 		s.unsettled = true
 		e.log.Warn().Err(err).Msg("cannot tell which roles are contested; trying again at the next rescan")
 	}
-	s.unsettled = s.unsettled || len(e.deadSince) > 0
+	differ, err := e.compareNodes(ctx, w, s.report)
+	if err != nil {
+		if e.lost(ctx, err) {
+			return err
+		}
+		e.log.Warn().Err(err).Msg("cannot compare the nodes of Citus; trying again at the next rescan")
+	}
+	s.unsettled = s.unsettled || differ || err != nil || len(e.deadSince) > 0
 	return nil
 }
 

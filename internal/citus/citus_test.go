@@ -48,10 +48,16 @@ func TestAccess(t *testing.T) {
 	c.nothingToDo(t)
 
 	c.startNode(t, nil)
-	c.addNode(t, 3)
+	c.addLater(t, 3)
 	c.access(t, true, "alice", orders, 3)
 	c.access(t, false, "alice", countries, 3)
 	c.access(t, true, "bob", countries, 3)
+	c.call(t, 0, "sync") // Citus has not given the new node the privileges on the database
+	for _, role := range []string{"alice", "bob"} {
+		if got := c.text(t, 3, "select (datacl::text ~ '"+role+"=c')::text from pg_database where datname = current_database()"); got != "true" {
+			t.Errorf("%s has no CONNECT of its own on node 3", role)
+		}
+	}
 	c.nothingToDo(t)
 
 	c.exec(t, 0, daemon, `
@@ -143,4 +149,49 @@ func TestOwnership(t *testing.T) {
 	}
 	c.access(t, true, "keeper", "insert into sales.orders values (1000, 1)", 0)
 	c.access(t, true, "keeper", orders, 0, 1, 2)
+}
+
+// What another node has differently is put right there, and what a role has by hand on all nodes stays.
+func TestNodeDrift(t *testing.T) {
+	t.Parallel()
+	c := start(t, nil)
+	c.call(t, 0, "migrate")
+	c.exec(t, 0, daemon, rows)
+	c.call(t, 0, "sync")
+	c.exec(t, 0, pgserver.Superuser, "grant update on sales.orders to alice")
+	c.nothingToDo(t)
+	c.exec(t, 1, pgserver.Superuser, `
+		set citus.enable_ddl_propagation = off;
+		revoke select on sales.orders from alice;
+		grant select on sales.countries to alice;
+		grant insert (id) on sales.countries to alice;
+		revoke usage on schema sales from analysts;
+		revoke connect on database warehouse from bob;
+		revoke analysts from bob`)
+	c.access(t, false, "alice", orders, 1)
+	c.access(t, false, "bob", countries, 1)
+	c.exec(t, 2, pgserver.Superuser, `
+		set citus.enable_ddl_propagation = off;
+		set citus.show_shards_for_app_name_prefixes = '*';
+		do $$
+		declare
+			shard text;
+		begin
+			select min(c.oid::regclass::text) into shard from pg_class as c where c.relname ~ '^orders_[0-9]+$';
+			execute 'revoke select on ' || shard || ' from alice';
+		end $$`)
+	c.exec(t, 1, daemon, "set citus.enable_ddl_propagation = off; grant analysts to alice")
+	c.call(t, 0, "sync")
+	c.access(t, true, "alice", orders, 0, 1, 2)
+	c.access(t, false, "alice", countries, 0, 1, 2)
+	c.access(t, false, "alice", "insert into sales.countries (id) values (1)", 0, 1, 2)
+	c.access(t, true, "alice", "update sales.orders set price = 0 where id = 1", 0, 1, 2)
+	c.access(t, true, "bob", countries, 0, 1, 2)
+	if got := c.text(t, 1, "select (datacl::text ~ 'bob=c')::text || ' ' || pg_has_role('alice', 'analysts', 'MEMBER') from pg_database where datname = current_database()"); got != "true false" {
+		t.Errorf("bob has CONNECT of his own, and alice is a member, on node 1: %s", got)
+	}
+	if got := c.text(t, 0, "select string_agg(role_name, ' ') from sync_roles.role_status where status <> 'in_sync' having count(*) > 0 union all select '' limit 1"); got != "" {
+		t.Errorf("not in sync: %s", got)
+	}
+	c.nothingToDo(t)
 }

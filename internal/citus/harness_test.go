@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,6 +105,34 @@ func (c *cluster) addNode(t *testing.T, node int) {
 	c.exec(t, 0, pgserver.Superuser, "select citus_add_node('127.0.0.1', "+strconv.Itoa(c.nodes[node].Port())+")")
 }
 
+// addLater adds a node as docs/platforms.md says to. Citus makes a role on the new node together with its memberships, for which since PostgreSQL 16 their grantor must
+// be there, with ADMIN: so all roles come from a dump.
+func (c *cluster) addLater(t *testing.T, node int) {
+	t.Helper()
+	if c.text(t, 0, "show server_version_num") < "160000" {
+		c.addNode(t, node)
+		return
+	}
+	dump, err := c.nodes[0].Program(t.Context(), filepath.Join(os.Getenv("TEST_CITUS_BIN"), "pg_dumpall"), "--roles-only", "--dbname", c.nodes[0].URL(pgserver.Superuser, "postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles, err := dump.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.exec(t, node, pgserver.Superuser, "set citus.enable_ddl_propagation = off; "+sqlOnly(string(roles)))
+	c.exec(t, 0, pgserver.Superuser, fmt.Sprintf("set citus.enable_create_role_propagation = off; select citus_add_node('127.0.0.1', %d)", c.nodes[node].Port()))
+}
+
+// sqlOnly is a dump without the commands of psql, and without the superuser that the new node has.
+func sqlOnly(dump string) string {
+	lines := slices.DeleteFunc(strings.Split(dump, "\n"), func(line string) bool {
+		return strings.HasPrefix(line, `\`) || strings.HasPrefix(line, "CREATE ROLE "+pgserver.Superuser+";")
+	})
+	return strings.Join(lines, "\n")
+}
+
 // try runs SQL in a session of its own.
 func try(t *testing.T, url, sql string) error {
 	t.Helper()
@@ -158,6 +188,7 @@ func (c *cluster) call(t *testing.T, code int, args ...string) string {
 	if got != code {
 		t.Fatalf("%v: exit code %d, want %d\nstdout:\n%s\nstderr:\n%s", args, got, code, stdout.String(), stderr.String())
 	}
+	t.Log(stderr.String())
 	return stdout.String()
 }
 
