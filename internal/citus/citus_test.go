@@ -47,6 +47,18 @@ func TestAccess(t *testing.T) {
 	}
 	c.nothingToDo(t)
 
+	// What an exclusive role has on a table's shards is not too much.
+	c.exec(t, 0, daemon, `
+		insert into sync_roles.desired_roles (role_name, login, revoke_other) values ('dave', true, '{tables,schemas}');
+		insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name) values
+			('dave', 'USAGE', 'schema', null, 'sales'), ('dave', 'SELECT', 'table', 'sales', 'countries')`)
+	c.call(t, 0, "sync")
+	c.exec(t, 0, pgserver.Superuser, "grant select on sales.orders to dave")
+	c.call(t, 0, "sync")
+	c.access(t, true, "dave", countries, 0, 1, 2)
+	c.access(t, false, "dave", orders, 0, 1, 2)
+	c.nothingToDo(t)
+
 	c.startNode(t, nil)
 	c.addLater(t, 3)
 	c.access(t, true, "alice", orders, 3)

@@ -188,7 +188,9 @@ func (c *cluster) call(t *testing.T, code int, args ...string) string {
 	if got != code {
 		t.Fatalf("%v: exit code %d, want %d\nstdout:\n%s\nstderr:\n%s", args, got, code, stdout.String(), stderr.String())
 	}
-	t.Log(stderr.String())
+	if stderr.Len() > 0 {
+		t.Log(stderr.String())
+	}
 	return stdout.String()
 }
 
