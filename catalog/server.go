@@ -21,6 +21,7 @@ type Server struct {
 	Replication bool
 	BypassRLS   bool
 	Inherit     bool // the role inherits what it is a member of; on PostgreSQL 14 and 15 all or nothing
+	Citus       bool // the database is one of Citus, which repeats statements on its other nodes
 }
 
 // MembershipOptions reports whether each membership has its own INHERIT and SET options, and each grantor its own row.
@@ -37,10 +38,11 @@ func ReadServer(ctx context.Context, q Querier) (s Server, err error) {
 	err = q.QueryRow(ctx, `
 		select current_setting('server_version_num')::integer / 10000, d.oid, d.datname, r.rolname, r.oid,
 			coalesce((select o.rolname from pg_catalog.pg_namespace as n join pg_catalog.pg_roles as o on o.oid = n.nspowner where n.nspname = 'sync_roles'), ''),
-			r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolreplication, r.rolbypassrls, r.rolinherit
+			r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolreplication, r.rolbypassrls, r.rolinherit,
+			exists (select from pg_catalog.pg_extension as e where e.extname = 'citus')
 		from pg_catalog.pg_database as d, pg_catalog.pg_roles as r
 		where d.datname = current_database() and r.rolname = current_user`).
-		Scan(&s.Version, &s.DatabaseOID, &s.Database, &s.Role, &s.RoleOID, &s.SchemaOwner, &s.Superuser, &s.CreateDB, &s.CreateRole, &s.Replication, &s.BypassRLS, &s.Inherit)
+		Scan(&s.Version, &s.DatabaseOID, &s.Database, &s.Role, &s.RoleOID, &s.SchemaOwner, &s.Superuser, &s.CreateDB, &s.CreateRole, &s.Replication, &s.BypassRLS, &s.Inherit, &s.Citus)
 	if err != nil {
 		return s, fmt.Errorf("read the properties of the server and the connected role: %w", err)
 	}

@@ -50,7 +50,7 @@ func ensureLockKeeper(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	if !server.MembershipOptions() || server.Superuser {
+	if !server.MembershipOptions() || server.Superuser || server.Citus { // as plan.UsesKeepers
 		return nil
 	}
 	var k lockKeeper

@@ -29,6 +29,8 @@ func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 		err = fmt.Errorf("the server is PostgreSQL %d: 14 or later is needed", version/10000)
 	case standby:
 		err = fmt.Errorf("the server at %s is a standby: connect to the primary", config.Host)
+	default:
+		err = catalog.StayLocal(ctx, conn)
 	}
 	if err != nil {
 		_ = catalog.Close(ctx, conn)

@@ -108,6 +108,9 @@ func runFiles(ctx context.Context, conn *pgx.Conn, config *pgx.ConnConfig) (err 
 	defer finish()
 	db := stdlib.OpenDB(*catalog.Pin(config), stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
 		context.AfterFunc(running, func() { cancelStatement(ctx, conn) })
+		if err := catalog.StayLocal(ctx, conn); err != nil {
+			return err
+		}
 		return catalog.UseUTF8(ctx, conn)
 	}))
 	driver, err := migratepgx.WithInstance(db, &migratepgx.Config{SchemaName: Schema, MigrationsTable: "schema_migrations", DatabaseName: rand.Text()})

@@ -68,6 +68,11 @@ func (e *Engine) check(ctx context.Context) error {
 	if e.relations, err = inspect.Relations(ctx, e.conn, s.Role); err != nil {
 		return err
 	}
+	if s.Citus {
+		if err := catalog.UseOneConnection(ctx, e.conn); err != nil {
+			return err
+		}
+	}
 	return e.findLockKeeper(ctx)
 }
 

@@ -58,6 +58,8 @@ type Engine struct {
 	deadSince map[string]time.Time // when databases were first found dropped, by OID
 	clock     transactionClock
 
+	stuckOnNodes map[inspect.NodePrivilege]bool // what other nodes of Citus have too much, and was told
+
 	renamedSince map[inspect.RenamedObject]time.Time // when renames were first found that are not forgotten yet
 
 	// OnPass is called during Sync with how many roles were inspected, of how many. It may be nil.

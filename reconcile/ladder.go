@@ -139,7 +139,7 @@ func (e *measureError) Unwrap() error { return e.error }
 // maySkip reports whether the batch is worth a pass without what PostgreSQL refuses.
 func (l *ladder) maySkip(ctx context.Context, w work, p *Pass, err error) bool {
 	slowBatch := failure.Of(err) == failure.Slow && len(p.roles) > 1
-	return !l.ends(ctx, p, err) && w.mode != apply.SkipRefused && failure.SQLState(err) != "" && !slowBatch
+	return !l.ends(ctx, p, err) && w.mode != apply.SkipRefused && failure.SQLState(err) != "" && !slowBatch && failure.Of(err) != failure.Unreachable
 }
 
 // skipRefused runs the pass without what PostgreSQL refuses.

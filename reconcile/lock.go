@@ -62,6 +62,11 @@ func (e *Engine) lock(ctx context.Context, tx pgx.Tx, lockWait, reading time.Dur
 	}
 	sql := "comment on role _pgsr_lock is null"
 	before := 1 // statements, up to the lock
+	if e.server.Citus {
+		// Only daemons of this database, and of others on this server, take turns: a node that is down must not keep them from it.
+		sql = "set local " + catalog.CitusPropagation + " = off; " + sql + "; set local " + catalog.CitusPropagation + " = on"
+		before = 3
+	}
 	if e.lockKeeper != "" {
 		sql = "set local role " + catalog.Quote(e.lockKeeper) + "; " + sql + "; reset role"
 		before = 3

@@ -207,6 +207,15 @@ func (s *scan) beside(ctx context.Context, w work) error {
 		s.unsettled = true
 		e.log.Warn().Err(err).Msg("cannot tell which roles are contested; trying again at the next rescan")
 	}
+	if differ, err := e.compareNodes(ctx, w, s.report); err != nil {
+		if e.lost(ctx, err) {
+			return err
+		}
+		s.unsettled = true
+		e.log.Error().Err(err).Msg("cannot compare the nodes of Citus; trying again at the next rescan")
+	} else if differ {
+		s.unsettled = true
+	}
 	s.unsettled = s.unsettled || len(e.deadSince) > 0
 	return nil
 }

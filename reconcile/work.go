@@ -28,5 +28,5 @@ type work struct {
 
 // extent is what to read about the roles.
 func (e *Engine) extent(w work, members bool) inspect.Extent {
-	return inspect.Extent{Names: w.names, Renamed: w.renamed, Members: w.members || members, Allowed: e.policy.AllowedMemberships()}
+	return inspect.Extent{Names: w.names, Renamed: w.renamed, Members: w.members || members, Allowed: e.policy.AllowedMemberships(), Citus: e.server.Citus}
 }

@@ -19,6 +19,7 @@ const (
 	Locked                    // the others without it, and another try later: another session holds a lock
 	Slow                      // the same: it takes too long
 	NeedsHelp                 // a person to change something first
+	Unreachable               // the others without it, in transactions of their own: a server that this one turned to does not answer, as a node of Citus
 	Disconnected              // another connection
 )
 
@@ -57,13 +58,20 @@ func Of(err error) Class {
 		return Slow
 	}
 	state := SQLState(err)
-	if c, ok := classes[state]; ok {
-		return c
+	c, ok := classes[state]
+	if !ok && strings.HasPrefix(state, "08") {
+		c = classes["08"]
 	}
-	if strings.HasPrefix(state, "08") {
-		return classes["08"]
+	if c == Disconnected && isOfAnotherServer(err) {
+		return Unreachable
 	}
-	return Later
+	return c
+}
+
+// isOfAnotherServer reports whether it was another connection that ended: the server's to a node of Citus, or to a foreign server. What ends this one is FATAL.
+func isOfAnotherServer(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.SeverityUnlocalized == "ERROR" && e.Code != "25006"
 }
 
 // own is an error of our own.
@@ -113,7 +121,7 @@ func EndsTransaction(err error) bool {
 
 // IsRejection reports whether PostgreSQL refused a statement, in a way that a savepoint undoes and that the same statement would meet again.
 func IsRejection(err error) bool {
-	return SQLState(err) != "" && Of(err) != Again && Of(err) != Disconnected
+	return SQLState(err) != "" && Of(err) != Again && Of(err) != Disconnected && Of(err) != Unreachable
 }
 
 // SQLState returns PostgreSQL's code for an error, or nothing if it is none of PostgreSQL's.

@@ -242,7 +242,7 @@ func whyMissing(m plan.Missing) string {
 
 // readDrift reads how roles differ from their rows.
 func (a *adopter) readDrift(ctx context.Context, tx pgx.Tx, roles []string) (*plan.Drift, error) {
-	known, scope, err := inspect.ReadScope(ctx, tx, slices.Clone(roles), inspect.Extent{Allowed: a.policy.AllowedMemberships()})
+	known, scope, err := inspect.ReadScope(ctx, tx, slices.Clone(roles), inspect.Extent{Allowed: a.policy.AllowedMemberships(), Citus: a.server.Citus})
 	if err != nil {
 		return nil, err
 	}

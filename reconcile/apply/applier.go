@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -194,15 +195,15 @@ const sendAttempts = 20
 
 // send sends statements in one message of the simple protocol; where each has a savepoint, one step.
 func (a *Applier) send(ctx context.Context, statements []string) error {
-	sql := a.withWritingTime(statements)
+	messages := a.messages(statements)
 	if a.mode == Fail {
-		return a.exec(ctx, sql)
+		return a.execAll(ctx, messages)
 	}
 	for attempt := 1; ; attempt++ {
 		if err := a.exec(ctx, "SAVEPOINT step"); err != nil {
 			return err
 		}
-		err := a.exec(ctx, sql)
+		err := a.execAll(ctx, messages)
 		if err == nil {
 			return a.exec(ctx, "RELEASE SAVEPOINT step")
 		}
@@ -215,13 +216,28 @@ func (a *Applier) send(ctx context.Context, statements []string) error {
 	}
 }
 
-// withWritingTime is a message of statements that change something: they have the time that the daemon gives a statement. What a pass reads has less.
-func (a *Applier) withWritingTime(statements []string) string {
-	sql := strings.Join(statements, ";\n")
-	if a.options.ReadingTime == a.options.WritingTime {
-		return sql
+// messages are the messages in which statements are sent that change something: one, but for Citus, which repeats on other nodes the whole message that an ALTER
+// is in. The statements have the time that the daemon gives a statement. What a pass reads has less.
+func (a *Applier) messages(statements []string) []string {
+	if a.options.ReadingTime != a.options.WritingTime {
+		timeout := func(d time.Duration) []string {
+			return []string{fmt.Sprintf("SET LOCAL statement_timeout = %d", d.Milliseconds())}
+		}
+		statements = slices.Concat(timeout(a.options.WritingTime), statements, timeout(a.options.ReadingTime))
 	}
-	return fmt.Sprintf("SET LOCAL statement_timeout = %d;\n%s;\nSET LOCAL statement_timeout = %d", a.options.WritingTime.Milliseconds(), sql, a.options.ReadingTime.Milliseconds())
+	if a.server.Citus {
+		return statements
+	}
+	return []string{strings.Join(statements, ";\n")}
+}
+
+func (a *Applier) execAll(ctx context.Context, messages []string) error {
+	for _, sql := range messages {
+		if err := a.exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *Applier) exec(ctx context.Context, sql string) error {

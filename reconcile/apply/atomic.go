@@ -84,9 +84,9 @@ func (a *Applier) try(ctx context.Context, steps []plan.Step) error {
 	return nil
 }
 
-// mayUndo reports whether the pass goes on without a statement that failed.
+// mayUndo reports whether the pass goes on without a statement that failed. Citus does not commit a transaction in which a node did not answer.
 func mayUndo(err error) bool {
-	return !failure.EndsTransaction(err) && failure.Of(err) != failure.Disconnected && (failure.SQLState(err) != "" || errors.Is(err, errObjectRenamed))
+	return !failure.EndsTransaction(err) && failure.Of(err) != failure.Disconnected && failure.Of(err) != failure.Unreachable && (failure.SQLState(err) != "" || errors.Is(err, errObjectRenamed))
 }
 
 // mayUndoGuarded is mayUndo for guarded steps: another try of the whole pass may well do them.

@@ -155,7 +155,7 @@ func ReadContents(ctx context.Context, tx pgx.Tx, names []string, f *plan.Facts,
 		if c.Grants, err = catalog.Collect[plan.SurplusGrant](ctx, tx, rolePrivilegesSQL, r.RoleName); err != nil {
 			return fmt.Errorf("read what role %q holds: %w", r.RoleName, err)
 		}
-		keepers, err := readKeepers(ctx, tx, []catalog.OID{r.OID})
+		keepers, err := readKeepers(ctx, tx, f.Server, []catalog.OID{r.OID})
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -76,6 +77,11 @@ func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error 
 	if err := dropPassedBy(ctx, tx, fresh); err != nil {
 		return err
 	}
+	if s.Citus {
+		if err := dropShards(ctx, tx, fresh); err != nil {
+			return err
+		}
+	}
 	if s.legacy {
 		if err := dropLegacy(ctx, tx, fresh); err != nil {
 			return err
@@ -145,6 +151,35 @@ func dropPassedBy(ctx context.Context, tx pgx.Tx, d *plan.Drift) error {
 	if len(passed) > 0 {
 		d.Missing = slices.DeleteFunc(d.Missing, func(m plan.Missing) bool { return !m.Exact() && passed[part{m.ClassOID, m.ObjectOID, m.Privilege}] })
 	}
+	return nil
+}
+
+const shardsSQL = "select o.oid from unnest($1::oid[]) as o (oid) where pg_catalog.relation_is_a_known_shard(o.oid)"
+
+// dropShards removes from the drift the shards that patterns match. Citus hides them from a query of pg_class, but not from the functions that PostgreSQL inlines
+// into it, and gives them by itself what their table gets.
+func dropShards(ctx context.Context, tx pgx.Tx, d *plan.Drift) error {
+	set := map[catalog.OID]bool{}
+	for _, m := range d.Missing {
+		if m.ObjectType == catalog.Table && !m.Exact() && m.ObjectOID != 0 {
+			set[m.ObjectOID] = true
+		}
+	}
+	for _, r := range d.Resolved {
+		if r.Object.Type == catalog.Table {
+			set[r.Object.OID] = true
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	oids, err := catalog.Column[catalog.OID](ctx, tx, shardsSQL, slices.Collect(maps.Keys(set)))
+	if err != nil {
+		return fmt.Errorf("look for shards of Citus: %w", err)
+	}
+	isShard := func(oid catalog.OID) bool { return slices.Contains(oids, oid) }
+	d.Missing = slices.DeleteFunc(d.Missing, func(m plan.Missing) bool { return m.ObjectType == catalog.Table && isShard(m.ObjectOID) })
+	d.Resolved = slices.DeleteFunc(d.Resolved, func(r plan.Resolved) bool { return r.Object.Type == catalog.Table && isShard(r.Object.OID) })
 	return nil
 }
 

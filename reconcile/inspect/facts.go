@@ -31,7 +31,7 @@ func Facts(ctx context.Context, tx pgx.Tx, d *plan.Drift, f *plan.Facts, policy 
 			return err
 		},
 		func() (err error) { f.Slots, f.Shared, err = readSlots(ctx, tx, needs.Slots); return err },
-		func() (err error) { f.Keepers, err = readKeepers(ctx, tx, needs.Intermediates); return err },
+		func() (err error) { f.Keepers, err = readKeepers(ctx, tx, f.Server, needs.Intermediates); return err },
 		func() (err error) { f.Overloads, err = readOverloads(ctx, tx, needs.Overloads); return err },
 		func() (err error) {
 			f.Reachable, err = readReachable(ctx, tx, needs.Memberships, policy.AllowedMemberships())
@@ -106,9 +106,9 @@ func readSlots(ctx context.Context, tx pgx.Tx, used bool) (slots map[int]string,
 	return slots, intermediates, nil
 }
 
-func readKeepers(ctx context.Context, tx pgx.Tx, intermediates []catalog.OID) (map[catalog.OID]string, error) {
+func readKeepers(ctx context.Context, tx pgx.Tx, server catalog.Server, intermediates []catalog.OID) (map[catalog.OID]string, error) {
 	keepers := map[catalog.OID]string{}
-	if len(intermediates) == 0 {
+	if len(intermediates) == 0 || server.Citus { // of before the database was one of Citus (plan.UsesKeepers)
 		return keepers, nil
 	}
 	type row struct {

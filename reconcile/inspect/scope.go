@@ -37,6 +37,7 @@ type Extent struct {
 	Renamed bool     // also objects that were renamed, which reads every name in use
 	Members bool     // also members of intermediate roles that should not be, in the batch or outside
 	Allowed []string // privileged roles in which rows may ask for membership
+	Citus   bool     // there are shards, which look like tables of their own
 }
 
 // Scope is where differences are looked for.

@@ -17,8 +17,11 @@ const (
 	rolesOfShare = 64
 )
 
-// UsesKeepers reports whether keepers help on this server, for the connected role.
-func UsesKeepers(server catalog.Server) bool { return server.MembershipOptions() && !server.Superuser }
+// UsesKeepers reports whether keepers help on this server, for the connected role. Citus logs in to the other nodes as the acting role, which a keeper, being
+// NOLOGIN, cannot.
+func UsesKeepers(server catalog.Server) bool {
+	return server.MembershipOptions() && !server.Superuser && !server.Citus
+}
 
 // keeperFor makes sure of the keeper for an intermediate role, and returns its name.
 func (m *maker) keeperFor(intermediate string) string {
