@@ -18,7 +18,7 @@ import (
 )
 
 // Passes compare rows with this node. Citus repeats what they do on its other nodes, but not on one that is added later (the privileges on the database), and not
-// what somebody does with citus.enable_ddl_propagation off. So a rescan compares the nodes, and repeats here the GRANT or REVOKE that makes another node
+// a session's changes with citus.enable_ddl_propagation off. So a rescan compares the nodes, and repeats here the GRANT or REVOKE that makes another node
 // like this one: here it changes nothing.
 
 // compareNodes puts right what managed and intermediate roles have on other nodes. It reports whether there was something.

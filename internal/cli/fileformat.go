@@ -28,7 +28,7 @@ func (f *fileFormat) String() string { return string(*f) }
 // Type is what help calls the value.
 func (*fileFormat) Type() string { return "string" }
 
-// Set refuses what is no format.
+// Set refuses an unknown format.
 func (f *fileFormat) Set(text string) error {
 	switch fileFormat(text) {
 	case yamlFormat, csvFormat:

@@ -26,7 +26,7 @@ func printLostAdmin(cmd *cobra.Command, engine *reconcile.Engine) error {
 	return sayLostAdmin(cmd, lost, err)
 }
 
-// lostAdminOfOwner is for a command without an engine. It is about the rights of who runs it, and so finds nothing for who is not the daemon.
+// lostAdminOfOwner is for a command without an engine. It is about the rights of the connected role, and finds nothing for another one than the daemon's.
 func lostAdminOfOwner(ctx context.Context, q catalog.Querier) (reconcile.LostAdmin, error) {
 	server, err := catalog.ReadServer(ctx, q)
 	if err != nil || server.SchemaOwner != server.Role {

@@ -87,7 +87,7 @@ func (t *table) lines(cells []string, widths []int, header bool) []string {
 	return list
 }
 
-// paintedColumns have words of which some want attention.
+// paintedColumns hold statuses and outcomes, which have colours.
 var paintedColumns = []string{"STATUS", "OUTCOME"}
 
 func (t *table) painted(column int, cell string, header bool) string {

@@ -61,7 +61,7 @@ const (
 	yellow colour = 33
 )
 
-// wordColours tell what wants attention apart from what waits and what is in order.
+// wordColours are those of statuses and outcomes: red for a problem, yellow for a wait, green for neither.
 var wordColours = map[string]colour{
 	"in_sync": green, "applied": green, "unchanged": green,
 	"pending": yellow, "waiting": yellow, "held": yellow,

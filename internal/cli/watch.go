@@ -14,7 +14,7 @@ import (
 // clearScreen moves the cursor to the upper left corner and clears what is there (ECMA-48: CUP, ED).
 const clearScreen = "\x1b[H\x1b[2J"
 
-// watchStatus shows the status again and again, until told to stop. Each time it connects anew, so that it goes on after a restart of the server.
+// watchStatus shows the status again and again, until told to stop. Each time it opens a connection, so that it goes on after a restart of the server.
 func (o *statusOptions) watchStatus(cmd *cobra.Command, roles []string) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	list, err := o.read(ctx, roles)
@@ -41,7 +41,7 @@ func (o *statusOptions) watchStatus(cmd *cobra.Command, roles []string) error {
 	}
 }
 
-// picture is what is to be shown, or why it cannot be read.
+// picture is the status as it is shown, or the reason why it cannot be read.
 func (o *statusOptions) picture(out io.Writer, list []databaseStatus, err error) string {
 	var b bytes.Buffer
 	shown := screen{shownOn{&b, terminalOf(out)}}

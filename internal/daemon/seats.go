@@ -66,7 +66,7 @@ func (s *seat) keep() bool {
 	return s.state == working
 }
 
-// rest leaves the seat to whoever needs it.
+// rest leaves the seat to another database that needs it.
 func (s *seat) rest() {
 	s.seats.mu.Lock()
 	if len(s.seats.waiting) == 0 {

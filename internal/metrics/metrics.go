@@ -83,7 +83,7 @@ func (m *Metrics) all() []*Database {
 	return slices.Clone(m.databases)
 }
 
-// gatherers have what is counted here.
+// gatherers have the series that this process counts.
 func (m *Metrics) gatherers() prometheus.Gatherers {
 	list := prometheus.Gatherers{m.registry}
 	for _, d := range m.all() {

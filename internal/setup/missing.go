@@ -10,7 +10,7 @@ import (
 // Lack is something that a daemon needs and does not have.
 type Lack struct {
 	What string `json:"what"`
-	Fix  string `json:"fix"` // a statement, for whoever has the right to run it
+	Fix  string `json:"fix"` // a statement, for a role with the right to run it
 }
 
 // Missing finds what a daemon lacks of what a request asks for.

@@ -14,7 +14,7 @@ import (
 // DefaultRole is the daemon's role where no other is named: the examples in the documentation have it.
 const DefaultRole = "sync_daemon"
 
-// Request names what is to be set up.
+// Request names the roles of a set-up.
 type Request struct {
 	Role         string   // as which the daemon logs in
 	Owners       []string // roles that own something that rows speak of; empty: those that own something in the database
