@@ -58,7 +58,7 @@ func (w *world) judgeMissing(t *testing.T) {
 			found = true
 			switch d.Privilege {
 			case "MEMBER":
-				if !slices.ContainsFunc(joined[[2]uint32{r.OID, o.OID}], func(m membership) bool { return m.Set && m.Inherit == r.Inherit && (m.Admin || !d.Grantable) }) {
+				if !slices.ContainsFunc(joined[[2]uint32{r.OID, o.OID}], func(m membership) bool { return m.Set && (m.Inherit || w.mayLackInherit(d.Role)) && (m.Admin || !d.Grantable) }) {
 					w.missing(t, d, o, d.Privilege)
 				}
 				continue
@@ -209,6 +209,12 @@ func (w *world) surplus(t *testing.T, role string, o object, privilege, format s
 		append(append([]any{w.name, role, privilege, o}, args...), w.outcomes[role], w.problems[role])...)
 }
 
+// mayLackInherit reports whether a membership of the role may lack the INHERIT option: unless its row says INHERIT, options stay as they are.
+func (w *world) mayLackInherit(role string) bool {
+	inherit := w.desiredRoles[role].Inherit
+	return inherit == nil || !*inherit
+}
+
 // judgeMemberships: members are those that rows ask for, and those that were made members by hand of a group of their own.
 func (w *world) judgeMemberships(t *testing.T, byHand map[cell]bool) {
 	t.Helper()
@@ -232,7 +238,8 @@ func (w *world) judgeMemberships(t *testing.T, byHand map[cell]bool) {
 		if w.exclusive(member, o, "MEMBER") {
 			given, adminByHand = false, false
 		}
-		if !asked && !given || m.Admin && !admin && !adminByHand {
+		inherit := w.desiredRoles[member].Inherit
+		if !asked && !given || m.Admin && !admin && !adminByHand || asked && m.Inherit && inherit != nil && !*inherit {
 			w.surplus(t, member, o, "MEMBER", "%+v, granted by %s", m, w.roleName(m.Grantor))
 		}
 	}

@@ -168,6 +168,9 @@ func (s *SurplusMembership) grantedBy(grantor string) string {
 }
 
 func (s *SurplusMembership) cannot(code Code, why, fix string) Problem {
+	if s.OptionOnly != "" {
+		return s.problem(code, fmt.Sprintf("cannot revoke %s from %s: %s", s, s.MemberName, why), fix)
+	}
 	return s.problem(code, fmt.Sprintf("cannot end the membership of %s in %s: %s", s.MemberName, s.GrantedName, why), fix)
 }
 
