@@ -125,11 +125,12 @@ func (e *Engine) leaveOut(ctx context.Context, list []inspect.Pattern) error {
 	if len(list) == 0 {
 		return nil
 	}
-	var types, schemas, patterns, matches []string
+	var types, schemas, schemaMatches, patterns, matches []string
 	for _, p := range list {
-		types, schemas, patterns, matches = append(types, p.ObjectType), append(schemas, p.SchemaName), append(patterns, p.ObjectName), append(matches, p.NameMatch)
+		types, schemas, schemaMatches = append(types, p.ObjectType), append(schemas, p.SchemaName), append(schemaMatches, p.SchemaMatch)
+		patterns, matches = append(patterns, p.ObjectName), append(matches, p.NameMatch)
 	}
-	if err := audit.WriteCostlyPatterns(ctx, e.conn, types, schemas, patterns, matches); err != nil {
+	if err := audit.WriteCostlyPatterns(ctx, e.conn, types, schemas, schemaMatches, patterns, matches); err != nil {
 		return err
 	}
 	for _, p := range list {

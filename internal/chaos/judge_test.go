@@ -58,7 +58,9 @@ func (w *world) judgeMissing(t *testing.T) {
 			found = true
 			switch d.Privilege {
 			case "MEMBER":
-				if !slices.ContainsFunc(joined[[2]uint32{r.OID, o.OID}], func(m membership) bool { return m.Set && (m.Inherit || w.mayLackInherit(d.Role)) && (m.Admin || !d.Grantable) }) {
+				if !slices.ContainsFunc(joined[[2]uint32{r.OID, o.OID}], func(m membership) bool {
+					return m.Set && (m.Inherit || w.mayLackInherit(d.Role)) && (m.Admin || !d.Grantable)
+				}) {
 					w.missing(t, d, o, d.Privilege)
 				}
 				continue

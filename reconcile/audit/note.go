@@ -19,8 +19,8 @@ const (
 	measuredSQL       = "update sync_roles.costly_patterns set measured_at = now() where object_type = $1 and schema_name = $2 and object_name = $3 and name_match = $4"
 	forgetPatternSQL  = "delete from sync_roles.costly_patterns where object_type = $1 and schema_name = $2 and object_name = $3 and name_match = $4"
 	costlyPatternsSQL = `
-		insert into sync_roles.costly_patterns (object_type, schema_name, object_name, name_match)
-		select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+		insert into sync_roles.costly_patterns (object_type, schema_name, object_name, name_match, schema_match)
+		select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
 		on conflict (object_name, object_type, schema_name, name_match) do update set measured_at = now()`
 	forgetResolvedSQL = `
 		delete from sync_roles.resolved_objects
@@ -61,8 +61,8 @@ func ForgetResolved(records *pgx.Batch, class, object catalog.OID, column int16,
 }
 
 // WriteCostlyPatterns records patterns that take too long, as parallel lists: their rows are left out from then on.
-func WriteCostlyPatterns(ctx context.Context, db executor, types, schemas, patterns, matches []string) error {
-	if _, err := db.Exec(ctx, costlyPatternsSQL, types, schemas, patterns, matches); err != nil {
+func WriteCostlyPatterns(ctx context.Context, db executor, types, schemas, schemaMatches, patterns, matches []string) error {
+	if _, err := db.Exec(ctx, costlyPatternsSQL, types, schemas, patterns, matches, schemaMatches); err != nil {
 		return fmt.Errorf("record patterns that take too long: %w", err)
 	}
 	return nil

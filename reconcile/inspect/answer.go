@@ -95,14 +95,14 @@ func answerNames(ctx context.Context, tx pgx.Tx, questions []plan.NameQuestion, 
 	if len(questions) == 0 {
 		return nil
 	}
-	var columns [7][]string
+	var columns [8][]string
 	for _, q := range questions {
 		s := q.Selector
-		for i, value := range []string{q.Name, s.Privilege, string(s.ObjectType), s.SchemaName, s.ObjectName, s.NameMatch, s.ColumnName} {
+		for i, value := range []string{q.Name, s.Privilege, string(s.ObjectType), s.SchemaName, s.ObjectName, s.NameMatch, s.ColumnName, s.More} {
 			columns[i] = append(columns[i], value)
 		}
 	}
-	return holders(ctx, tx, f, columns[0], "", nameHoldersSQL, columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6], f.OurKeepers())
+	return holders(ctx, tx, f, columns[0], "", nameHoldersSQL, columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6], columns[7], f.OurKeepers())
 }
 
 // holders notes who has these names. kind is a part of the names that are used instead.

@@ -18,14 +18,14 @@ var (
 )
 
 const costlyPatternsSQL = `
-	select c.object_type, c.schema_name, c.object_name, c.name_match
+	select c.object_type, c.schema_name, c.schema_match, c.object_name, c.name_match
 	from sync_roles.costly_patterns as c
 	where c.measured_at < now() - $1::interval
 	order by c.measured_at`
 
 // Pattern is the pattern of a selector.
 type Pattern struct {
-	ObjectType, SchemaName, ObjectName, NameMatch string
+	ObjectType, SchemaName, SchemaMatch, ObjectName, NameMatch string
 }
 
 // Patterns lists the patterns that a pass over these roles compares with names.
@@ -58,7 +58,7 @@ func MeasurePattern(ctx context.Context, conn *pgx.Conn, p Pattern) (took time.D
 		}
 		started := time.Now()
 		defer func() { took = time.Since(started) }()
-		_, err := tx.Exec(ctx, measurePatternSQL, p.ObjectType, p.SchemaName, p.ObjectName, p.NameMatch)
+		_, err := tx.Exec(ctx, measurePatternSQL, p.ObjectType, p.SchemaName, p.ObjectName, p.NameMatch, p.SchemaMatch)
 		return err
 	})
 	if failure.Of(err) == failure.Slow {

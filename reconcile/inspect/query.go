@@ -23,8 +23,8 @@ func query(name string) string {
 
 // constants are parameters of queries that decide what there is to plan, such as :renamed. They are explained where they are used.
 type constants struct {
-	renamed, members, legacy, exclusive, whole, options bool
-	kind                                                string // empty: any
+	plain, renamed, members, legacy, exclusive, whole, options bool
+	kind                                                       string // empty: any
 }
 
 // rendered has the queries by constants: they are long, and the same pass after pass.
@@ -34,6 +34,13 @@ type text struct {
 	constants
 	sql string
 }
+
+// allRows has a query read, in place of the views of plain rows, those of all rows. They have the same columns, and take longer to plan.
+var allRows = strings.NewReplacer(
+	"sync_roles.matchable_grants", "sync_roles.all_matchable_grants",
+	"sync_roles.matchable_withdrawn", "sync_roles.all_matchable_withdrawn",
+	"sync_roles.desired_holdings", "sync_roles.all_desired_holdings",
+)
 
 // render puts the constants in place of the parameters.
 func (c constants) render(sql string) string {
@@ -45,7 +52,11 @@ func (c constants) render(sql string) string {
 	if c.kind != "" {
 		kind = catalog.Literal(c.kind)
 	}
+	if !c.plain {
+		sql = allRows.Replace(sql)
+	}
 	result := strings.NewReplacer(
+		":plain", strconv.FormatBool(c.plain),
 		":renamed", strconv.FormatBool(c.renamed), ":members", strconv.FormatBool(c.members), ":legacy", strconv.FormatBool(c.legacy),
 		":exclusive", strconv.FormatBool(c.exclusive), ":whole", strconv.FormatBool(c.whole), ":options", strconv.FormatBool(c.options),
 		":kind", kind, ":'object_type'", kind,

@@ -31,6 +31,12 @@ const memberSQL = `
 	from pg_catalog.pg_roles as r
 	where r.rolname = any ($1::name[])`
 
+// As scalars: each reads one entry of an index that has only rows that are not plain.
+const plainSQL = `
+	select (select true from sync_roles.desired_grants as g where not sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns) limit 1) is null
+		and (select true from sync_roles.withdrawn as w where not sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns) limit 1) is null
+		and (select true from sync_roles.intermediate_roles as i where not sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns) limit 1) is null`
+
 // Extent narrows or widens the search for differences.
 type Extent struct {
 	Names   []string // only what desired grants with these names or patterns ask for; nil: everything
@@ -48,6 +54,7 @@ type Scope struct {
 	surplus bool     // also what the roles have and should not
 	member  bool     // one of the roles is a member of any
 	options bool     // rows may say that memberships lack INHERIT or SET
+	plain   bool     // no row names schemas by a pattern, or leaves names or columns out
 	legacy  bool     // there are intermediate roles that the Python library made
 	foreign []string // roles that are named like other databases' intermediate roles
 
@@ -83,6 +90,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	catalog.Queue(batch, withdrawnKindsSQL, &s.withdrawn, names)
 	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
 	catalog.QueueValue(batch, legacySQL, &s.legacy)
+	catalog.QueueValue(batch, plainSQL, &s.plain)
 	batch.Queue(memberSQL, names).QueryRow(func(row pgx.Row) error { return row.Scan(&s.member, &s.options) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("read roles: %w", err)
@@ -120,7 +128,7 @@ func (s *Scope) Narrow(d *plan.Drift) *Scope {
 		roles[o.Role], kinds["OWNER"] = true, true
 	}
 	n := &Scope{
-		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), legacy: s.legacy, foreign: sorted(foreign),
+		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), plain: s.plain, legacy: s.legacy, foreign: sorted(foreign),
 		exclusive: s.exclusive, withdrawn: s.withdrawn, member: true, options: s.options, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
 	}
 	n.Members = s.Members && len(d.Memberships) > 0
@@ -157,7 +165,7 @@ func (s *Scope) grantOptions() bool {
 // render puts constants in place of the parameters that decide what there is to plan.
 func (s *Scope) render(sql, kind string) string {
 	return constants{
-		renamed: s.Renamed, members: s.Members, legacy: s.legacy, exclusive: s.exclusive, whole: s.Names == nil, options: s.grantOptions(), kind: kind,
+		plain: s.plain, renamed: s.Renamed, members: s.Members, legacy: s.legacy, exclusive: s.exclusive, whole: s.Names == nil, options: s.grantOptions(), kind: kind,
 	}.render(sql)
 }
 

@@ -47,8 +47,9 @@ type Target struct {
 	NoUsage          bool   // neither the daemon nor the owner has USAGE on the schema, and so cannot name the object
 	Refused          string // why the row can never be obeyed
 	ColumnNumber     int16
-	InheritOption    *bool // MEMBER: WITH INHERIT; nil: as it is
-	SetOption        *bool // MEMBER: WITH SET; nil: as it is
+	InheritOption    *bool  // MEMBER: WITH INHERIT; nil: as it is
+	SetOption        *bool  // MEMBER: WITH SET; nil: as it is
+	More             string // the selector of a row that is not plain (see Selector); DesiredName and SchemaName are not all of it
 
 	intermediate string          // see intermediateName
 	object       *catalog.Object // see Object
@@ -66,8 +67,8 @@ func (t *Target) isMember() bool { return t.DesiredPrivilege == "MEMBER" }
 
 func (t *Target) isOwner() bool { return t.DesiredPrivilege == "OWNER" }
 
-// Exact reports whether the row names one object, and no pattern.
-func (t *Target) Exact() bool { return t.NameMatch == "exact" }
+// Exact reports whether the row names one object: no pattern, and not the columns of a table but some.
+func (t *Target) Exact() bool { return t.NameMatch == "exact" && t.More == "" }
 
 // Exists reports whether there is such an object. A parameter on which nothing was ever granted has no OID.
 func (t *Target) Exists() bool { return t.ObjectName != "" }

@@ -1,37 +1,10 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
-
-// Selector is the privilege and the object, or pattern, that a desired grant names and that an intermediate role holds.
-type Selector struct {
-	Privilege  string
-	ObjectType catalog.ObjectType
-	SchemaName string
-	ObjectName string
-	NameMatch  string
-	ColumnName string
-}
-
-func (t *Target) selector() Selector {
-	return Selector{t.DesiredPrivilege, t.ObjectType, t.SchemaName, t.DesiredName, t.NameMatch, t.ColumnName}
-}
-
-// roleName derives the intermediate role's name from database and selector, so that a plan names the role that sync makes.
-func (s Selector) roleName(database catalog.OID) string {
-	text, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // strings only
-	}
-	sum := sha256.Sum256(text)
-	return OwnName(database, hex.EncodeToString(sum[:12]))
-}
 
 // intermediateName is the derived name of the intermediate role for the target's selector.
 func (t *Target) intermediateName(database catalog.OID) string {
@@ -39,27 +12,6 @@ func (t *Target) intermediateName(database catalog.OID) string {
 		t.intermediate = t.selector().roleName(database)
 	}
 	return t.intermediate
-}
-
-// String says what a role for this selector holds. It is a part of the role's comment, by which such a role is known where there is no registry.
-func (s Selector) String() string {
-	text := fmt.Sprintf("%s on %s ", s.Privilege, s.ObjectType)
-	if s.SchemaName != "" {
-		text += s.SchemaName + "."
-	}
-	text += s.ObjectName
-	if s.ColumnName != "" {
-		text += " (" + s.ColumnName + ")"
-	}
-	if s.NameMatch != "exact" {
-		text += " [" + s.NameMatch + "]"
-	}
-	return text
-}
-
-// args are the arguments of the records about the role of this selector.
-func (s Selector) args(role string) []any {
-	return []any{role, s.Privilege, string(s.ObjectType), s.SchemaName, s.ObjectName, s.NameMatch, s.ColumnName}
 }
 
 // throughIntermediate makes a role a member of the selector's intermediate role, which is made first where there is none.

@@ -83,7 +83,7 @@ func compareMissing(a, b Missing) int {
 	if a.Target != b.Target {
 		if c := cmp.Or(
 			cmp.Compare(a.ObjectOID, b.ObjectOID), cmp.Compare(a.ClassOID, b.ClassOID), cmp.Compare(a.ObjectName, b.ObjectName),
-			cmp.Compare(a.DesiredName, b.DesiredName), cmp.Compare(a.Privilege, b.Privilege),
+			cmp.Compare(a.DesiredName, b.DesiredName), cmp.Compare(a.ColumnName, b.ColumnName), cmp.Compare(a.Privilege, b.Privilege),
 		); c != 0 {
 			return c
 		}
@@ -127,6 +127,8 @@ func (m *maker) missing(missing Missing) {
 		m.absent(missing)
 	case m.leavesAlone(missing.ObjectOID, missing.Role):
 		m.report(missing.Role, missing.problem(Failed, BeingRenamed, renamingReason, ""))
+	case missing.ColumnMissing && missing.selector().LeavesColumnsOut():
+		m.report(missing.Role, missing.problem(Waiting, ColumnMissing, fmt.Sprintf("%s has no column yet but those that the row leaves out", missing.Object()), ""))
 	case missing.ColumnMissing:
 		m.report(missing.Role, missing.problem(Waiting, ColumnMissing, fmt.Sprintf("%s has no column %q yet", missing.Object(), missing.ColumnName), ""))
 	case missing.isMember():
@@ -153,6 +155,8 @@ func (m *maker) absent(missing Missing) {
 			reason += "; there is " + strings.Join(others, ", ")
 		}
 		m.report(missing.Role, missing.problem(Waiting, ObjectMissing, reason, ""))
+	case missing.More != "":
+		m.report(missing.Role, missing.problem(Waiting, PatternUnmatched, "nothing matches yet: "+missing.selector().String(), ""))
 	default:
 		where := ""
 		if missing.SchemaName != "" {

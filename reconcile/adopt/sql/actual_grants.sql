@@ -84,12 +84,25 @@ WHERE NOT EXISTS (
             AND (g.privilege = h.privilege OR g.privilege = 'ALL' AND h.privilege <> 'OWNER')
             AND (g.grantable OR NOT h.grantable)
             AND g.direct IS NOT FALSE
+            AND g.is_plain
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM sync_roles.all_matchable_grants AS g
+        WHERE g.more IS NOT NULL AND g.role_name = h.role_name AND g.object_type = h.object_type
+            AND sync_roles.in_schema(h.schema_name, coalesce(g.schema_name, ''), g.schema_match)
+            AND sync_roles.means(g.object_name, g.compared_as, sync_roles.own_name(h.object_type, h.object_name), h.object_name)
+            AND sync_roles.is_column(h.column_name, coalesce(g.column_name, ''), g.column_match)
+            AND (g.privilege = h.privilege OR g.privilege = 'ALL' AND h.privilege <> 'OWNER')
+            AND (g.grantable OR NOT h.grantable)
+            AND g.direct IS NOT FALSE
     )
     -- An object has one owner, and rows may want another than the present one.
     AND NOT (h.privilege = 'OWNER' AND EXISTS (
         SELECT
-        FROM sync_roles.matchable_grants AS g
-        WHERE g.privilege = 'OWNER' AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
+        FROM sync_roles.all_matchable_grants AS g
+        WHERE g.privilege = 'OWNER' AND g.object_type = h.object_type
+            AND sync_roles.in_schema(h.schema_name, coalesce(g.schema_name, ''), g.schema_match)
             AND sync_roles.means(g.object_name, g.compared_as, sync_roles.own_name(h.object_type, h.object_name), h.object_name)
     ))
 ORDER BY 1, 3, 4, 5, 6, 2;

@@ -42,12 +42,13 @@ CROSS JOIN LATERAL (
         WHERE NOT EXISTS (SELECT FROM entries AS o WHERE o.grantee = e.grantee AND o.is_grantable AND o.grantor <> l.oid)
             AND NOT EXISTS (
                 SELECT
-                FROM sync_roles.desired_holdings AS g
+                FROM sync_roles.all_desired_holdings AS g
                 JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
                 WHERE r.oid = e.grantee AND g.grantable AND g.object_type = s.object_type
                     AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-                    AND g.schema_name = s.schema_name AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
-                    AND g.column_name = s.column_name
+                    AND sync_roles.in_schema(s.schema_name, g.schema_name, g.schema_match)
+            AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
+                    AND sync_roles.is_column(s.column_name, g.column_name, g.column_match)
             )
     )
     SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role_name, 'grantor', e.grantor::bigint, 'desired', d.grantable IS NOT NULL,
@@ -57,11 +58,12 @@ CROSS JOIN LATERAL (
     LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.grantee
     CROSS JOIN LATERAL (
         SELECT coalesce(r.rolname::text, 'public') AS role_name, bool_or(g.grantable) AS grantable
-        FROM sync_roles.desired_holdings AS g
+        FROM sync_roles.all_desired_holdings AS g
         WHERE g.id IS NOT NULL AND g.role_name = coalesce(r.rolname::text, 'public') AND g.object_type = s.object_type
             AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-            AND g.schema_name = s.schema_name AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
-            AND g.column_name = s.column_name AND g.direct IS NOT FALSE
+            AND sync_roles.in_schema(s.schema_name, g.schema_name, g.schema_match)
+            AND sync_roles.means(g.object_name, g.compared_as, s.object_name, s.signature)
+            AND sync_roles.is_column(s.column_name, g.column_name, g.column_match) AND g.direct IS NOT FALSE
     ) AS d
     WHERE NOT EXISTS (
             SELECT

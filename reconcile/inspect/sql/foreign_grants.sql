@@ -38,7 +38,7 @@ entries AS MATERIALIZED (
 -- What rows of its members ask for, and through which intermediate roles these can have it.
 asking AS MATERIALIZED (
     SELECT b.oid AS role_oid, u.oid AS member_oid, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match,
-        g.privilege, coalesce(g.column_name, '') AS column_name,
+        g.privilege, coalesce(g.column_name, '') AS column_name, g.schema_match, g.column_match,
         ARRAY(
             SELECT i.role_oid
             FROM sync_roles.memberships AS n
@@ -48,7 +48,7 @@ asking AS MATERIALIZED (
     FROM batch AS b
     JOIN sync_roles.memberships AS m ON m.role_oid = b.oid AND m.inherit_option
     JOIN pg_catalog.pg_roles AS u ON u.oid = m.member_oid
-    JOIN sync_roles.matchable_grants AS g ON g.role_name = u.rolname AND g.privilege NOT IN ('OWNER', 'MEMBER')
+    JOIN sync_roles.all_matchable_grants AS g ON g.role_name = u.rolname AND g.privilege NOT IN ('OWNER', 'MEMBER')
 )
 SELECT o.role_name, e.privilege, e.column_name, e.grantor AS grantor_oid,
     o.object_type, o.class_oid, o.object_oid,
@@ -82,9 +82,10 @@ SELECT o.role_name, e.privilege, e.column_name, e.grantor AS grantor_oid,
         LEFT JOIN pg_catalog.pg_roles AS u ON u.oid = r.grantee
         CROSS JOIN LATERAL (
             SELECT coalesce(u.rolname::text, 'public') AS role_name, bool_or(g.grantable) AS grantable
-            FROM sync_roles.desired_holdings AS g
+            FROM sync_roles.all_desired_holdings AS g
             WHERE g.id IS NOT NULL AND g.role_name = coalesce(u.rolname::text, 'public') AND g.object_type = o.object_type
-                AND g.privilege IN (e.privilege, 'ALL') AND g.schema_name = o.schema_name AND g.column_name = e.column_name
+                AND g.privilege IN (e.privilege, 'ALL') AND sync_roles.in_schema(o.schema_name, g.schema_name, g.schema_match)
+                AND sync_roles.is_column(e.column_name, g.column_name, g.column_match)
                 AND sync_roles.means(g.object_name, g.compared_as, o.object_name, o.signature)
                 AND g.direct IS NOT FALSE
         ) AS d
@@ -100,7 +101,9 @@ WHERE e.grantee = e.role_oid
     AND NOT EXISTS (
         SELECT
         FROM asking AS k
-        WHERE k.role_oid = e.role_oid AND k.object_type = o.object_type AND k.schema_name = o.schema_name AND k.column_name = e.column_name
+        WHERE k.role_oid = e.role_oid AND k.object_type = o.object_type
+            AND sync_roles.in_schema(o.schema_name, k.schema_name, k.schema_match)
+            AND sync_roles.is_column(e.column_name, k.column_name, k.column_match)
             AND k.privilege IN (e.privilege, 'ALL')
             AND sync_roles.means(k.object_name, k.name_match, o.object_name, o.signature)
             AND NOT EXISTS (

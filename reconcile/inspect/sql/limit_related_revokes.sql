@@ -18,7 +18,7 @@ waiting AS MATERIALIZED (
 elsewhere AS MATERIALIZED (
     SELECT w.transaction::text::bigint AS transaction, w.role_name, w.object_type, w.object_name, w.privilege,
         coalesce(w.schema_name, '') AS schema_name, w.name_match, coalesce(w.column_name, '') AS column_name, w.direct, w.grantable,
-        w.selector
+        w.selector, sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns) AS is_plain
     FROM sync_roles.withdrawn AS w
     WHERE NOT w.expired AND w.transaction::text::bigint = ANY ($2)
         AND w.role_name IN (SELECT q.role_name FROM waiting AS q)
@@ -45,14 +45,14 @@ WHERE NOT $3
         ) AS r
         WHERE
             -- Of a pattern only what goes through an intermediate role is known without comparing it.
-            e.name_match <> 'exact' AND (e.direct OR e.grantable OR e.privilege IN ('MEMBER', 'OWNER'))
+            NOT (e.is_plain AND e.name_match = 'exact') AND (e.direct OR e.grantable OR e.privilege IN ('MEMBER', 'OWNER'))
             OR EXISTS (
                 SELECT
                 FROM sync_roles.intermediate_roles AS i
                 JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.member_oid = r.oid
                 WHERE i.selector = e.selector
             )
-            OR e.name_match = 'exact' AND EXISTS (
+            OR e.is_plain AND e.name_match = 'exact' AND EXISTS (
                 SELECT
                 FROM sync_roles.objects AS o
                 WHERE o.object_type = e.object_type AND o.schema_name = e.schema_name

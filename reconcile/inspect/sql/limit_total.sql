@@ -2,12 +2,12 @@
 -- which the object does not exist hold nothing.
 -- $1 boolean: also rows with a pattern
 WITH asked AS MATERIALIZED (
-    SELECT g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, g.selector,
+    SELECT g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name, g.name_match, g.schema_match, g.selector,
         CASE WHEN g.privilege = 'ALL' THEN cardinality(sync_roles.privileges_of(g.object_type)) ELSE 1 END AS privileges,
         count(*) FILTER (WHERE g.direct) AS direct_rows, count(*) AS all_rows
-    FROM sync_roles.matchable_grants AS g
-    WHERE $1 OR g.name_match = 'exact'
-    GROUP BY g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.selector
+    FROM sync_roles.all_matchable_grants AS g
+    WHERE $1 OR g.name_match = 'exact' AND g.schema_match = 'exact'
+    GROUP BY g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.schema_match, g.selector
 ),
 names AS MATERIALIZED (
     SELECT o.object_type, o.schema_name::text AS schema_name, o.object_name::text AS object_name, count(*) AS objects
@@ -25,14 +25,14 @@ SELECT coalesce(sum(
 FROM asked AS a
 LEFT JOIN sync_roles.intermediate_roles AS i USING (selector)
 LEFT JOIN names AS e
-    ON a.name_match = 'exact' AND e.object_type = a.object_type AND e.schema_name = a.schema_name
+    ON a.name_match = 'exact' AND a.schema_match = 'exact' AND e.object_type = a.object_type AND e.schema_name = a.schema_name
     AND e.object_name = sync_roles.own_name(a.object_type, a.object_name)
 CROSS JOIN LATERAL (
     SELECT CASE
-        WHEN a.name_match <> 'exact' THEN (
+        WHEN a.name_match <> 'exact' OR a.schema_match <> 'exact' THEN (
             SELECT coalesce(sum(n.objects), 0)
             FROM names AS n
-            WHERE n.object_type = a.object_type AND n.schema_name = a.schema_name
+            WHERE n.object_type = a.object_type AND sync_roles.in_schema(n.schema_name, a.schema_name, a.schema_match)
                 AND sync_roles.name_matches(n.object_name, a.object_name, a.name_match)
         )
         WHEN e.objects IS NULL THEN 0

@@ -1,9 +1,11 @@
 -- The memberships that the roles of a batch should have and do not, in the columns of missing_grants.sql.
 -- $1 text[]: names of roles
 -- $2 text[]: only rows with these names or patterns
+-- :plain boolean: all rows are plain (sync_roles.is_plain); which view is read depends on it
 -- :whole boolean: all rows, whatever $2 is; a constant, so that the few are looked up by name
 WITH asked AS MATERIALIZED (
-    SELECT g.id, g.role_name, r.oid AS member_oid, d.inherit, g.object_name, g.name_match, g.grantable, g.inherit_option, g.set_option
+    SELECT g.id, g.role_name, r.oid AS member_oid, d.inherit, g.object_name, g.asked_name, g.name_match, g.grantable,
+        g.inherit_option, g.set_option, g.more
     FROM sync_roles.matchable_grants AS g
     LEFT JOIN LATERAL (
         SELECT r.oid
@@ -15,12 +17,12 @@ WITH asked AS MATERIALIZED (
     LEFT JOIN sync_roles.desired_roles AS d
         ON d.role_name = g.role_name AND d.inherit IS NOT NULL AND current_setting('server_version_num')::integer >= 160000
     WHERE g.role_name = ANY ($1) AND g.object_type = 'role'
-        AND (:whole OR g.object_name = ANY ($2::text[]))
+        AND (:whole OR g.asked_name = ANY ($2::text[]))
 ),
 -- Patterns pass by the roles that rows may not ask for, and by the role itself.
 found AS MATERIALIZED (
-    SELECT s.id, s.role_name, s.object_name, s.name_match, s.member_oid, s.inherit, s.grantable, s.inherit_option, s.set_option, r.oid,
-        r.rolname
+    SELECT s.id, s.role_name, s.object_name, s.asked_name, s.name_match, s.member_oid, s.inherit, s.grantable, s.inherit_option, s.set_option, s.more,
+        r.oid, r.rolname
     FROM asked AS s
     LEFT JOIN LATERAL (
         SELECT r.oid, r.rolname
@@ -30,8 +32,8 @@ found AS MATERIALIZED (
     ) AS r ON true
     WHERE s.name_match = 'exact'
     UNION ALL
-    SELECT s.id, s.role_name, s.object_name, s.name_match, s.member_oid, s.inherit, s.grantable, s.inherit_option, s.set_option, r.oid,
-        r.rolname
+    SELECT s.id, s.role_name, s.object_name, s.asked_name, s.name_match, s.member_oid, s.inherit, s.grantable, s.inherit_option, s.set_option, s.more,
+        r.oid, r.rolname
     FROM asked AS s
     LEFT JOIN LATERAL (
         SELECT r.oid, r.rolname
@@ -63,7 +65,7 @@ SELECT
     'MEMBER' AS desired_privilege,
     'role' AS object_type,
     '' AS schema_name,
-    f.object_name AS desired_name,
+    f.asked_name AS desired_name,
     f.name_match,
     '' AS column_name,
     NULL::boolean AS direct,
@@ -80,11 +82,14 @@ SELECT
     false AS column_missing,
     true AS may_grant,
     false AS no_usage,
-    coalesce(sync_roles.row_problem(f.role_name, 'MEMBER', 'role', NULL, f.object_name, f.name_match, NULL, NULL, f.grantable, false),
-        '') AS refused,
+    CASE WHEN f.more IS NULL THEN
+        coalesce(sync_roles.row_problem(f.role_name, 'MEMBER', 'role', NULL, f.object_name, f.name_match, NULL, NULL, f.grantable, false), '')
+    ELSE coalesce(sync_roles.more_problem(f.id), '')
+    END AS refused,
     0::smallint AS column_number,
     f.wanted_inherit AS inherit_option,
-    f.wanted_set AS set_option
+    f.wanted_set AS set_option,
+    coalesce(f.more, '') AS more
 FROM wanted AS f
 WHERE f.winner_id <> 0
     -- An option that should not be is surplus. Without any word about them, a membership of no use is none.
@@ -99,7 +104,7 @@ WHERE f.winner_id <> 0
     ) IS NOT TRUE
 UNION ALL
 SELECT '{0}', ARRAY[min(f.role_name)], '', '', 'role', '', min(f.object_name), min(f.name_match), '', NULL, false, 0,
-    'pg_catalog.pg_authid'::regclass::oid, f.oid, f.rolname, '', 0, 0, 0, false, false, false, false, '', 0, NULL, NULL
+    'pg_catalog.pg_authid'::regclass::oid, f.oid, f.rolname, '', 0, 0, 0, false, false, false, false, '', 0, NULL, NULL, ''
 FROM found AS f
 WHERE f.oid IS NOT NULL
     AND (

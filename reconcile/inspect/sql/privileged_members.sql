@@ -18,7 +18,7 @@ CROSS JOIN LATERAL (
 ) AS u
 CROSS JOIN LATERAL (
     SELECT g.object_name, g.name_match
-    FROM sync_roles.matchable_grants AS g
+    FROM sync_roles.all_matchable_grants AS g
     WHERE g.role_name = u.rolname AND g.object_type = 'role' AND g.privilege = 'MEMBER'
     OFFSET 0
 ) AS g

@@ -8,6 +8,7 @@
 -- :renamed boolean: look for objects that were renamed, which costs a look at every name in use
 -- :exclusive boolean: there are roles in the batch that keep nothing but what their rows give
 -- :options boolean: of privileges that are desired, the grant option may be surplus
+-- :plain boolean: all rows are plain (sync_roles.is_plain); which views are read depends on it
 -- :kind text: the only type of objects of which rows are gone, where the other two are false; NULL: any
 -- As constants, so that the planner leaves out what is not asked for: the whole of it takes PostgreSQL longer to set up than to run.
 WITH batch AS MATERIALIZED (
@@ -36,7 +37,7 @@ WITH batch AS MATERIALIZED (
 ),
 withdrawn AS MATERIALIZED (
     SELECT b.role_name, b.grantee, p.privilege, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match,
-        coalesce(w.column_name, '') AS column_name, w.grantable, w.expired, w.transaction
+        coalesce(w.column_name, '') AS column_name, w.schema_match, w.column_match, w.grantable, w.expired, w.transaction
     FROM batch AS b
     CROSS JOIN LATERAL (
         SELECT w.*
@@ -49,24 +50,35 @@ withdrawn AS MATERIALIZED (
     ) AS p (privilege)
 ),
 withdrawn_selectors AS MATERIALIZED (
-    SELECT DISTINCT w.object_type, w.schema_name, w.object_name, w.name_match
+    SELECT DISTINCT w.object_type, w.schema_name, w.object_name, w.name_match, w.schema_match
     FROM withdrawn AS w
 ),
 -- The objects that bear these names now, and those for which they last stood.
 withdrawn_objects AS MATERIALIZED (
-    SELECT s.object_type, s.schema_name, s.object_name, s.name_match, o.class_oid, o.object_oid
+    SELECT s.object_type, s.schema_name, s.object_name, s.name_match, s.schema_match, o.class_oid, o.object_oid
     FROM withdrawn_selectors AS s
     CROSS JOIN LATERAL (
         SELECT o.class_oid, o.object_oid
         FROM sync_roles.find_objects(coalesce(:kind, s.object_type), s.schema_name, s.object_name, s.name_match) AS o
+        WHERE :plain OR s.schema_match = 'exact'
+        UNION ALL
+        SELECT o.class_oid, o.object_oid
+        FROM sync_roles.find_in_schemas(coalesce(:kind, s.object_type), s.schema_name, s.schema_match, s.object_name, s.name_match) AS o
+        WHERE NOT :plain
         OFFSET 0
     ) AS o
     UNION
-    SELECT s.object_type, s.schema_name, s.object_name, s.name_match, r.class_oid, r.object_oid
+    SELECT s.object_type, s.schema_name, s.object_name, s.name_match, s.schema_match, r.class_oid, r.object_oid
     FROM withdrawn_selectors AS s
     CROSS JOIN LATERAL (
         SELECT r.class_oid, r.object_oid
         FROM sync_roles.find_remembered(coalesce(:kind, s.object_type), s.schema_name, s.object_name, s.name_match) AS r
+        WHERE :plain OR s.schema_match = 'exact'
+        UNION ALL
+        SELECT r.class_oid, r.object_oid
+        FROM sync_roles.find_remembered_in_schemas(coalesce(:kind, s.object_type), s.schema_name, s.schema_match, s.object_name, s.name_match)
+            AS r
+        WHERE NOT :plain
         OFFSET 0
     ) AS r
 ),
@@ -122,7 +134,7 @@ renamed AS MATERIALIZED (
 -- What rows of the batch, and its intermediate roles, ask for by a name.
 asking AS MATERIALIZED (
     SELECT b.role_name, b.grantee, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name,
-        sync_roles.own_name(g.object_type, g.object_name) AS own_name
+        g.schema_match, g.column_match, sync_roles.own_name(g.object_type, g.object_name) AS own_name
     FROM batch AS b
     CROSS JOIN LATERAL (
         SELECT g.*
@@ -133,39 +145,42 @@ asking AS MATERIALIZED (
     WHERE EXISTS (SELECT FROM renamed)
 ),
 gone AS MATERIALIZED (
-    SELECT a.role_name, a.grantee, a.privilege, a.column_name AS asked_column, r.*,
+    SELECT a.role_name, a.grantee, a.privilege, a.column_name AS asked_column, a.column_match, r.*,
         CASE WHEN a.object_name LIKE '%)' THEN r.same_signature ELSE r.borne END AS succeeded
     FROM asking AS a
-    JOIN renamed AS r ON r.object_type = a.object_type AND r.schema_name = a.schema_name AND r.object_name = a.own_name
+    JOIN renamed AS r ON r.object_type = a.object_type AND r.object_name = a.own_name
+        AND CASE WHEN :plain THEN r.schema_name = a.schema_name ELSE sync_roles.in_schema(r.schema_name, a.schema_name, a.schema_match) END
     WHERE a.name_match = 'exact' AND sync_roles.means(a.object_name, a.name_match, r.object_name, r.signature)
     UNION ALL
-    SELECT a.role_name, a.grantee, a.privilege, a.column_name, r.*, r.borne
+    SELECT a.role_name, a.grantee, a.privilege, a.column_name, a.column_match, r.*, r.borne
     FROM asking AS a
-    JOIN renamed AS r ON r.object_type = a.object_type AND r.schema_name = a.schema_name
+    JOIN renamed AS r ON r.object_type = a.object_type
+        AND CASE WHEN :plain THEN r.schema_name = a.schema_name ELSE sync_roles.in_schema(r.schema_name, a.schema_name, a.schema_match) END
     WHERE a.name_match <> 'exact' AND sync_roles.means(a.object_name, a.name_match, r.object_name, r.signature)
 ),
 -- privilege '' stands for every privilege; with option, the grant option alone may be surplus
 candidates AS MATERIALIZED (
-    SELECT w.role_name, w.grantee, w.privilege, w.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn' AS reason,
-        w.grantable AS option, w.expired, w.transaction
+    SELECT w.role_name, w.grantee, w.privilege, w.column_name, w.column_match, o.object_type, o.class_oid, o.object_oid,
+        'withdrawn' AS reason, w.grantable AS option, w.expired, w.transaction
     FROM withdrawn AS w
-    JOIN withdrawn_objects AS o USING (object_type, schema_name, object_name, name_match)
+    JOIN withdrawn_objects AS o USING (object_type, schema_name, object_name, name_match, schema_match)
     UNION
-    SELECT w.role_name, w.grantee, w.privilege, c.column_name, o.object_type, o.class_oid, o.object_oid, 'withdrawn', w.grantable,
+    SELECT w.role_name, w.grantee, w.privilege, c.column_name, 'exact', o.object_type, o.class_oid, o.object_oid, 'withdrawn', w.grantable,
         w.expired, w.transaction
     FROM withdrawn AS w
-    JOIN withdrawn_objects AS o USING (object_type, schema_name, object_name, name_match)
-    JOIN renamed_columns AS c ON c.class_oid = o.class_oid AND c.object_oid = o.object_oid AND c.former_name = w.column_name
+    JOIN withdrawn_objects AS o USING (object_type, schema_name, object_name, name_match, schema_match)
+    JOIN renamed_columns AS c ON c.class_oid = o.class_oid AND c.object_oid = o.object_oid
+        AND CASE WHEN :plain THEN c.former_name = w.column_name ELSE sync_roles.is_column(c.former_name, w.column_name, w.column_match) END
     UNION
     SELECT g.role_name, g.grantee, p.privilege, CASE WHEN g.column_number = 0 THEN g.asked_column ELSE g.column_name END,
-        g.object_type, g.class_oid, g.object_oid, CASE WHEN g.succeeded THEN 'moved' ELSE 'lost' END, false, false, 0
+        CASE WHEN g.column_number = 0 THEN g.column_match ELSE 'exact' END, g.object_type, g.class_oid, g.object_oid, CASE WHEN g.succeeded THEN 'moved' ELSE 'lost' END, false, false, 0
     FROM gone AS g
     CROSS JOIN LATERAL unnest(
         CASE WHEN g.privilege = 'ALL' THEN sync_roles.privileges_of(g.object_type) ELSE ARRAY[g.privilege] END
     ) AS p (privilege)
-    WHERE g.column_number = 0 OR g.former_column = g.asked_column AND g.column_name IS NOT NULL
+    WHERE g.column_number = 0 OR sync_roles.is_column(g.former_column, g.asked_column, g.column_match) AND g.column_name IS NOT NULL
     UNION
-    SELECT b.role_name, b.grantee, '', '', d.object_type, d.classid, d.objid, 'other', true, false, 0
+    SELECT b.role_name, b.grantee, '', '', 'exact', d.object_type, d.classid, d.objid, 'other', true, false, 0
     FROM batch AS b
     CROSS JOIN LATERAL (
         SELECT DISTINCT d.classid, d.objid, o.object_type
@@ -186,7 +201,7 @@ candidates AS MATERIALIZED (
     WHERE :exclusive AND b.revoke_other <> '{}'
     UNION
     -- pg_shdepend does not know PUBLIC.
-    SELECT b.role_name, b.grantee, '', '', o.object_type, o.class_oid, o.object_oid, 'other', true, false, 0
+    SELECT b.role_name, b.grantee, '', '', 'exact', o.object_type, o.class_oid, o.object_oid, 'other', true, false, 0
     FROM batch AS b
     CROSS JOIN sync_roles.objects AS o
     WHERE :exclusive AND b.grantee = 0 AND b.revoke_other <> '{}'
@@ -252,7 +267,10 @@ held AS MATERIALIZED (
     FROM candidates AS c
     JOIN entries AS e
         ON e.class_oid = c.class_oid AND e.object_oid = c.object_oid AND e.object_type = c.object_type AND e.grantee = c.grantee
-    WHERE c.privilege = '' OR e.privilege = c.privilege AND e.column_name = c.column_name
+    WHERE c.privilege = '' OR e.privilege = c.privilege AND CASE
+        WHEN :plain THEN e.column_name = c.column_name
+        ELSE sync_roles.is_column(e.column_name, c.column_name, c.column_match)
+    END
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 ),
 judged AS MATERIALIZED (
@@ -270,8 +288,8 @@ judged AS MATERIALIZED (
             AND NOT EXISTS (
                 SELECT
                 FROM sync_roles.costly_holdings AS k
-                WHERE k.role_name = h.role_name AND k.object_type = h.object_type AND k.schema_name = o.schema_name
-                    AND k.privilege IN (h.privilege, 'ALL')
+                WHERE k.role_name = h.role_name AND k.object_type = h.object_type
+                    AND sync_roles.in_schema(o.schema_name, k.schema_name, k.schema_match) AND k.privilege IN (h.privilege, 'ALL')
             )
         ))
 ),
@@ -282,18 +300,18 @@ surplus AS MATERIALIZED (
             SELECT true
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
+                AND sync_roles.in_schema(j.schema_name, g.schema_name, g.schema_match) AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
                     AND g.name_match = 'exact'
-                AND g.column_name = j.column_name AND g.direct IS NOT FALSE
+                AND sync_roles.is_column(j.column_name, g.column_name, g.column_match) AND g.direct IS NOT FALSE
             LIMIT 1
         ) IS NULL
         AND (
             SELECT true
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.name_match <> 'exact'
+                AND sync_roles.in_schema(j.schema_name, g.schema_name, g.schema_match) AND g.name_match <> 'exact'
                     AND sync_roles.name_matches(j.object_name, g.object_name, g.compared_as)
-                AND g.column_name = j.column_name AND g.direct IS NOT FALSE
+                AND sync_roles.is_column(j.column_name, g.column_name, g.column_match) AND g.direct IS NOT FALSE
             LIMIT 1
         ) IS NULL
     UNION ALL
@@ -306,16 +324,16 @@ surplus AS MATERIALIZED (
             SELECT g.grantable
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
+                AND sync_roles.in_schema(j.schema_name, g.schema_name, g.schema_match) AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
                     AND g.name_match = 'exact'
-                AND g.column_name = j.column_name AND g.direct IS NOT FALSE
+                AND sync_roles.is_column(j.column_name, g.column_name, g.column_match) AND g.direct IS NOT FALSE
             UNION ALL
             SELECT g.grantable
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND g.schema_name = j.schema_name AND g.name_match <> 'exact'
+                AND sync_roles.in_schema(j.schema_name, g.schema_name, g.schema_match) AND g.name_match <> 'exact'
                     AND sync_roles.name_matches(j.object_name, g.object_name, g.compared_as)
-                AND g.column_name = j.column_name AND g.direct IS NOT FALSE
+                AND sync_roles.is_column(j.column_name, g.column_name, g.column_match) AND g.direct IS NOT FALSE
         ) AS g
         WHERE j.option
         OFFSET 0
@@ -339,17 +357,17 @@ SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.obje
         SELECT true
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-            AND coalesce(g.schema_name, '') = s.schema_name AND g.object_name = ANY (ARRAY[s.object_name::text, s.signature])
+            AND sync_roles.in_schema(s.schema_name, coalesce(g.schema_name, ''), g.schema_match) AND g.object_name = ANY (ARRAY[s.object_name::text, s.signature])
                 AND g.name_match = 'exact'
-            AND coalesce(g.column_name, '') = s.column_name AND NOT g.direct
+            AND sync_roles.is_column(s.column_name, coalesce(g.column_name, ''), g.column_match) AND NOT g.direct
         LIMIT 1
     ) IS NOT NULL OR (
         SELECT true
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-            AND coalesce(g.schema_name, '') = s.schema_name AND g.name_match <> 'exact'
+            AND sync_roles.in_schema(s.schema_name, coalesce(g.schema_name, ''), g.schema_match) AND g.name_match <> 'exact'
                 AND sync_roles.name_matches(s.object_name, g.object_name, g.compared_as)
-            AND coalesce(g.column_name, '') = s.column_name AND NOT g.direct
+            AND sync_roles.is_column(s.column_name, coalesce(g.column_name, ''), g.column_match) AND NOT g.direct
         LIMIT 1
     ) IS NOT NULL AS still_desired,
     s.expired,

@@ -3,6 +3,7 @@
 -- $2 text[]: privileged roles allowed by name, with what they reach
 -- :renamed boolean: look for roles that were renamed
 -- :members boolean: look at all members of intermediate roles, also those outside the batch
+-- :plain boolean: all rows are plain (sync_roles.is_plain); which views are read depends on it
 -- :legacy boolean: there are intermediate roles of the Python library
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS member_oid, r.rolname::text AS role_name,
@@ -183,16 +184,17 @@ surplus AS MATERIALIZED (
                 LEFT JOIN sync_roles.resolved_objects AS o ON o.class_oid = p.class_oid AND o.object_oid = p.object_oid
                 WHERE w.role_name = p.role_name AND w.object_type = p.object_type AND w.privilege IN (p.privilege, 'ALL')
                     AND (
-                        coalesce(w.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, w.object_name, w.compared_as)
-                        OR coalesce(w.schema_name, '') = o.schema_name AND sync_roles.name_matches(o.object_name, w.object_name,
-                            w.compared_as)
+                        sync_roles.in_schema(p.schema_name, coalesce(w.schema_name, ''), w.schema_match)
+                        AND sync_roles.name_matches(p.object_name, w.object_name, w.compared_as)
+                        OR sync_roles.in_schema(o.schema_name, coalesce(w.schema_name, ''), w.schema_match)
+                        AND sync_roles.name_matches(o.object_name, w.object_name, w.compared_as)
                     )
             )
             OR :renamed AND EXISTS (
                 SELECT
                 FROM sync_roles.resolved_objects AS o
                 JOIN sync_roles.matchable_grants AS g
-                    ON g.object_type = o.object_type AND coalesce(g.schema_name, '') = o.schema_name
+                    ON g.object_type = o.object_type AND sync_roles.in_schema(o.schema_name, coalesce(g.schema_name, ''), g.schema_match)
                     AND sync_roles.name_matches(o.object_name, g.object_name, g.compared_as)
                 WHERE o.class_oid = p.class_oid AND o.object_oid = p.object_oid
                     AND (o.schema_name, o.object_name) <> (p.schema_name, p.object_name)
@@ -204,7 +206,8 @@ surplus AS MATERIALIZED (
             SELECT
             FROM sync_roles.matchable_grants AS g
             WHERE g.role_name = p.role_name AND g.object_type = p.object_type AND g.privilege IN (p.privilege, 'ALL')
-                AND coalesce(g.schema_name, '') = p.schema_name AND sync_roles.name_matches(p.object_name, g.object_name, g.compared_as)
+                AND sync_roles.in_schema(p.schema_name, coalesce(g.schema_name, ''), g.schema_match)
+                AND sync_roles.name_matches(p.object_name, g.object_name, g.compared_as)
                 AND g.direct IS NOT TRUE
         )
 ),

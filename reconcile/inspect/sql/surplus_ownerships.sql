@@ -1,6 +1,7 @@
 -- What the roles of a batch own and should not: what OWNER rows gave that are gone, and what exclusive roles own besides.
 -- An object that another role should own is left to that role's own row. It runs with enable_nestloop = off, as surplus_grants.sql does.
 -- $1 text[]: names of roles, intermediate roles among them
+-- :plain boolean: all rows are plain (sync_roles.is_plain); which views are read depends on it
 -- :renamed boolean: look for objects that were renamed
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS owner_oid, r.rolname::text AS role_name,
@@ -23,16 +24,15 @@ WITH batch AS MATERIALIZED (
 ),
 -- What OWNER rows gave that are gone; and, looking for renamed objects, those that are not: an object that bears its name is safe below.
 withdrawn AS MATERIALIZED (
-    SELECT w.role_name, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match, w.expired, w.transaction,
-        sync_roles.own_name(w.object_type, w.object_name) AS own_name
+    SELECT w.role_name, w.object_type, coalesce(w.schema_name, '') AS schema_name, w.object_name, w.name_match, w.schema_match,
+        w.expired, w.transaction, sync_roles.own_name(w.object_type, w.object_name) AS own_name
     FROM batch AS b
     CROSS JOIN LATERAL (
-        SELECT w.*
+        SELECT w.role_name, w.object_type, w.schema_name, w.object_name, w.name_match, w.schema_match, w.expired, w.transaction
         FROM sync_roles.matchable_withdrawn AS w
         WHERE w.role_name = b.role_name AND w.privilege = 'OWNER'
         UNION ALL
-        SELECT NULL, g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct,
-            g.grantable, NULL, NULL, g.compared_as
+        SELECT g.role_name, g.object_type, g.schema_name, g.object_name, g.name_match, g.schema_match, NULL, NULL
         FROM sync_roles.matchable_grants AS g
         WHERE :renamed AND g.role_name = b.role_name AND g.privilege = 'OWNER'
         OFFSET 0
@@ -81,24 +81,26 @@ remembered AS MATERIALIZED (
 given AS MATERIALIZED (
     SELECT o.class_oid, o.object_oid, w.expired, w.transaction, false AS succeeded
     FROM owned AS o
-    JOIN withdrawn AS w ON w.role_name = o.role_name AND w.object_type = o.object_type AND w.schema_name = o.schema_name
-        AND w.own_name = o.object_name
+    JOIN withdrawn AS w ON w.role_name = o.role_name AND w.object_type = o.object_type AND w.own_name = o.object_name
+        AND CASE WHEN :plain THEN w.schema_name = o.schema_name ELSE sync_roles.in_schema(o.schema_name, w.schema_name, w.schema_match) END
     WHERE w.name_match = 'exact' AND sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature)
     UNION ALL
     SELECT o.class_oid, o.object_oid, w.expired, w.transaction, false
     FROM owned AS o
-    JOIN withdrawn AS w ON w.role_name = o.role_name AND w.object_type = o.object_type AND w.schema_name = o.schema_name
+    JOIN withdrawn AS w ON w.role_name = o.role_name AND w.object_type = o.object_type
+        AND CASE WHEN :plain THEN w.schema_name = o.schema_name ELSE sync_roles.in_schema(o.schema_name, w.schema_name, w.schema_match) END
     WHERE w.name_match <> 'exact' AND sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature)
     UNION ALL
     SELECT r.class_oid, r.object_oid, w.expired, w.transaction, CASE WHEN w.object_name LIKE '%)' THEN r.same_signature ELSE r.borne END
     FROM remembered AS r
-    JOIN withdrawn AS w ON w.role_name = r.role_name AND w.object_type = r.object_type AND w.schema_name = r.schema_name
-        AND w.own_name = r.object_name
+    JOIN withdrawn AS w ON w.role_name = r.role_name AND w.object_type = r.object_type AND w.own_name = r.object_name
+        AND CASE WHEN :plain THEN w.schema_name = r.schema_name ELSE sync_roles.in_schema(r.schema_name, w.schema_name, w.schema_match) END
     WHERE w.name_match = 'exact' AND sync_roles.means(w.object_name, w.name_match, r.object_name, r.signature)
     UNION ALL
     SELECT r.class_oid, r.object_oid, w.expired, w.transaction, r.borne
     FROM remembered AS r
-    JOIN withdrawn AS w ON w.role_name = r.role_name AND w.object_type = r.object_type AND w.schema_name = r.schema_name
+    JOIN withdrawn AS w ON w.role_name = r.role_name AND w.object_type = r.object_type
+        AND CASE WHEN :plain THEN w.schema_name = r.schema_name ELSE sync_roles.in_schema(r.schema_name, w.schema_name, w.schema_match) END
     WHERE w.name_match <> 'exact' AND sync_roles.means(w.object_name, w.name_match, r.object_name, r.signature)
 ),
 reasons AS MATERIALIZED (
@@ -125,7 +127,8 @@ WHERE (
         AND NOT EXISTS (
             SELECT
             FROM sync_roles.costly_holdings AS k
-            WHERE k.role_name = o.role_name AND k.privilege = 'OWNER' AND k.object_type = o.object_type AND k.schema_name = o.schema_name
+            WHERE k.role_name = o.role_name AND k.privilege = 'OWNER' AND k.object_type = o.object_type
+                AND sync_roles.in_schema(o.schema_name, k.schema_name, k.schema_match)
         )
         AND (o.object_type <> 'database' OR o.object_name = current_database())
         -- A sequence that belongs to a column follows its table.
@@ -136,14 +139,14 @@ WHERE (
         FROM sync_roles.matchable_grants AS g
         WHERE g.privilege = 'OWNER' AND g.object_type = o.object_type AND g.object_name = ANY (ARRAY[o.object_name, o.signature])
             AND g.name_match = 'exact'
-            AND coalesce(g.schema_name, '') = o.schema_name
+            AND sync_roles.in_schema(o.schema_name, coalesce(g.schema_name, ''), g.schema_match)
         LIMIT 1
     ) IS NULL
     AND (
         SELECT true
         FROM sync_roles.matchable_grants AS g
         WHERE g.privilege = 'OWNER' AND g.object_type = o.object_type AND g.name_match <> 'exact'
-            AND coalesce(g.schema_name, '') = o.schema_name
+            AND sync_roles.in_schema(o.schema_name, coalesce(g.schema_name, ''), g.schema_match)
             AND sync_roles.name_matches(o.object_name, g.object_name, g.compared_as)
         LIMIT 1
     ) IS NULL;

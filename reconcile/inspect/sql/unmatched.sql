@@ -9,8 +9,10 @@ WHERE g.role_name = ANY ($1) AND g.name_match <> 'exact'
         OR EXISTS (
             SELECT
             FROM sync_roles.costly_patterns AS c
-            WHERE c.object_name = g.object_name AND c.object_type = g.object_type AND c.schema_name = coalesce(g.schema_name, '')
-            AND c.name_match = g.name_match
+            WHERE c.object_type = g.object_type
+                AND c.object_name = sync_roles.compared_name(g.object_name, g.name_match, g.except_names)
+                AND c.schema_name = coalesce(sync_roles.compared_name(g.schema_name, g.schema_match, g.except_schemas), '')
+                AND c.name_match = sync_roles.compared_match(g.name_match, g.except_names)
         )
     )
 UNION ALL
@@ -18,7 +20,9 @@ UNION ALL
 SELECT w.grant_id, w.role_name, w.privilege, w.object_type, coalesce(w.schema_name, ''), w.object_name, w.name_match, false, true
 FROM sync_roles.withdrawn AS w
 JOIN sync_roles.costly_patterns AS c
-    ON c.object_name = w.object_name AND c.object_type = w.object_type AND c.schema_name = coalesce(w.schema_name, '')
-    AND c.name_match = w.name_match
+    ON c.object_type = w.object_type
+    AND c.object_name = sync_roles.compared_name(w.object_name, w.name_match, w.except_names)
+    AND c.schema_name = coalesce(sync_roles.compared_name(w.schema_name, w.schema_match, w.except_schemas), '')
+    AND c.name_match = sync_roles.compared_match(w.name_match, w.except_names)
 WHERE w.role_name = ANY ($1)
     AND (w.direct OR w.grantable OR w.role_name = 'public' OR w.privilege IN ('MEMBER', 'OWNER'));
