@@ -27,28 +27,16 @@ type asked struct {
 	Column      string
 	Indirect    bool // an intermediate role may serve it
 	Grantable   bool
-	DesiredName string
-	NameMatch   string
+	Selector    string
 	ObjectType  catalog.ObjectType
 	Schema      string
 	ObjectName  string
 }
 
-// intermediate is what an intermediate role holds.
-type intermediate struct {
-	Role        string
-	Privilege   string
-	ObjectType  catalog.ObjectType
-	Schema      string
-	DesiredName string
-	NameMatch   string
-	Column      string
-}
-
 // desiredRows are the rows that some roles have.
 type desiredRows struct {
 	rows          map[string][]asked // by role
-	intermediates map[string]intermediate
+	intermediates map[string]string  // their selectors, by name
 }
 
 //go:embed rows.sql
@@ -56,7 +44,7 @@ var rowsSQL string
 
 // readDesired reads the rows of roles: those for one object and for memberships, or all.
 func readDesired(ctx context.Context, q catalog.Querier, roles []string, object *catalog.Object) (*desiredRows, error) {
-	w := &desiredRows{rows: map[string][]asked{}, intermediates: map[string]intermediate{}}
+	w := &desiredRows{rows: map[string][]asked{}, intermediates: map[string]string{}}
 	var objectType, schema, name *string
 	if object != nil {
 		t, n := string(object.Type), nameOf(*object)
@@ -67,7 +55,7 @@ func readDesired(ctx context.Context, q catalog.Querier, roles []string, object 
 		return nil, fmt.Errorf("read rows of desired_grants: %w", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a asked, err error) {
-		err = row.Scan(&a.ID, &a.Role, &a.Privilege, &a.Column, &a.Indirect, &a.Grantable, &a.DesiredName, &a.NameMatch, &a.Note, &a.CreatedBy, &a.ObjectType, &a.Schema, &a.ObjectName)
+		err = row.Scan(&a.ID, &a.Role, &a.Privilege, &a.Column, &a.Indirect, &a.Grantable, &a.Selector, &a.Note, &a.CreatedBy, &a.ObjectType, &a.Schema, &a.ObjectName)
 		return a, err
 	})
 	if err != nil {
@@ -76,18 +64,17 @@ func readDesired(ctx context.Context, q catalog.Querier, roles []string, object 
 	for _, a := range list {
 		w.rows[a.Role] = append(w.rows[a.Role], a)
 	}
-	rows, err = q.Query(ctx, `
-		select role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, '')
-		from sync_roles.intermediate_roles where role_name = any ($1)`, roles)
+	rows, err = q.Query(ctx, "select role_name, selector from sync_roles.intermediate_roles where role_name = any ($1)", roles)
 	if err != nil {
 		return nil, fmt.Errorf("read intermediate roles: %w", err)
 	}
-	intermediates, err := pgx.CollectRows(rows, pgx.RowToStructByPos[intermediate])
+	var role, selector string
+	_, err = pgx.ForEachRow(rows, []any{&role, &selector}, func() error {
+		w.intermediates[role] = selector
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read intermediate roles: %w", err)
-	}
-	for _, i := range intermediates {
-		w.intermediates[i.Role] = i
 	}
 	return w, nil
 }
@@ -116,11 +103,8 @@ func (w *desiredRows) forHolder(p access.Path, o catalog.Object) []Row {
 
 // forMembership lists the rows that ask for a membership: a MEMBER row or, in an intermediate role, the rows that it serves.
 func (w *desiredRows) forMembership(m access.Membership, privilege string, o catalog.Object) []Row {
-	if i, ok := w.intermediates[m.Role.Name]; ok {
-		return w.find(m.Member.Name, func(a asked) bool {
-			return a.Indirect && !a.Grantable && a.Privilege == i.Privilege && a.ObjectType == i.ObjectType && a.Schema == i.Schema &&
-				a.DesiredName == i.DesiredName && a.NameMatch == i.NameMatch && a.Column == i.Column
-		})
+	if selector, ok := w.intermediates[m.Role.Name]; ok {
+		return w.find(m.Member.Name, func(a asked) bool { return a.Indirect && !a.Grantable && a.Selector == selector })
 	}
 	if isLegacy(m.Role.Name) {
 		return w.find(m.Member.Name, func(a asked) bool {

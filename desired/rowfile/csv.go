@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ReadCSV reads rows. The first line names the columns; an empty field is the column's default.
+// ReadCSV reads rows. The first line names the columns; an empty field is the column's default, and a list of names is a JSON array.
 func ReadCSV(r io.Reader) (File, error) {
 	records := csv.NewReader(r)
 	header, err := records.Read()

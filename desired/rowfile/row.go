@@ -2,6 +2,7 @@ package rowfile
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +24,11 @@ type Row struct {
 	ExpiresAt  *time.Time `json:"expires_at"`
 	Note       string     `json:"note,omitempty"`
 
+	SchemaMatch   string   `json:"schema_match"`
+	ExceptNames   []string `json:"except_names"`
+	ExceptSchemas []string `json:"except_schemas"`
+	ExceptColumns []string `json:"except_columns"`
+
 	InheritOption *bool `json:"inherit_option"`
 	SetOption     *bool `json:"set_option"`
 
@@ -31,15 +37,18 @@ type Row struct {
 
 // columns are the keys that an entry of a file may have, in the order in which they are written.
 var columns = []string{
-	"role_name", "privilege", "object_type", "schema_name", "object_name", "name_match", "column_name", "direct", "grantable", "create_if_not_exists",
-	"inherit_option", "set_option", "expires_at", "note",
+	"role_name", "privilege", "object_type", "schema_name", "schema_match", "except_schemas", "object_name", "name_match", "except_names", "column_name",
+	"except_columns", "direct", "grantable", "create_if_not_exists", "inherit_option", "set_option", "expires_at", "note",
 }
 
 // key is what makes a row unique: the role, and all that desired_grants.selector is made of.
-type key struct{ role, privilege, objectType, schema, object, match, column string }
+type key struct{ role, privilege, objectType, schema, schemaMatch, object, match, column, exceptNames, exceptSchemas, exceptColumns string }
 
 func (r Row) key() key {
-	return key{r.Role, r.Privilege, r.ObjectType, r.Schema, r.Object, r.Match, r.Column}
+	return key{
+		r.Role, r.Privilege, r.ObjectType, r.Schema, r.text("schema_match"), r.Object, r.Match, r.Column,
+		r.text("except_names"), r.text("except_schemas"), r.text("except_columns"),
+	}
 }
 
 // String names the grant for people.
@@ -49,6 +58,7 @@ func (r Row) String() string {
 	if r.Column != "" {
 		fmt.Fprintf(&b, " (%s)", r.Column)
 	}
+	but(&b, "columns", r.ExceptColumns)
 	fmt.Fprintf(&b, " on %s ", r.ObjectType)
 	if r.Match != exact {
 		fmt.Fprintf(&b, "%s ", r.Match)
@@ -56,9 +66,24 @@ func (r Row) String() string {
 	if r.Schema != "" {
 		fmt.Fprintf(&b, "%s.", r.Schema)
 	}
-	fmt.Fprintf(&b, "%s for %s", r.Object, r.Role)
+	b.WriteString(r.Object)
+	if match := r.text("schema_match"); match != "" {
+		fmt.Fprintf(&b, " (schema: %s)", match)
+	}
+	but(&b, "schemas", r.ExceptSchemas)
+	but(&b, "names", r.ExceptNames)
+	fmt.Fprintf(&b, " for %s", r.Role)
 	return b.String()
 }
+
+func but(b *strings.Builder, what string, exceptions []string) {
+	if len(exceptions) > 0 {
+		fmt.Fprintf(b, " but %s %s", what, strings.Join(exceptions, ", "))
+	}
+}
+
+// lists are the columns that have several names. As a text they are a JSON array.
+var lists = []string{"except_names", "except_schemas", "except_columns"}
 
 const exact = "exact"
 
@@ -89,6 +114,14 @@ func (r *Row) set(column, text string) (err error) {
 		r.Column = text
 	case "note":
 		r.Note = text
+	case "schema_match":
+		r.SchemaMatch = text
+	case "except_names":
+		r.ExceptNames, err = names(text)
+	case "except_schemas":
+		r.ExceptSchemas, err = names(text)
+	case "except_columns":
+		r.ExceptColumns, err = names(text)
 	case "direct":
 		r.Direct, err = truth(text)
 	case "inherit_option":
@@ -110,6 +143,16 @@ func (r *Row) set(column, text string) (err error) {
 		return fmt.Errorf("%s: %w", column, err)
 	}
 	return nil
+}
+
+func names(text string) (list []string, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		return nil, fmt.Errorf(`%s is no list such as ["a","b"]`, text)
+	}
+	return list, nil
 }
 
 func truth(text string) (*bool, error) {
@@ -156,6 +199,17 @@ func (r Row) text(column string) string {
 		return r.Match
 	case "column_name":
 		return r.Column
+	case "schema_match":
+		if r.SchemaMatch == exact {
+			return ""
+		}
+		return r.SchemaMatch
+	case "except_names":
+		return nameList(r.ExceptNames)
+	case "except_schemas":
+		return nameList(r.ExceptSchemas)
+	case "except_columns":
+		return nameList(r.ExceptColumns)
 	case "note":
 		return r.Note
 	case "direct":
@@ -174,6 +228,18 @@ func (r Row) text(column string) string {
 		}
 		return r.ExpiresAt.UTC().Format(time.RFC3339Nano)
 	}
+}
+
+// nameList has the names in order and each once, as desired_grants.selector has them.
+func nameList(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(slices.Compact(slices.Sorted(slices.Values(names))))
+	if err != nil {
+		panic(err) // texts only
+	}
+	return string(text)
 }
 
 func threeWay(yes *bool) string {

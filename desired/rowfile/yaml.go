@@ -131,7 +131,7 @@ func texts(key, value *yaml.Node) ([]string, error) {
 		return []string{""}, nil
 	case value.Kind == yaml.ScalarNode:
 		return []string{value.Value}, nil
-	case value.Kind == yaml.SequenceNode && slices.Contains(plural, key.Value) && len(value.Content) > 0:
+	case value.Kind == yaml.SequenceNode && (slices.Contains(plural, key.Value) && len(value.Content) > 0 || slices.Contains(lists, key.Value)):
 		var list []string
 		for _, item := range value.Content {
 			if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
@@ -139,9 +139,12 @@ func texts(key, value *yaml.Node) ([]string, error) {
 			}
 			list = append(list, item.Value)
 		}
+		if slices.Contains(lists, key.Value) {
+			return []string{nameList(list)}, nil
+		}
 		return list, nil
 	default:
-		return nil, fmt.Errorf("line %d: %s takes one value; lists that are not empty are for %s", value.Line, key.Value, strings.Join(plural, ", "))
+		return nil, fmt.Errorf("line %d: %s takes one value; lists that are not empty are for %s", value.Line, key.Value, strings.Join(slices.Concat(plural, lists), ", "))
 	}
 }
 
@@ -200,12 +203,14 @@ func entryOf(r Row, privileges []string) *yaml.Node {
 		text := r.text(column)
 		switch {
 		case column == "privilege" && len(privileges) > 1:
-			list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-			for _, p := range privileges {
-				list.Content = append(list.Content, quoted(p))
-			}
-			entry.Content = append(entry.Content, scalar(column), list)
+			entry.Content = append(entry.Content, scalar(column), flow(privileges))
 		case text == "":
+		case slices.Contains(lists, column):
+			list, err := names(text)
+			if err != nil {
+				panic(err) // written by text
+			}
+			entry.Content = append(entry.Content, scalar(column), flow(list))
 		case slices.Contains([]string{"direct", "grantable", "create_if_not_exists", "inherit_option", "set_option"}, column):
 			entry.Content = append(entry.Content, scalar(column), scalar(text))
 		default:
@@ -213,6 +218,14 @@ func entryOf(r Row, privileges []string) *yaml.Node {
 		}
 	}
 	return entry
+}
+
+func flow(texts []string) *yaml.Node {
+	list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, text := range texts {
+		list.Content = append(list.Content, quoted(text))
+	}
+	return list
 }
 
 func scalar(text string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: text} }

@@ -39,7 +39,7 @@ var allowed = map[string]relations{
 		reads: "installation intermediate_roles keepers retries pending desired_grants held contested costly_patterns",
 	},
 	"reconcile/inspect": {
-		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn withdrawn pending retries held approvals recent_revokes audit applied_passwords " +
+		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn all_desired_holdings all_matchable_grants withdrawn pending retries held approvals recent_revokes audit applied_passwords " +
 			"intermediate_roles keepers resolved_objects costly_patterns costly_holdings privileged_roles installation contested python_intermediate_roles parameters",
 	},
 	"reconcile/plan": {writes: "desired_grants withdrawn"}, // fixes, which people run
@@ -48,14 +48,14 @@ var allowed = map[string]relations{
 		writes: "intermediate_roles keepers pending",
 	},
 	"reconcile/audit": {
-		reads:  "role_status desired_grants matchable_grants matchable_withdrawn",
+		reads:  "role_status desired_grants matchable_grants matchable_withdrawn all_matchable_grants all_matchable_withdrawn",
 		writes: "audit rescans retries held approvals recent_revokes withdrawn shortened_grants resolved_objects intermediate_roles contested costly_patterns policy ownership_claims",
 	},
 	"reconcile/audit/chain": {
 		writes: "audit audit_chain audit_removals",
 	},
 	"reconcile/adopt": {
-		reads:  "matchable_grants privileged_roles withdrawn intermediate_roles python_intermediate_roles",
+		reads:  "matchable_grants all_matchable_grants privileged_roles withdrawn intermediate_roles python_intermediate_roles",
 		writes: "desired_grants desired_roles",
 	},
 	"internal/daemon":  {reads: "installation"},

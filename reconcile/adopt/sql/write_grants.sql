@@ -26,5 +26,6 @@ SELECT coalesce(i.id, 0) AS id, coalesce(a.problem, '') AS problem
 FROM asked AS a
 LEFT JOIN inserted AS i
     ON i.role_name = a.role_name
-    AND i.selector = sync_roles.selector(a.privilege, a.object_type, a.schema_name, a.object_name, a.name_match, a.column_name)
+    AND i.selector = sync_roles.selector(a.privilege, a.object_type, a.schema_name, a.object_name, a.name_match, a.column_name,
+        'exact', '{}', '{}', '{}')
 ORDER BY a.position;

@@ -65,7 +65,9 @@ CROSS JOIN LATERAL (
     WHERE g.id = m.grant_id
     OFFSET 0
 ) AS g
-WHERE g.expires_at < w.until AND coalesce(g.schema_name, '') = coalesce(w.schema_name, '')
+WHERE g.expires_at < w.until
+    -- Of patterns for schemas, it is not compared which they match: too much counts, rather than too little.
+    AND (coalesce(g.schema_name, '') = coalesce(w.schema_name, '') OR w.schema_match <> 'exact' OR NOT g.is_plain)
     AND coalesce(g.column_name, '') = coalesce(w.column_name, '')
     AND (g.privilege = w.privilege OR 'ALL' IN (g.privilege, w.privilege) AND g.privilege <> 'OWNER' AND w.privilege <> 'OWNER')
 ORDER BY g.id, w.until DESC

@@ -21,8 +21,8 @@ WITH asked AS MATERIALIZED (
 ),
 -- Patterns pass by the roles that rows may not ask for, and by the role itself.
 found AS MATERIALIZED (
-    SELECT s.id, s.role_name, s.object_name, s.asked_name, s.name_match, s.member_oid, s.inherit, s.grantable, s.inherit_option, s.set_option, s.more,
-        r.oid, r.rolname
+    SELECT s.id, s.role_name, s.object_name, s.asked_name, s.name_match, s.member_oid, s.inherit, s.grantable, s.inherit_option,
+        s.set_option, s.more, r.oid, r.rolname
     FROM asked AS s
     LEFT JOIN LATERAL (
         SELECT r.oid, r.rolname
@@ -32,8 +32,8 @@ found AS MATERIALIZED (
     ) AS r ON true
     WHERE s.name_match = 'exact'
     UNION ALL
-    SELECT s.id, s.role_name, s.object_name, s.asked_name, s.name_match, s.member_oid, s.inherit, s.grantable, s.inherit_option, s.set_option, s.more,
-        r.oid, r.rolname
+    SELECT s.id, s.role_name, s.object_name, s.asked_name, s.name_match, s.member_oid, s.inherit, s.grantable, s.inherit_option,
+        s.set_option, s.more, r.oid, r.rolname
     FROM asked AS s
     LEFT JOIN LATERAL (
         SELECT r.oid, r.rolname
@@ -83,7 +83,8 @@ SELECT
     true AS may_grant,
     false AS no_usage,
     CASE WHEN f.more IS NULL THEN
-        coalesce(sync_roles.row_problem(f.role_name, 'MEMBER', 'role', NULL, f.object_name, f.name_match, NULL, NULL, f.grantable, false), '')
+        coalesce(sync_roles.row_problem(f.role_name, 'MEMBER', 'role', NULL, f.object_name, f.name_match, NULL, NULL, f.grantable, false),
+            '')
     ELSE coalesce(sync_roles.more_problem(f.id), '')
     END AS refused,
     0::smallint AS column_number,

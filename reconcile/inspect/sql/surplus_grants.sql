@@ -76,8 +76,8 @@ withdrawn_objects AS MATERIALIZED (
         WHERE :plain OR s.schema_match = 'exact'
         UNION ALL
         SELECT r.class_oid, r.object_oid
-        FROM sync_roles.find_remembered_in_schemas(coalesce(:kind, s.object_type), s.schema_name, s.schema_match, s.object_name, s.name_match)
-            AS r
+        FROM sync_roles.find_remembered_in_schemas(coalesce(:kind, s.object_type), s.schema_name, s.schema_match, s.object_name,
+            s.name_match) AS r
         WHERE NOT :plain
         OFFSET 0
     ) AS r
@@ -173,7 +173,8 @@ candidates AS MATERIALIZED (
         AND CASE WHEN :plain THEN c.former_name = w.column_name ELSE sync_roles.is_column(c.former_name, w.column_name, w.column_match) END
     UNION
     SELECT g.role_name, g.grantee, p.privilege, CASE WHEN g.column_number = 0 THEN g.asked_column ELSE g.column_name END,
-        CASE WHEN g.column_number = 0 THEN g.column_match ELSE 'exact' END, g.object_type, g.class_oid, g.object_oid, CASE WHEN g.succeeded THEN 'moved' ELSE 'lost' END, false, false, 0
+        CASE WHEN g.column_number = 0 THEN g.column_match ELSE 'exact' END, g.object_type, g.class_oid, g.object_oid,
+        CASE WHEN g.succeeded THEN 'moved' ELSE 'lost' END, false, false, 0
     FROM gone AS g
     CROSS JOIN LATERAL unnest(
         CASE WHEN g.privilege = 'ALL' THEN sync_roles.privileges_of(g.object_type) ELSE ARRAY[g.privilege] END
@@ -300,7 +301,8 @@ surplus AS MATERIALIZED (
             SELECT true
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND sync_roles.in_schema(j.schema_name, g.schema_name, g.schema_match) AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
+                AND sync_roles.in_schema(j.schema_name, g.schema_name, g.schema_match)
+                AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
                     AND g.name_match = 'exact'
                 AND sync_roles.is_column(j.column_name, g.column_name, g.column_match) AND g.direct IS NOT FALSE
             LIMIT 1
@@ -324,7 +326,8 @@ surplus AS MATERIALIZED (
             SELECT g.grantable
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
-                AND sync_roles.in_schema(j.schema_name, g.schema_name, g.schema_match) AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
+                AND sync_roles.in_schema(j.schema_name, g.schema_name, g.schema_match)
+                AND g.object_name = ANY (ARRAY[j.object_name::text, j.signature])
                     AND g.name_match = 'exact'
                 AND sync_roles.is_column(j.column_name, g.column_name, g.column_match) AND g.direct IS NOT FALSE
             UNION ALL
@@ -357,7 +360,8 @@ SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.obje
         SELECT true
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
-            AND sync_roles.in_schema(s.schema_name, coalesce(g.schema_name, ''), g.schema_match) AND g.object_name = ANY (ARRAY[s.object_name::text, s.signature])
+            AND sync_roles.in_schema(s.schema_name, coalesce(g.schema_name, ''), g.schema_match)
+            AND g.object_name = ANY (ARRAY[s.object_name::text, s.signature])
                 AND g.name_match = 'exact'
             AND sync_roles.is_column(s.column_name, coalesce(g.column_name, ''), g.column_match) AND NOT g.direct
         LIMIT 1
