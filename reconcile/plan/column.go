@@ -34,6 +34,23 @@ func (m *maker) keepColumns(r Revocation) {
 		kept.Column, kept.Option = column, s.ColumnOptions[i]
 		m.kept[entry] = append(m.kept[entry], kept)
 	}
+	if s.ColumnName == "" && !s.OptionOnly {
+		m.kept[entry] = append(m.kept[entry], m.newOnColumns(r.PrivilegeChange)...)
+	}
+}
+
+// newOnColumns are the grants of this plan on columns of a table of which the same privilege is revoked: they come first.
+func (m *maker) newOnColumns(c PrivilegeChange) []PrivilegeChange {
+	if m.onColumns == nil {
+		m.onColumns = map[columnEntry][]PrivilegeChange{}
+		for _, g := range m.plan.Grants {
+			if g.Column != "" {
+				table := columnEntry{class: g.Object.Class, oid: g.Object.OID, privilege: g.Privilege, role: g.Role}
+				m.onColumns[table] = append(m.onColumns[table], g)
+			}
+		}
+	}
+	return m.onColumns[columnEntry{class: c.Object.Class, oid: c.Object.OID, privilege: c.Privilege, role: c.Role}]
 }
 
 // keptColumns are the privileges on columns that a revoke of the table's revokes too, and that do not end by themselves.

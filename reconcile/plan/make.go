@@ -54,6 +54,7 @@ type maker struct {
 	lacksOne  *lacking                          // see lacking
 	kept      map[columnEntry][]PrivilegeChange // what revoking a table's privilege revokes on its columns, and the role keeps
 	ending    map[columnEntry]bool
+	onColumns map[columnEntry][]PrivilegeChange // see newOnColumns
 }
 
 func newMaker(d *Drift, f *Facts, policy Policy) *maker {
