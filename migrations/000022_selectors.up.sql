@@ -57,7 +57,7 @@ CREATE FUNCTION sync_roles.exception_list(names text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT string_agg('"' || replace(n.name, '"', '""') || '"', ',' ORDER BY n.name COLLATE "C")
+    SELECT coalesce(string_agg('"' || replace(n.name, '"', '""') || '"', ',' ORDER BY n.name COLLATE "C"), '')
     FROM (SELECT DISTINCT u.name FROM unnest(names) AS u (name)) AS n
 $$;
 
@@ -713,7 +713,7 @@ BEGIN
         sync_roles.exception_problem('except_schemas', except_schemas, schema_match),
         sync_roles.exception_problem('except_columns', except_columns, name_match),
         CASE WHEN bytes > 2400 THEN
-            format('except_names, except_schemas, except_columns and the names have %s bytes together: at most 2400 are allowed', bytes)
+            format('except_names is too much: with all names and exceptions the row has %s bytes, and 2400 at most are allowed', bytes)
         END);
 END
 $$;
@@ -816,7 +816,7 @@ BEGIN
 
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = problem, SCHEMA = 'sync_roles', TABLE = 'desired_grants',
-            COLUMN = rtrim(split_part(problem, ' ', 1), ',');
+            COLUMN = split_part(problem, ' ', 1);
     END IF;
 
     SELECT n.object_type, concat_ws('.', quote_ident(n.schema_name), quote_ident(n.object_name)) AS object INTO rival
@@ -1050,7 +1050,7 @@ BEGIN
     END IF;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = problem, SCHEMA = 'sync_roles', TABLE = 'desired_grants',
-            COLUMN = rtrim(split_part(problem, ' ', 1), ',');
+            COLUMN = split_part(problem, ' ', 1);
     END IF;
 
     new_role := sync_roles.new_role(refused.role_name, refused.privilege, refused.object_name, refused.name_match);
