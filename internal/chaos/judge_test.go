@@ -70,7 +70,8 @@ func (w *world) judgeMissing(t *testing.T) {
 				}
 				continue
 			}
-			if d.Column != "" && !o.columns[d.Column] {
+			columns := d.columns(o)
+			if d.Column != "" && !o.columns[d.Column] || len(columns) == 0 {
 				w.mustWait(t, d)
 				continue
 			}
@@ -87,19 +88,23 @@ func (w *world) judgeMissing(t *testing.T) {
 				privileges = w.privileges(d.Type)
 			}
 			for _, p := range privileges {
-				direct, isDirect := held[cell{w.nth, r.OID, o.OID, d.Column, p}]
-				_, isThrough := held[cell{w.nth, through, o.OID, d.Column, p}]
-				isDirect = isDirect && (direct.Grantable || !d.Grantable) && (d.Direct == nil || *d.Direct)
-				isThrough = isThrough && through != 0
-				if !isDirect && !isThrough {
-					w.missing(t, d, o, p)
-					continue
-				}
-				if r.OID != 0 {
-					if d.Grantable {
-						p += " WITH GRANT OPTION"
+				for _, column := range columns {
+					direct, isDirect := held[cell{w.nth, r.OID, o.OID, column, p}]
+					_, isThrough := held[cell{w.nth, through, o.OID, column, p}]
+					isDirect = isDirect && (direct.Grantable || !d.Grantable) && (d.Direct == nil || *d.Direct)
+					isThrough = isThrough && through != 0
+					if !isDirect && !isThrough {
+						w.missing(t, d, o, p)
+						continue
 					}
-					effective.add(r.OID, o, d.Column, p)
+					if r.OID == 0 {
+						continue
+					}
+					if d.Grantable {
+						effective.add(r.OID, o, column, p+" WITH GRANT OPTION")
+					} else {
+						effective.add(r.OID, o, column, p)
+					}
 				}
 			}
 		}
@@ -118,7 +123,7 @@ func (w *world) winner(o object) int64 {
 		if d.Privilege != "OWNER" || !d.names(o) {
 			continue
 		}
-		if best == nil || d.Match == "exact" || best.Match != "exact" && d.CreatedAt.Before(best.CreatedAt) {
+		if best == nil || d.exact() || !best.exact() && d.CreatedAt.Before(best.CreatedAt) {
 			best = d
 		}
 	}
@@ -169,7 +174,9 @@ func (w *world) judgeEntries(t *testing.T, byHand map[cell]bool) {
 		o := w.objects[e.Object]
 		name := w.roleName(e.Grantee)
 		if i, ok := w.registry[e.Grantee]; ok {
-			d := desired{Role: name, Privilege: i.Privilege, Type: i.Type, Schema: i.Schema, Match: i.Match, Column: i.Column, pattern: pattern(t, i.Match, i.Name)}
+			d := desired{Role: name, Privilege: i.Privilege, Type: i.Type, Schema: i.Schema, Name: i.Name, Match: i.Match, Column: i.Column,
+				SchemaMatch: i.SchemaMatch, ExceptNames: i.ExceptNames, ExceptSchemas: i.ExceptSchemas, ExceptColumns: i.ExceptColumns}
+			d.compile(t)
 			if !d.names(o) || !d.asks(e.Privilege, e.Column) || e.Grantable {
 				w.surplus(t, name, o, e.Privilege, "intermediate role for %+v, %+v", i, e)
 			}

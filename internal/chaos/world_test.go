@@ -98,7 +98,10 @@ type desired struct {
 	Direct                                             *bool
 	Grantable, Create                                  bool
 	CreatedAt                                          time.Time
-	pattern                                            *regexp.Regexp
+	SchemaMatch                                        string
+	ExceptNames, ExceptSchemas, ExceptColumns          []string
+	Selector                                           string
+	pattern, schemas                                   *regexp.Regexp
 }
 
 type desiredRole struct {
@@ -114,6 +117,9 @@ type desiredRole struct {
 type intermediate struct {
 	OID                                                uint32
 	Role, Privilege, Type, Schema, Name, Match, Column string
+	SchemaMatch                                        string
+	ExceptNames, ExceptSchemas, ExceptColumns          []string
+	Selector                                           string
 }
 
 type problem struct {
@@ -208,17 +214,18 @@ func (w *world) read(t *testing.T) {
 	w.memberships = structs[membership](t, w.conn, "select m.roleid, m.member, m.grantor, m.admin_option, "+options+" from pg_auth_members m left join pg_roles r on r.oid = m.member")
 
 	w.rows = structs[desired](t, w.conn, `
-		select id, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, ''), direct, grantable, create_if_not_exists, created_at
+		select id, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, ''), direct, grantable, create_if_not_exists, created_at,
+			schema_match, except_names, except_schemas, except_columns, selector
 		from sync_roles.desired_grants order by id`)
 	for i := range w.rows {
-		w.rows[i].pattern = pattern(t, w.rows[i].Match, w.rows[i].Name)
+		w.rows[i].compile(t)
 	}
 	w.desiredRoles = map[string]desiredRole{}
 	for _, r := range structs[desiredRole](t, w.conn, "select role_name, login, inherit, connection_limit, valid_until, settings::text, revoke_other, preserve_existing_grants_in_schemas from sync_roles.desired_roles") {
 		w.desiredRoles[r.Name] = r
 	}
 	w.registry = map[uint32]intermediate{}
-	for _, i := range structs[intermediate](t, w.conn, "select role_oid, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, '') from sync_roles.intermediate_roles") {
+	for _, i := range structs[intermediate](t, w.conn, "select role_oid, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, ''), schema_match, except_names, except_schemas, except_columns, selector from sync_roles.intermediate_roles") {
 		w.registry[i.OID] = i
 	}
 	w.keepers = map[uint32]bool{}
@@ -251,6 +258,20 @@ func structs[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) []T {
 // pattern is what the name of an object must match, in Go's own regular expressions.
 func pattern(t *testing.T, match, name string) *regexp.Regexp {
 	t.Helper()
+	r, err := regexp.Compile(regex(match, name))
+	if err != nil {
+		t.Fatalf("compile the %s pattern %q: %v", match, name, err)
+	}
+	return r
+}
+
+// matchesAny compares as rows do.
+func matchesAny(match string, patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return regexp.MustCompile(regex(match, p)).MatchString(name) })
+}
+
+// regex is the regular expression that matches as rows do.
+func regex(match, name string) string {
 	var text strings.Builder
 	switch match {
 	case "exact":
@@ -275,11 +296,7 @@ func pattern(t *testing.T, match, name string) *regexp.Regexp {
 			}
 		}
 	}
-	compiled, err := regexp.Compile("(?s)^(?:" + text.String() + ")$")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return compiled
+	return "(?s)^(?:" + text.String() + ")$"
 }
 
 // privileges is what ALL stands for.
@@ -306,17 +323,42 @@ func (w *world) privileges(objectType string) []string {
 
 // names reports whether the row's selector finds the object. Only an exact name can have argument types.
 func (d desired) names(o object) bool {
-	return d.Type == o.Type && d.Schema == o.Schema && (d.pattern.MatchString(o.bare()) || d.Match == "exact" && d.pattern.MatchString(o.Name)) && (o.Type != "role" || o.Name != d.Role)
+	return d.Type == o.Type && d.schemas.MatchString(o.Schema) && !matchesAny(d.SchemaMatch, d.ExceptSchemas, o.Schema) &&
+		(d.pattern.MatchString(o.bare()) || d.Match == "exact" && d.pattern.MatchString(o.Name)) && !matchesAny(d.Match, d.ExceptNames, o.bare()) &&
+		(o.Type != "role" || o.Name != d.Role)
 }
+
+// columns are those of a table that the row asks for; "" is the table itself.
+func (d desired) columns(o object) (list []string) {
+	if len(d.ExceptColumns) == 0 {
+		return []string{d.Column}
+	}
+	for column := range o.columns {
+		if !matchesAny(d.Match, d.ExceptColumns, column) {
+			list = append(list, column)
+		}
+	}
+	return list
+}
+
+// compile makes the patterns of the selector.
+func (d *desired) compile(t *testing.T) {
+	t.Helper()
+	d.pattern, d.schemas = pattern(t, d.Match, d.Name), pattern(t, d.SchemaMatch, d.Schema)
+}
+
+// exact reports whether the row names one object.
+func (d *desired) exact() bool { return d.Match == "exact" && d.SchemaMatch == "exact" }
 
 // asks reports whether the row asks for this privilege on something.
 func (d desired) asks(privilege, column string) bool {
-	return (d.Privilege == privilege || d.Privilege == "ALL" && privilege != "OWNER" && privilege != "MEMBER") && d.Column == column
+	return (d.Privilege == privilege || d.Privilege == "ALL" && privilege != "OWNER" && privilege != "MEMBER") &&
+		(len(d.ExceptColumns) == 0 && d.Column == column || len(d.ExceptColumns) > 0 && column != "" && !matchesAny(d.Match, d.ExceptColumns, column))
 }
 
 // selects reports whether the intermediate role is for the row's selector.
 func (i intermediate) selects(d desired) bool {
-	return i.Privilege == d.Privilege && i.Type == d.Type && i.Schema == d.Schema && i.Name == d.Name && i.Match == d.Match && i.Column == d.Column
+	return i.Selector == d.Selector
 }
 
 // roleName is what people would call the role, or what is left of it.

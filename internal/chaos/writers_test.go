@@ -3,8 +3,10 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +43,8 @@ type row struct {
 	Direct                                             *bool
 	Grantable, Create                                  bool
 	expires                                            time.Duration // 0: never
+	SchemaMatch                                        string
+	ExceptNames, ExceptSchemas, ExceptColumns          []string
 }
 
 // change is one statement on the rows, and the roles that it is about.
@@ -197,9 +201,10 @@ func (w *writer) insertion(n int) change {
 			expires = new(fmt.Sprintf("%d milliseconds", r.expires.Milliseconds()))
 		}
 		at := len(args)
-		values = append(values, fmt.Sprintf("($%d, $%d, $%d, nullif($%d, ''), $%d, $%d, nullif($%d, ''), $%d::boolean, $%d::boolean, $%d::boolean, now() + $%d::text::interval)",
-			at+1, at+2, at+3, at+4, at+5, at+6, at+7, at+8, at+9, at+10, at+11))
-		args = append(args, r.Role, r.Privilege, r.Type, r.Schema, r.Name, r.Match, r.Column, r.Direct, r.Grantable, r.Create, expires)
+		values = append(values, fmt.Sprintf("($%d, $%d, $%d, nullif($%d, ''), $%d, $%d, nullif($%d, ''), $%d::boolean, $%d::boolean, $%d::boolean, now() + $%d::text::interval, $%d, $%d::text[], $%d::text[], $%d::text[])",
+			at+1, at+2, at+3, at+4, at+5, at+6, at+7, at+8, at+9, at+10, at+11, at+12, at+13, at+14, at+15))
+		args = append(args, r.Role, r.Privilege, r.Type, r.Schema, r.Name, r.Match, r.Column, r.Direct, r.Grantable, r.Create, expires,
+			cmp.Or(r.SchemaMatch, "exact"), list(r.ExceptNames), list(r.ExceptSchemas), list(r.ExceptColumns))
 	}
 	conflict := " on conflict do nothing"
 	// A second owner is an error all the same, and two equal rows in one statement are one too.
@@ -207,7 +212,8 @@ func (w *writer) insertion(n int) change {
 		conflict = pick(w.random, "", " on conflict "+selector+" do update set direct = excluded.direct, grantable = excluded.grantable, expires_at = excluded.expires_at, created_by = excluded.created_by")
 	}
 	return change{sql: `insert into sync_roles.desired_grants
-		(role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable, create_if_not_exists, expires_at)
+		(role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable, create_if_not_exists, expires_at,
+			schema_match, except_names, except_schemas, except_columns)
 		values ` + strings.Join(values, ", ") + conflict + " returning role_name", args: args}
 }
 
@@ -282,6 +288,7 @@ func (w *writer) row(n int) row {
 			r.Name, r.Match = pick(w.random, "t[0-2]", "t.+", `(t1|t3)`), "regex"
 		}
 	}
+	w.selector(&r)
 	switch k := w.random.IntN(100); {
 	case k < 10:
 		r.Grantable = true
@@ -295,11 +302,35 @@ func (w *writer) row(n int) row {
 	return r
 }
 
+// selector makes the row's selector say more: patterns for schemas, names and columns that are left out.
+func (w *writer) selector(r *row) {
+	if r.Schema != "" && r.Schema != mart && chance(w.random, 10) {
+		r.Schema, r.SchemaMatch = pick(w.random, "s%", "s_", "own0"), "like"
+		if chance(w.random, 40) {
+			r.ExceptSchemas = []string{pick(w.random, "%0", "s1")}
+		}
+	}
+	if r.Match != "exact" && chance(w.random, 15) {
+		r.ExceptNames = []string{pick(w.random, "t0", "t3", "q1", "f0", "s1"), "x"}
+	}
+	if r.Type == "table" && r.Column == "" && slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "REFERENCES"}, r.Privilege) && chance(w.random, 10) {
+		r.ExceptColumns = []string{pick(w.random, columns...)}
+	}
+}
+
+// list is not NULL.
+func list(names []string) []string {
+	if names == nil {
+		return []string{}
+	}
+	return names
+}
+
 // update changes rows to others that make sense. A scoped writer's become its own.
 func (w *writer) update() change {
 	role, table := w.anybody(), pick(w.random, tables...)
 	where := " where role_name = $1"
-	set := pick(w.random, "note = note", "expires_at = now() + interval '1 second'", "expires_at = null", "direct", "grantable", "role_name", "object_name", "privilege")
+	set := pick(w.random, "note = note", "expires_at = now() + interval '1 second'", "expires_at = null", "direct", "grantable", "role_name", "object_name", "privilege", "except_names", "except_columns")
 	args := []any{role}
 	var others []string
 	switch set {
@@ -314,13 +345,21 @@ func (w *writer) update() change {
 		set = "role_name = $2"
 		where += " and object_type in ('table', 'schema', 'sequence') and privilege <> 'OWNER' and object_name = $3"
 		args, others = append(args, other, table), []string{role}
+	case "except_names":
+		set = "except_names = case except_names when '{}' then array[$2] else '{}' end"
+		where += " and object_type = 'table' and name_match <> 'exact'"
+		args = append(args, table)
+	case "except_columns":
+		set = "except_columns = case except_columns when '{}' then array[$2] else '{}' end"
+		where += " and object_type = 'table' and privilege = 'SELECT' and column_name is null"
+		args = append(args, pick(w.random, columns...))
 	case "object_name":
 		set = "object_name = $2"
-		where += " and object_type = 'table' and name_match = 'exact' and object_name = $3"
+		where += " and object_type = 'table' and name_match = 'exact' and schema_match = 'exact' and object_name = $3"
 		args = append(args, table, pick(w.random, tables...))
 	case "privilege":
 		set = "privilege = $2"
-		where += " and object_type = 'table' and privilege <> 'OWNER' and object_name = $3"
+		where += " and object_type = 'table' and privilege <> 'OWNER' and except_columns = '{}' and object_name = $3"
 		args = append(args, pick(w.random, "SELECT", "INSERT", "UPDATE", "REFERENCES"), table)
 	}
 	return change{sql: "update sync_roles.desired_grants set " + set + ", created_by = session_user" + where + " returning role_name", args: args, roles: others}

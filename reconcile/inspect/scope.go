@@ -19,7 +19,12 @@ var (
 	unmatchedSQL       = query("unmatched")
 )
 
-const legacySQL = `select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%')`
+// The rest as scalars: each reads one entry of an index that has only rows that are not plain.
+const premisesSQL = `
+	select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%'),
+		(select true from sync_roles.desired_grants as g where not sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns) limit 1) is null
+		and (select true from sync_roles.withdrawn as w where not sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns) limit 1) is null
+		and (select true from sync_roles.intermediate_roles as i where not sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns) limit 1) is null`
 
 const memberSQL = `
 	select coalesce(bool_or((select true from pg_catalog.pg_auth_members as m where m.member = r.oid limit 1)), false),
@@ -30,12 +35,6 @@ const memberSQL = `
 		)
 	from pg_catalog.pg_roles as r
 	where r.rolname = any ($1::name[])`
-
-// As scalars: each reads one entry of an index that has only rows that are not plain.
-const plainSQL = `
-	select (select true from sync_roles.desired_grants as g where not sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns) limit 1) is null
-		and (select true from sync_roles.withdrawn as w where not sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns) limit 1) is null
-		and (select true from sync_roles.intermediate_roles as i where not sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns) limit 1) is null`
 
 // Extent narrows or widens the search for differences.
 type Extent struct {
@@ -89,8 +88,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	}
 	catalog.Queue(batch, withdrawnKindsSQL, &s.withdrawn, names)
 	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
-	catalog.QueueValue(batch, legacySQL, &s.legacy)
-	catalog.QueueValue(batch, plainSQL, &s.plain)
+	batch.Queue(premisesSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.legacy, &s.plain) })
 	batch.Queue(memberSQL, names).QueryRow(func(row pgx.Row) error { return row.Scan(&s.member, &s.options) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("read roles: %w", err)
