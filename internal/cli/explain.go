@@ -19,6 +19,7 @@ import (
 func explainCommand() *cobra.Command {
 	var c connection
 	var out output
+	var viewName string
 	cmd := &cobra.Command{
 		Use:   "explain ROLE [OBJECT]",
 		Short: "Show what a role can do, how it can, and which rows ask for it",
@@ -27,7 +28,9 @@ memberships (with INHERIT and SET told apart), ownership, predefined roles, supe
 beside each of these the row of desired_grants that asks for it. With an object, also rows that are not fulfilled, and why not.
 
 OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said: sales.orders, schema:sales, role:analysts,
-'routine:sales.total(integer, text)', '"Sales"."Orders"'. The role's name is taken as it is, or quoted as it is printed; "public" is PUBLIC.`,
+'routine:sales.total(integer, text)', '"Sales"."Orders"'. The role's name is taken as it is, or quoted as it is printed; "public" is PUBLIC.
+
+With --view, it prints the SQL of a view with the columns of a table that the role may read, for those who write SELECT *.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -38,6 +41,9 @@ OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said:
 					return err
 				}
 				filter = &w
+			}
+			if viewName != "" {
+				return c.explainView(cmd, roleArgument(args[0]), viewName, filter)
 			}
 			var x *explain.Explanation
 			if err := c.look(ctx, func(tx pgx.Tx) (err error) {
@@ -57,7 +63,28 @@ OBJECT is [type:][schema.]name, quoted as in SQL; the type is table if not said:
 	c.flags(cmd)
 	cmd.ValidArgsFunction = inOrder(c.completeRoles, c.completeObjects)
 	out.flags(cmd)
+	cmd.Flags().StringVar(&viewName, "view", "", "print a view of this `name` ([schema.]name) with the columns of the table that the role may read")
 	return cmd
+}
+
+func (c *connection) explainView(cmd *cobra.Command, role, name string, filter *access.Filter) error {
+	view, err := checkView(name, filter)
+	if err != nil {
+		return err
+	}
+	var tables []explain.Readable
+	var server catalog.Server
+	err = c.look(cmd.Context(), func(tx pgx.Tx) (err error) {
+		if server, err = catalog.ReadServer(cmd.Context(), tx); err != nil {
+			return err
+		}
+		tables, err = explain.ReadableColumns(cmd.Context(), tx, role, *filter)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return printView(cmd.OutOrStdout(), view, role, tables, server)
 }
 
 func whoCommand() *cobra.Command {

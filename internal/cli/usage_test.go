@@ -167,7 +167,7 @@ func flagsOf(t *testing.T, command string) (flags []string) {
 
 // Every flag can be given by environment: a value that is wrong for the flag is as wrong there, and the error names the variable.
 func TestEveryFlagByEnvironment(t *testing.T) { //nolint:paralleltest // it sets the environment
-	text := []string{"protect", "allow-membership-in", "fallback-owner", "with-sql", "databases", "role", "owner", "manage", "source"} // any value is one
+	text := []string{"protect", "allow-membership-in", "fallback-owner", "with-sql", "databases", "role", "owner", "manage", "source", "view"} // any value is one
 	arguments := map[string][]string{"adopt": {"alice"}, "explain": {"alice"}, "who": {"SELECT", "orders"}}
 	for _, command := range commands {
 		for _, flag := range flagsOf(t, command) {
