@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"testing"
+
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
 // Who reads a table but for some columns is offered a view, which shows those that it may read, and the row that lets it.
@@ -24,7 +26,7 @@ func TestExplainView(t *testing.T) {
 	env.Exec(t, "set role "+env.Owner+"; grant usage, create on schema app to "+env.Daemon)
 	exec(t, conn, view.stdout)
 	on(t, env, "sync").want(t, 0, "*", "")
-	if !env.Can(t, alice, `select id, "na""me" from (select * from app."People") as p`) || env.Can(t, alice, `select "e-mail" from app."People"`) {
+	if !env.Can(t, alice, `select id, "na""me" from (select * from app."People") as p`) || pgtest.One[bool](t, conn, `select exists (select from pg_attribute where attrelid = 'app."People"'::regclass and attname = 'e-mail')`) {
 		t.Error("the view does not have the columns that may be read")
 	}
 	on(t, env, "explain", alice, "app.nothing", "--view", "x").want(t, 1, "", "there is no such table")
