@@ -7,17 +7,20 @@ ALTER TABLE sync_roles.desired_grants
     ADD COLUMN schema_match text COLLATE "C" NOT NULL DEFAULT 'exact',
     ADD COLUMN except_names text[] COLLATE "C" NOT NULL DEFAULT '{}',
     ADD COLUMN except_schemas text[] COLLATE "C" NOT NULL DEFAULT '{}',
-    ADD COLUMN except_columns text[] COLLATE "C" NOT NULL DEFAULT '{}';
+    ADD COLUMN except_columns text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    ADD COLUMN partitions boolean NOT NULL DEFAULT false;
 ALTER TABLE sync_roles.withdrawn
     ADD COLUMN schema_match text COLLATE "C" NOT NULL DEFAULT 'exact',
     ADD COLUMN except_names text[] COLLATE "C" NOT NULL DEFAULT '{}',
     ADD COLUMN except_schemas text[] COLLATE "C" NOT NULL DEFAULT '{}',
-    ADD COLUMN except_columns text[] COLLATE "C" NOT NULL DEFAULT '{}';
+    ADD COLUMN except_columns text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    ADD COLUMN partitions boolean NOT NULL DEFAULT false;
 ALTER TABLE sync_roles.intermediate_roles
     ADD COLUMN schema_match text COLLATE "C" NOT NULL DEFAULT 'exact',
     ADD COLUMN except_names text[] COLLATE "C" NOT NULL DEFAULT '{}',
     ADD COLUMN except_schemas text[] COLLATE "C" NOT NULL DEFAULT '{}',
-    ADD COLUMN except_columns text[] COLLATE "C" NOT NULL DEFAULT '{}';
+    ADD COLUMN except_columns text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    ADD COLUMN partitions boolean NOT NULL DEFAULT false;
 ALTER TABLE sync_roles.costly_patterns ADD COLUMN schema_match text COLLATE "C" NOT NULL DEFAULT 'exact';
 
 COMMENT ON COLUMN sync_roles.desired_grants.schema_name IS
@@ -33,25 +36,31 @@ COMMENT ON COLUMN sync_roles.desired_grants.except_columns IS
     'For SELECT, INSERT, UPDATE and REFERENCES on tables, without column_name: every column but these, also those that come later. They '
     'are compared as name_match says. What the role has on the whole table by other means, PostgreSQL does not take from it.';
 
+COMMENT ON COLUMN sync_roles.desired_grants.partitions IS
+    'For tables: also every partition, and every table that inherits, of what object_name finds, now and later, whatever their names and '
+    'schemas are.';
 COMMENT ON COLUMN sync_roles.withdrawn.schema_match IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.withdrawn.except_names IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.withdrawn.except_schemas IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.withdrawn.except_columns IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.withdrawn.partitions IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.intermediate_roles.schema_match IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.intermediate_roles.except_names IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.intermediate_roles.except_schemas IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.intermediate_roles.except_columns IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.intermediate_roles.partitions IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.costly_patterns.schema_match IS 'How schema_name is compared, as in desired_grants.';
 
 -- Selectors. ------------------------------------------------------------------------------------------------------------------------------
 
 -- Inlined, as is what calls it: it is asked of each row.
-CREATE FUNCTION sync_roles.is_plain(schema_match text, except_names text[], except_columns text[]) RETURNS boolean
+CREATE FUNCTION sync_roles.is_plain(schema_match text, except_names text[], except_columns text[], partitions boolean) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN schema_match = 'exact' AND except_names = '{}' AND except_columns = '{}';
+RETURN schema_match = 'exact' AND except_names = '{}' AND except_columns = '{}' AND NOT partitions;
 
-COMMENT ON FUNCTION sync_roles.is_plain(text, text[], text[]) IS
-    'Whether a row of desired_grants names one schema, leaves no names out, and no columns. (except_schemas takes a schema_match.)';
+COMMENT ON FUNCTION sync_roles.is_plain(text, text[], text[], boolean) IS
+    'Whether a row of desired_grants names one schema, leaves no names and no columns out, and asks for no partitions. '
+    '(except_schemas takes a schema_match.)';
 
 CREATE FUNCTION sync_roles.exception_list(names text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -65,19 +74,20 @@ COMMENT ON FUNCTION sync_roles.exception_list(text[]) IS 'Exceptions as a part o
 
 CREATE FUNCTION sync_roles.selector(
     privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text,
-    schema_match text, except_names text[], except_schemas text[], except_columns text[]
+    schema_match text, except_names text[], except_schemas text[], except_columns text[], partitions boolean
 ) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN privilege || coalesce(' ("' || replace(column_name, '"', '""') || '")', '')
     || CASE WHEN except_columns = '{}' THEN '' ELSE ' but columns ' || sync_roles.exception_list(except_columns) END
     || ' on ' || object_type || coalesce(' in ' || CASE schema_match WHEN 'exact' THEN '' ELSE schema_match || ' ' END
         || '"' || replace(schema_name, '"', '""') || '"', '')
+    || CASE WHEN partitions THEN ' with partitions' ELSE '' END
     || CASE WHEN except_schemas = '{}' THEN '' ELSE ' but schemas ' || sync_roles.exception_list(except_schemas) END
     || CASE name_match WHEN 'exact' THEN '' ELSE ' ' || name_match END
     || CASE WHEN except_names = '{}' THEN '' ELSE ' but ' || sync_roles.exception_list(except_names) END
     || ': ' || object_name;
 
-COMMENT ON FUNCTION sync_roles.selector(text, text, text, text, text, text, text, text[], text[], text[]) IS
+COMMENT ON FUNCTION sync_roles.selector(text, text, text, text, text, text, text, text[], text[], text[], boolean) IS
     'What a row of desired_grants points at, in its canonical text, such as: SELECT on table in "app" like: mart_%.';
 
 -- A generated column cannot get another expression before PostgreSQL 17. Until all views read the new one, the old one has another name.
@@ -85,15 +95,15 @@ COMMENT ON FUNCTION sync_roles.selector(text, text, text, text, text, text, text
 ALTER TABLE sync_roles.desired_grants RENAME COLUMN selector TO former_selector;
 ALTER TABLE sync_roles.desired_grants ADD COLUMN selector text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
     sync_roles.selector(privilege, object_type, schema_name, object_name, name_match, column_name, schema_match, except_names,
-        except_schemas, except_columns)) STORED;
+        except_schemas, except_columns, partitions)) STORED;
 ALTER TABLE sync_roles.withdrawn RENAME COLUMN selector TO former_selector;
 ALTER TABLE sync_roles.withdrawn ADD COLUMN selector text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
     sync_roles.selector(privilege, object_type, schema_name, object_name, name_match, column_name, schema_match, except_names,
-        except_schemas, except_columns)) STORED;
+        except_schemas, except_columns, partitions)) STORED;
 ALTER TABLE sync_roles.intermediate_roles RENAME COLUMN selector TO former_selector;
 ALTER TABLE sync_roles.intermediate_roles ADD COLUMN selector text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
     sync_roles.selector(privilege, object_type, schema_name, object_name, name_match, column_name, schema_match, except_names,
-        except_schemas, except_columns)) STORED;
+        except_schemas, except_columns, partitions)) STORED;
 COMMENT ON COLUMN sync_roles.desired_grants.selector IS
     'What the row points at: privilege, columns, type, schemas, how the name is compared, exceptions, and the name. Unique together with '
     'role_name: the conflict target of upserts.';
@@ -106,13 +116,13 @@ CREATE UNIQUE INDEX desired_grants_role_name_selector ON sync_roles.desired_gran
 CREATE UNIQUE INDEX intermediate_roles_selector ON sync_roles.intermediate_roles (selector);
 -- Which rows are not plain: by role, and by who wrote them.
 CREATE INDEX desired_grants_not_plain ON sync_roles.desired_grants (role_name, object_type)
-    WHERE NOT sync_roles.is_plain(schema_match, except_names, except_columns);
+    WHERE NOT sync_roles.is_plain(schema_match, except_names, except_columns, partitions);
 CREATE INDEX desired_grants_not_plain_by ON sync_roles.desired_grants (coalesce(updated_by, created_by), selector)
-    WHERE NOT sync_roles.is_plain(schema_match, except_names, except_columns);
+    WHERE NOT sync_roles.is_plain(schema_match, except_names, except_columns, partitions);
 CREATE INDEX withdrawn_not_plain ON sync_roles.withdrawn (role_name)
-    WHERE NOT sync_roles.is_plain(schema_match, except_names, except_columns);
+    WHERE NOT sync_roles.is_plain(schema_match, except_names, except_columns, partitions);
 CREATE INDEX intermediate_roles_not_plain ON sync_roles.intermediate_roles (role_name)
-    WHERE NOT sync_roles.is_plain(schema_match, except_names, except_columns);
+    WHERE NOT sync_roles.is_plain(schema_match, except_names, except_columns, partitions);
 
 -- Exceptions as a part of a pattern. ------------------------------------------------------------------------------------------------------
 
@@ -224,11 +234,41 @@ END;
 COMMENT ON FUNCTION sync_roles.find_remembered_in_schemas(text, text, text, text, text) IS
     'The objects that a row with a pattern for schemas last meant, as find_remembered has them.';
 
+CREATE FUNCTION sync_roles.find_partitions(schema_name text, schema_match text, desired_name text, name_match text)
+RETURNS SETOF sync_roles.objects
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    WITH RECURSIVE below (object_oid) AS (
+        SELECT i.inhrelid
+        FROM sync_roles.objects AS o
+        JOIN pg_catalog.pg_inherits AS i ON i.inhparent = o.object_oid
+        WHERE o.object_type = 'table'
+            AND sync_roles.in_schema(o.schema_name, find_partitions.schema_name, find_partitions.schema_match)
+            AND sync_roles.means(find_partitions.desired_name, find_partitions.name_match, o.object_name, o.signature)
+        UNION
+        SELECT i.inhrelid
+        FROM below AS b
+        JOIN pg_catalog.pg_inherits AS i ON i.inhparent = b.object_oid
+    )
+    SELECT o.*
+    FROM below AS b
+    JOIN sync_roles.objects AS o ON o.object_type = 'table' AND o.object_oid = b.object_oid
+    -- What the row finds by its name is not found twice.
+    WHERE (
+        sync_roles.in_schema(o.schema_name, find_partitions.schema_name, find_partitions.schema_match)
+        AND sync_roles.means(find_partitions.desired_name, find_partitions.name_match, o.object_name, o.signature)
+    ) IS NOT TRUE;
+END;
+
+COMMENT ON FUNCTION sync_roles.find_partitions(text, text, text, text) IS
+    'The tables below those that a row means: partitions, theirs, and tables that inherit; but for those that it means by their names.';
+
 -- Views. ----------------------------------------------------------------------------------------------------------------------------------
 
 CREATE OR REPLACE VIEW sync_roles.grants_in_force AS
 SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable,
-    g.create_if_not_exists, g.expires_at, g.created_at, g.selector, g.schema_match, g.except_names, g.except_schemas, g.except_columns
+    g.create_if_not_exists, g.expires_at, g.created_at, g.selector, g.schema_match, g.except_names, g.except_schemas, g.except_columns,
+    g.partitions
 FROM sync_roles.desired_grants AS g
 WHERE g.expires_at IS NULL OR g.expires_at > now();
 
@@ -236,8 +276,8 @@ WHERE g.expires_at IS NULL OR g.expires_at > now();
 CREATE OR REPLACE VIEW sync_roles.matchable_grants AS
 SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable,
     g.create_if_not_exists, g.expires_at, g.created_at, m.compared_as, g.selector, g.inherit_option, g.set_option,
-    g.object_name AS asked_name, 'exact'::text AS schema_match, 'exact'::text AS column_match, NULL::text AS more,
-    sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns) AS is_plain
+    g.object_name AS asked_name, 'exact'::text AS schema_match, 'exact'::text AS column_match, false AS partitions,
+    NULL::text AS more, sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns, g.partitions) AS is_plain
 FROM sync_roles.desired_grants AS g
 CROSS JOIN LATERAL (
     SELECT CASE
@@ -255,8 +295,8 @@ WHERE (g.expires_at IS NULL OR g.expires_at > now()) AND m.compared_as IS NOT NU
 CREATE OR REPLACE VIEW sync_roles.matchable_withdrawn AS
 SELECT w.id, w.grant_id, w.role_name, w.privilege, w.object_type, w.schema_name, w.object_name, w.name_match, w.column_name, w.direct,
     w.grantable, w.expired, w.transaction::text::bigint AS transaction, m.compared_as,
-    'exact'::text AS schema_match, 'exact'::text AS column_match,
-    sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns) AS is_plain
+    'exact'::text AS schema_match, 'exact'::text AS column_match, false AS partitions,
+    sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns, w.partitions) AS is_plain
 FROM sync_roles.withdrawn AS w
 CROSS JOIN LATERAL (
     SELECT CASE
@@ -274,12 +314,12 @@ WHERE m.compared_as IS NOT NULL;
 CREATE OR REPLACE VIEW sync_roles.desired_holdings AS
 SELECT g.id, g.role_name, g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name,
     g.name_match, coalesce(g.column_name, '') AS column_name, g.direct, g.grantable, g.compared_as, g.selector,
-    g.asked_name, g.schema_match, g.column_match, g.more
+    g.asked_name, g.schema_match, g.column_match, g.partitions, g.more
 FROM sync_roles.matchable_grants AS g
 UNION ALL
 SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(i.schema_name, ''), i.object_name,
     i.name_match, coalesce(i.column_name, ''), true, false, m.compared_as, i.selector,
-    i.object_name, 'exact', 'exact', NULL
+    i.object_name, 'exact', 'exact', false, NULL
 FROM sync_roles.intermediate_roles AS i
 CROSS JOIN LATERAL (
     SELECT CASE
@@ -297,13 +337,13 @@ WHERE m.compared_as IS NOT NULL;
 CREATE VIEW sync_roles.all_matchable_grants AS
 SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.direct, g.grantable,
     g.create_if_not_exists, g.expires_at, g.created_at, g.compared_as, g.selector, g.inherit_option, g.set_option, g.asked_name,
-    g.schema_match, g.column_match, g.more
+    g.schema_match, g.column_match, g.partitions, g.more
 FROM sync_roles.matchable_grants AS g
 WHERE g.is_plain
 UNION ALL
 SELECT g.id, g.role_name, g.privilege, g.object_type, c.schema_name, c.object_name, c.name_match, nullif(c.column_name, ''), g.direct,
     g.grantable, g.create_if_not_exists, g.expires_at, g.created_at, c.name_match, g.selector, g.inherit_option, g.set_option,
-    g.object_name, c.schema_match, c.column_match, c.more
+    g.object_name, c.schema_match, c.column_match, g.partitions, c.more
 FROM sync_roles.desired_grants AS g
 CROSS JOIN LATERAL (
     SELECT sync_roles.compared_name(g.schema_name, g.schema_match, g.except_schemas) AS schema_name,
@@ -314,10 +354,11 @@ CROSS JOIN LATERAL (
         sync_roles.compared_match('exact', g.except_columns) AS column_match,
         jsonb_build_object('schema_name', g.schema_name, 'schema_match', g.schema_match, 'object_name', g.object_name, 'name_match',
             g.name_match, 'except_names', g.except_names, 'except_schemas', g.except_schemas, 'except_columns', g.except_columns,
-            'selector', g.selector)::text AS more
+            'partitions', g.partitions, 'selector', g.selector)::text AS more
     OFFSET 0
 ) AS c
-WHERE (g.expires_at IS NULL OR g.expires_at > now()) AND NOT sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns)
+WHERE (g.expires_at IS NULL OR g.expires_at > now())
+    AND NOT sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns, g.partitions)
     AND NOT EXISTS (
         SELECT
         FROM sync_roles.costly_patterns AS p
@@ -327,12 +368,12 @@ WHERE (g.expires_at IS NULL OR g.expires_at > now()) AND NOT sync_roles.is_plain
 
 CREATE VIEW sync_roles.all_matchable_withdrawn AS
 SELECT w.id, w.grant_id, w.role_name, w.privilege, w.object_type, w.schema_name, w.object_name, w.name_match, w.column_name, w.direct,
-    w.grantable, w.expired, w.transaction, w.compared_as, w.schema_match, w.column_match
+    w.grantable, w.expired, w.transaction, w.compared_as, w.schema_match, w.column_match, w.partitions
 FROM sync_roles.matchable_withdrawn AS w
 WHERE w.is_plain
 UNION ALL
 SELECT w.id, w.grant_id, w.role_name, w.privilege, w.object_type, c.schema_name, c.object_name, c.name_match, nullif(c.column_name, ''),
-    w.direct, w.grantable, w.expired, w.transaction::text::bigint, c.name_match, c.schema_match, c.column_match
+    w.direct, w.grantable, w.expired, w.transaction::text::bigint, c.name_match, c.schema_match, c.column_match, w.partitions
 FROM sync_roles.withdrawn AS w
 CROSS JOIN LATERAL (
     SELECT sync_roles.compared_name(w.schema_name, w.schema_match, w.except_schemas) AS schema_name,
@@ -343,7 +384,7 @@ CROSS JOIN LATERAL (
         sync_roles.compared_match('exact', w.except_columns) AS column_match
     OFFSET 0
 ) AS c
-WHERE NOT sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns)
+WHERE NOT sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns, w.partitions)
     AND NOT EXISTS (
         SELECT
         FROM sync_roles.costly_patterns AS p
@@ -354,11 +395,11 @@ WHERE NOT sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns)
 CREATE VIEW sync_roles.all_desired_holdings AS
 SELECT g.id, g.role_name, g.privilege, g.object_type, coalesce(g.schema_name, '') AS schema_name, g.object_name,
     g.name_match, coalesce(g.column_name, '') AS column_name, g.direct, g.grantable, g.compared_as, g.selector,
-    g.asked_name, g.schema_match, g.column_match, g.more
+    g.asked_name, g.schema_match, g.column_match, g.partitions, g.more
 FROM sync_roles.all_matchable_grants AS g
 UNION ALL
 SELECT NULL, i.role_name, i.privilege, i.object_type, coalesce(c.schema_name, ''), c.object_name, c.name_match, c.column_name, true, false,
-    c.name_match, i.selector, i.object_name, c.schema_match, c.column_match, c.more
+    c.name_match, i.selector, i.object_name, c.schema_match, c.column_match, i.partitions, c.more
 FROM sync_roles.intermediate_roles AS i
 CROSS JOIN LATERAL (
     SELECT sync_roles.compared_name(i.schema_name, i.schema_match, i.except_schemas) AS schema_name,
@@ -367,10 +408,10 @@ CROSS JOIN LATERAL (
         sync_roles.compared_match(i.name_match, i.except_names) AS name_match,
         sync_roles.compared_column(i.column_name, i.name_match, i.except_columns) AS column_name,
         sync_roles.compared_match('exact', i.except_columns) AS column_match,
-        CASE WHEN NOT sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns) THEN
+        CASE WHEN NOT sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns, i.partitions) THEN
             jsonb_build_object('schema_name', i.schema_name, 'schema_match', i.schema_match, 'object_name', i.object_name, 'name_match',
                 i.name_match, 'except_names', i.except_names, 'except_schemas', i.except_schemas, 'except_columns', i.except_columns,
-                'selector', i.selector)::text
+                'partitions', i.partitions, 'selector', i.selector)::text
         END AS more
     OFFSET 0
 ) AS c
@@ -387,12 +428,12 @@ FROM sync_roles.costly_patterns AS c
 JOIN sync_roles.desired_grants AS g
     ON g.object_name = c.object_name AND g.object_type = c.object_type AND coalesce(g.schema_name, '') = c.schema_name
     AND g.name_match = c.name_match
-WHERE (g.expires_at IS NULL OR g.expires_at > now()) AND sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns)
+WHERE (g.expires_at IS NULL OR g.expires_at > now()) AND sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns, g.partitions)
 UNION ALL
 SELECT g.id, g.role_name, g.privilege, g.object_type, c.schema_name, c.schema_match
 FROM sync_roles.costly_patterns AS c
 JOIN sync_roles.desired_grants AS g
-    ON g.object_type = c.object_type AND NOT sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns)
+    ON g.object_type = c.object_type AND NOT sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns, g.partitions)
     AND sync_roles.compared_name(g.object_name, g.name_match, g.except_names) = c.object_name
     AND coalesce(sync_roles.compared_name(g.schema_name, g.schema_match, g.except_schemas), '') = c.schema_name
     AND sync_roles.compared_match(g.name_match, g.except_names) = c.name_match
@@ -409,10 +450,13 @@ JOIN sync_roles.intermediate_roles AS i
 COMMENT ON COLUMN sync_roles.matchable_grants.asked_name IS 'object_name as the row has it.';
 COMMENT ON COLUMN sync_roles.desired_holdings.asked_name IS 'object_name as the row has it.';
 COMMENT ON COLUMN sync_roles.matchable_grants.schema_match IS 'How schema_name is compared.';
+COMMENT ON COLUMN sync_roles.matchable_grants.partitions IS 'Also every table below.';
 COMMENT ON COLUMN sync_roles.matchable_grants.column_match IS 'How column_name is compared: exact or regex.';
 COMMENT ON COLUMN sync_roles.matchable_withdrawn.schema_match IS 'How schema_name is compared.';
+COMMENT ON COLUMN sync_roles.matchable_withdrawn.partitions IS 'Also every table below.';
 COMMENT ON COLUMN sync_roles.matchable_withdrawn.column_match IS 'How column_name is compared: exact or regex.';
 COMMENT ON COLUMN sync_roles.desired_holdings.schema_match IS 'How schema_name is compared.';
+COMMENT ON COLUMN sync_roles.desired_holdings.partitions IS 'Also every table below.';
 COMMENT ON COLUMN sync_roles.desired_holdings.column_match IS 'How column_name is compared: exact or regex.';
 COMMENT ON COLUMN sync_roles.matchable_grants.more IS 'The selector of a row that is not plain, as JSON.';
 COMMENT ON COLUMN sync_roles.desired_holdings.more IS 'The selector of a row that is not plain, as JSON.';
@@ -422,6 +466,7 @@ COMMENT ON COLUMN sync_roles.grants_in_force.schema_match IS 'As in desired_gran
 COMMENT ON COLUMN sync_roles.grants_in_force.except_names IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.grants_in_force.except_schemas IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.grants_in_force.except_columns IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.grants_in_force.partitions IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.costly_holdings.schema_match IS 'How schema_name is compared.';
 COMMENT ON VIEW sync_roles.all_matchable_grants IS
     'Internal. As matchable_grants, of all rows: the exceptions of those that are not plain are a part of their patterns.';
@@ -448,6 +493,7 @@ COMMENT ON COLUMN sync_roles.all_matchable_grants.inherit_option IS 'As in match
 COMMENT ON COLUMN sync_roles.all_matchable_grants.set_option IS 'As in matchable_grants.';
 COMMENT ON COLUMN sync_roles.all_matchable_grants.asked_name IS 'As in matchable_grants.';
 COMMENT ON COLUMN sync_roles.all_matchable_grants.schema_match IS 'As in matchable_grants.';
+COMMENT ON COLUMN sync_roles.all_matchable_grants.partitions IS 'As in matchable_grants.';
 COMMENT ON COLUMN sync_roles.all_matchable_grants.column_match IS 'As in matchable_grants.';
 COMMENT ON COLUMN sync_roles.all_matchable_grants.more IS 'As in matchable_grants.';
 COMMENT ON COLUMN sync_roles.all_matchable_withdrawn.id IS 'As in matchable_withdrawn.';
@@ -465,6 +511,7 @@ COMMENT ON COLUMN sync_roles.all_matchable_withdrawn.expired IS 'As in matchable
 COMMENT ON COLUMN sync_roles.all_matchable_withdrawn.transaction IS 'As in matchable_withdrawn.';
 COMMENT ON COLUMN sync_roles.all_matchable_withdrawn.compared_as IS 'As in matchable_withdrawn.';
 COMMENT ON COLUMN sync_roles.all_matchable_withdrawn.schema_match IS 'As in matchable_withdrawn.';
+COMMENT ON COLUMN sync_roles.all_matchable_withdrawn.partitions IS 'As in matchable_withdrawn.';
 COMMENT ON COLUMN sync_roles.all_matchable_withdrawn.column_match IS 'As in matchable_withdrawn.';
 COMMENT ON COLUMN sync_roles.all_desired_holdings.id IS 'As in desired_holdings.';
 COMMENT ON COLUMN sync_roles.all_desired_holdings.role_name IS 'As in desired_holdings.';
@@ -480,6 +527,7 @@ COMMENT ON COLUMN sync_roles.all_desired_holdings.compared_as IS 'As in desired_
 COMMENT ON COLUMN sync_roles.all_desired_holdings.selector IS 'As in desired_holdings.';
 COMMENT ON COLUMN sync_roles.all_desired_holdings.asked_name IS 'As in desired_holdings.';
 COMMENT ON COLUMN sync_roles.all_desired_holdings.schema_match IS 'As in desired_holdings.';
+COMMENT ON COLUMN sync_roles.all_desired_holdings.partitions IS 'As in desired_holdings.';
 COMMENT ON COLUMN sync_roles.all_desired_holdings.column_match IS 'As in desired_holdings.';
 COMMENT ON COLUMN sync_roles.all_desired_holdings.more IS 'As in desired_holdings.';
 
@@ -536,7 +584,8 @@ AS $$
             SELECT coalesce(more ->> 'schema_match', 'exact') AS asked_schema_match,
                 ARRAY(SELECT jsonb_array_elements_text(more -> 'except_names')) AS except_names,
                 ARRAY(SELECT jsonb_array_elements_text(more -> 'except_schemas')) AS except_schemas,
-                ARRAY(SELECT jsonb_array_elements_text(more -> 'except_columns')) AS except_columns
+                ARRAY(SELECT jsonb_array_elements_text(more -> 'except_columns')) AS except_columns,
+                coalesce((more ->> 'partitions')::boolean, false) AS partitions
         ) AS a
     ),
     keepers AS (
@@ -582,7 +631,8 @@ AS $$
         FROM sync_roles.desired_grants AS g
         CROSS JOIN asked AS w
         WHERE g.schema_match = w.asked_schema_match AND g.except_names = w.except_names AND g.except_schemas = w.except_schemas
-            AND g.except_columns = w.except_columns AND g.object_type = $4 AND g.object_name = $6 AND g.privilege = $3
+            AND g.except_columns = w.except_columns AND g.partitions = w.partitions
+            AND g.object_type = $4 AND g.object_name = $6 AND g.privilege = $3
             AND coalesce(g.schema_name, '') = coalesce($5, '')
             AND g.name_match = $7 AND coalesce(g.column_name, '') = coalesce($8, '') AND g.direct IS NOT TRUE AND NOT g.grantable
     )
@@ -614,11 +664,11 @@ AS $$
                 SELECT
                 FROM entries AS e
                 CROSS JOIN asked AS w
-                WHERE NOT (
+                WHERE (
                     e.type = $4 AND sync_roles.in_schema(e.schema, w.schema_name, w.schema_match)
                     AND sync_roles.is_column(e.on_column, w.column_name, w.column_match) AND NOT e.is_grantable
                     AND $3 IN ('ALL', e.privilege_type) AND sync_roles.means(w.object_name, w.name_match, e.name, e.signature)
-                )
+                ) IS NOT TRUE
             )
             -- In other databases, and what rows cannot name.
             OR EXISTS (SELECT FROM holds AS h WHERE NOT EXISTS (SELECT FROM objects AS o WHERE o.classid = h.classid AND o.objid = h.objid))
@@ -679,7 +729,7 @@ COMMENT ON FUNCTION sync_roles.exception_problem(text, text[], text) IS
 -- Called for rows that are not plain, each selector once.
 CREATE FUNCTION sync_roles.selector_problem(
     privilege text, object_type text, schema_name text, object_name text, name_match text, column_name text,
-    schema_match text, except_names text[], except_schemas text[], except_columns text[]
+    schema_match text, except_names text[], except_schemas text[], except_columns text[], partitions boolean
 ) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -687,7 +737,7 @@ AS $$
 DECLARE
     bytes constant integer := octet_length(
         sync_roles.selector(privilege, object_type, schema_name, object_name, name_match, column_name, schema_match, except_names,
-            except_schemas, except_columns));
+            except_schemas, except_columns, partitions));
 BEGIN
     IF schema_match NOT IN ('exact', 'like', 'regex') THEN
         RETURN format('schema_match %L is unknown: allowed are exact, like, regex', schema_match)
@@ -702,6 +752,10 @@ BEGIN
         RETURN format(
             'except_columns is not allowed for %s of object_type %L: columns have SELECT, INSERT, UPDATE and REFERENCES of a table',
             privilege, object_type);
+    ELSIF partitions AND object_type <> 'table' THEN
+        RETURN format('partitions true is not allowed for object_type %L: tables have partitions', object_type);
+    ELSIF partitions AND privilege = 'OWNER' THEN
+        RETURN 'partitions true is not allowed for OWNER: a pattern in object_name is';
     ELSIF except_columns <> '{}' AND column_name IS NOT NULL THEN
         RETURN format('except_columns is not allowed with column_name %L: that is one column already', column_name);
     END IF;
@@ -719,8 +773,17 @@ END
 $$;
 
 COMMENT ON FUNCTION
-    sync_roles.selector_problem(text, text, text, text, text, text, text, text[], text[], text[]) IS
+    sync_roles.selector_problem(text, text, text, text, text, text, text, text[], text[], text[], boolean) IS
     'Why a row of desired_grants that is not plain can have no such selector, or NULL; besides what grant_problem says.';
+
+CREATE FUNCTION sync_roles.partitions_problem(role_name text, direct boolean, grantable boolean) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN direct OR grantable OR role_name = 'public' THEN
+    format('partitions true is not allowed with %s: only an intermediate role is certain to lose what is detached',
+        CASE WHEN direct THEN 'direct true' WHEN grantable THEN 'grantable true' ELSE 'role_name ''public''' END)
+END;
+
+COMMENT ON FUNCTION sync_roles.partitions_problem(text, boolean, boolean) IS 'Why a row with partitions can not be like this, or NULL.';
 
 -- No trigger has checked the rows that a restore or logical replication brought.
 CREATE FUNCTION sync_roles.more_problem(grant_id bigint) RETURNS text
@@ -732,7 +795,8 @@ AS $$
             CASE WHEN g.schema_match = 'exact' OR g.schema_name IS NULL THEN g.schema_name ELSE '-' END, g.object_name, g.name_match,
             g.column_name, g.direct, g.grantable, g.create_if_not_exists),
         sync_roles.selector_problem(g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name, g.schema_match,
-            g.except_names, g.except_schemas, g.except_columns))
+            g.except_names, g.except_schemas, g.except_columns, g.partitions),
+        CASE WHEN g.partitions THEN sync_roles.partitions_problem(g.role_name, g.direct, g.grantable) END)
     FROM sync_roles.desired_grants AS g
     WHERE g.id = grant_id
 $$;
@@ -764,15 +828,23 @@ BEGIN
         SELECT p.problem INTO problem
         FROM (
             SELECT DISTINCT n.privilege, n.object_type, n.schema_name, n.object_name, n.name_match, n.column_name, n.schema_match,
-                n.except_names, n.except_schemas, n.except_columns
+                n.except_names, n.except_schemas, n.except_columns, n.partitions
             FROM new_rows AS n
             WHERE n.schema_match <> 'exact' OR n.except_names <> '{}' OR n.except_schemas <> '{}' OR n.except_columns <> '{}'
+                OR n.partitions
         ) AS n
         CROSS JOIN LATERAL (
             SELECT sync_roles.selector_problem(n.privilege, n.object_type, n.schema_name, n.object_name, n.name_match, n.column_name,
-                n.schema_match, n.except_names, n.except_schemas, n.except_columns)
+                n.schema_match, n.except_names, n.except_schemas, n.except_columns, n.partitions)
         ) AS p (problem)
         WHERE p.problem IS NOT NULL
+        LIMIT 1;
+    END IF;
+
+    IF problem IS NULL THEN
+        SELECT sync_roles.partitions_problem(n.role_name, n.direct, n.grantable) INTO problem
+        FROM new_rows AS n
+        WHERE n.partitions AND sync_roles.partitions_problem(n.role_name, n.direct, n.grantable) IS NOT NULL
         LIMIT 1;
     END IF;
 
@@ -857,9 +929,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
-        schema_match, except_names, except_schemas, except_columns, direct, grantable, expires_at, expired, transaction, withdrawn_by)
+        schema_match, except_names, except_schemas, except_columns, partitions, direct, grantable, expires_at, expired,
+        transaction, withdrawn_by)
     SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name,
-        o.schema_match, o.except_names, o.except_schemas, o.except_columns, o.direct, o.grantable, o.expires_at,
+        o.schema_match, o.except_names, o.except_schemas, o.except_columns, o.partitions, o.direct, o.grantable, o.expires_at,
         coalesce(o.expires_at <= now() AND s.grant_id IS NULL, false),
         -- The daemon deletes what has expired; whoever made it expire took it away.
         CASE WHEN o.expires_at <= now() THEN coalesce(s.transaction, pg_current_xact_id()) ELSE pg_current_xact_id() END,
@@ -877,9 +950,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
-        schema_match, except_names, except_schemas, except_columns, direct, grantable, expires_at, expired, transaction, withdrawn_by)
+        schema_match, except_names, except_schemas, except_columns, partitions, direct, grantable, expires_at, expired,
+        transaction, withdrawn_by)
     SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name,
-        o.schema_match, o.except_names, o.except_schemas, o.except_columns, o.direct, o.grantable, o.expires_at,
+        o.schema_match, o.except_names, o.except_schemas, o.except_columns, o.partitions, o.direct, o.grantable, o.expires_at,
         coalesce(o.expires_at <= now() AND s.grant_id IS NULL, false),
         CASE WHEN o.expires_at <= now() THEN coalesce(s.transaction, pg_current_xact_id()) ELSE pg_current_xact_id() END,
         CASE WHEN o.expires_at <= now() THEN coalesce(s.shortened_by, session_user) ELSE session_user END
@@ -887,9 +961,9 @@ BEGIN
     LEFT JOIN new_rows AS n USING (id)
     LEFT JOIN sync_roles.shortened_grants AS s ON s.grant_id = o.id
     WHERE (o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name, o.schema_match,
-            o.except_names, o.except_schemas, o.except_columns, o.direct, o.grantable)
+            o.except_names, o.except_schemas, o.except_columns, o.partitions, o.direct, o.grantable)
         IS DISTINCT FROM (n.role_name, n.privilege, n.object_type, n.schema_name, n.object_name, n.name_match, n.column_name,
-            n.schema_match, n.except_names, n.except_schemas, n.except_columns, n.direct, n.grantable);
+            n.schema_match, n.except_names, n.except_schemas, n.except_columns, n.partitions, n.direct, n.grantable);
 
     -- What lasts again as long as it did is shortened no more.
     DELETE FROM sync_roles.shortened_grants AS s
@@ -912,9 +986,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
-        schema_match, except_names, except_schemas, except_columns, direct, grantable, expires_at, expired)
+        schema_match, except_names, except_schemas, except_columns, partitions, direct, grantable, expires_at, expired)
     SELECT o.id, o.role_name, o.privilege, o.object_type, o.schema_name, o.object_name, o.name_match, o.column_name,
-        o.schema_match, o.except_names, o.except_schemas, o.except_columns, o.direct, o.grantable, o.expires_at,
+        o.schema_match, o.except_names, o.except_schemas, o.except_columns, o.partitions, o.direct, o.grantable, o.expires_at,
         coalesce(o.expires_at <= now() AND s.grant_id IS NULL, false)
     FROM sync_roles.desired_grants AS o
     LEFT JOIN sync_roles.shortened_grants AS s ON s.grant_id = o.id;
@@ -930,9 +1004,10 @@ AS $$
 BEGIN
     IF TG_OP <> 'INSERT' AND TG_TABLE_NAME = 'desired_grants' THEN
         INSERT INTO sync_roles.withdrawn (grant_id, role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
-            schema_match, except_names, except_schemas, except_columns, direct, grantable, expires_at)
+            schema_match, except_names, except_schemas, except_columns, partitions, direct, grantable, expires_at)
         VALUES (OLD.id, OLD.role_name, OLD.privilege, OLD.object_type, OLD.schema_name, OLD.object_name, OLD.name_match, OLD.column_name,
-            OLD.schema_match, OLD.except_names, OLD.except_schemas, OLD.except_columns, OLD.direct, OLD.grantable, OLD.expires_at);
+            OLD.schema_match, OLD.except_names, OLD.except_schemas, OLD.except_columns, OLD.partitions, OLD.direct, OLD.grantable,
+            OLD.expires_at);
     END IF;
     IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'desired_grants' THEN
         IF NEW.expires_at < coalesce(OLD.expires_at, 'infinity') AND coalesce(OLD.expires_at, 'infinity') > now() THEN
@@ -986,7 +1061,7 @@ COMMENT ON FUNCTION sync_roles.like_covers(text, text) IS
 
 CREATE FUNCTION sync_roles.scope_problem(
     scope sync_roles.my_scopes, role_name text, privilege text, object_type text, schema_name text, schema_match text, object_name text,
-    name_match text, grantable boolean, new_role text
+    name_match text, partitions boolean, grantable boolean, new_role text
 ) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
@@ -994,16 +1069,18 @@ RETURN CASE
     WHEN (scope).grantee_like IS NOT NULL AND (role_name LIKE (scope).grantee_like) IS NOT TRUE THEN 'grantee_like'
     WHEN (scope).object_type IS NOT NULL AND (object_type = (scope).object_type) IS NOT TRUE THEN 'object_type'
     WHEN (scope).privileges IS NOT NULL AND (privilege = ANY ((scope).privileges)) IS NOT TRUE THEN 'privileges'
-    WHEN (scope).schema_like IS NOT NULL AND CASE schema_match
+    -- Partitions can have any name, in any schema.
+    WHEN (scope).schema_like IS NOT NULL AND (NOT partitions AND CASE schema_match
         WHEN 'exact' THEN schema_name LIKE (scope).schema_like
         WHEN 'like' THEN sync_roles.like_covers((scope).schema_like, schema_name)
-    END IS NOT TRUE THEN 'schema_like'
-    WHEN (scope).object_like IS NOT NULL AND (name_match = 'exact' AND object_name LIKE (scope).object_like) IS NOT TRUE THEN 'object_like'
+    END) IS NOT TRUE THEN 'schema_like'
+    WHEN (scope).object_like IS NOT NULL
+        AND (NOT partitions AND name_match = 'exact' AND object_name LIKE (scope).object_like) IS NOT TRUE THEN 'object_like'
     WHEN NOT (scope).grantable AND grantable IS NOT FALSE THEN 'grantable'
     WHEN NOT (scope).may_create_roles AND new_role IS NOT NULL THEN 'may_create_roles'
 END;
 
-COMMENT ON FUNCTION sync_roles.scope_problem(sync_roles.my_scopes, text, text, text, text, text, text, text, boolean, text) IS
+COMMENT ON FUNCTION sync_roles.scope_problem(sync_roles.my_scopes, text, text, text, text, text, text, text, boolean, boolean, text) IS
     'The column of a scope that keeps a row of desired_grants out of it, or NULL: the row is in scope. A pattern is, where all that it can '
     'match is.';
 
@@ -1018,6 +1095,7 @@ DECLARE
         WHEN refused.name_match IS NULL THEN 'name_match' WHEN refused.grantable IS NULL THEN 'grantable'
         WHEN refused.schema_match IS NULL THEN 'schema_match' WHEN refused.except_names IS NULL THEN 'except_names'
         WHEN refused.except_schemas IS NULL THEN 'except_schemas' WHEN refused.except_columns IS NULL THEN 'except_columns'
+        WHEN refused.partitions IS NULL THEN 'partitions'
         WHEN refused.create_if_not_exists IS NULL THEN 'create_if_not_exists'
         WHEN refused.created_by IS NULL THEN 'created_by' WHEN refused.created_at IS NULL THEN 'created_at' END;
     new_role text;
@@ -1037,12 +1115,12 @@ BEGIN
     problem := sync_roles.grant_problem(refused.role_name, refused.privilege, refused.object_type,
         CASE WHEN refused.schema_match = 'exact' OR refused.schema_name IS NULL THEN refused.schema_name ELSE '-' END, refused.object_name,
         refused.name_match, refused.column_name, refused.direct, refused.grantable, refused.create_if_not_exists);
-    IF problem IS NULL AND NOT (sync_roles.is_plain(refused.schema_match, refused.except_names, refused.except_columns)
+    IF problem IS NULL AND NOT (sync_roles.is_plain(refused.schema_match, refused.except_names, refused.except_columns, refused.partitions)
         AND refused.except_schemas = '{}')
     THEN
         problem := sync_roles.selector_problem(refused.privilege, refused.object_type, refused.schema_name, refused.object_name,
             refused.name_match, refused.column_name, refused.schema_match, refused.except_names, refused.except_schemas,
-            refused.except_columns);
+            refused.except_columns, refused.partitions);
     END IF;
     IF problem IS NULL AND refused.name_match <> 'exact' THEN
         problem := coalesce(sync_roles.pattern_problem(refused.object_name, refused.name_match),
@@ -1060,7 +1138,7 @@ BEGIN
         FROM sync_roles.my_scopes AS s
         CROSS JOIN LATERAL (
             SELECT sync_roles.scope_problem(s, refused.role_name, refused.privilege, refused.object_type, refused.schema_name,
-                refused.schema_match, refused.object_name, refused.name_match, refused.grantable, new_role)
+                refused.schema_match, refused.object_name, refused.name_match, refused.partitions, refused.grantable, new_role)
         ) AS p (problem)
         ORDER BY array_position(
             '{public,grantee_like,object_type,privileges,schema_like,object_like,grantable,may_create_roles}', p.problem) DESC NULLS FIRST,
@@ -1077,11 +1155,17 @@ BEGIN
                 refused.object_type, scope.id, scope.object_type)
             WHEN 'privileges' THEN format('privilege %L is out of scope %s: its privileges are %s', refused.privilege, scope.id,
                 coalesce(nullif(array_to_string(scope.privileges, ', '), ''), 'none'))
-            WHEN 'schema_like' THEN CASE WHEN refused.schema_match = 'exact'
+            WHEN 'schema_like' THEN CASE WHEN refused.partitions
+                THEN format('partitions true is out of scope %s: its schema_like is %L, and partitions can be in any schema',
+                    scope.id, scope.schema_like)
+                WHEN refused.schema_match = 'exact'
                 THEN format('schema_name %L is out of scope %s: its schema_like is %L', refused.schema_name, scope.id, scope.schema_like)
                 ELSE format('schema_name %L (%s) is out of scope %s: its schema_like is %L, which is not known to match all that this does',
                     refused.schema_name, refused.schema_match, scope.id, scope.schema_like) END
-            WHEN 'object_like' THEN CASE WHEN refused.name_match = 'exact'
+            WHEN 'object_like' THEN CASE WHEN refused.partitions
+                THEN format('partitions true is out of scope %s: its object_like is %L, and partitions can have any name',
+                    scope.id, scope.object_like)
+                WHEN refused.name_match = 'exact'
                 THEN format('object_name %L is out of scope %s: its object_like is %L', refused.object_name, scope.id, scope.object_like)
                 ELSE format('name_match %L is out of scope %s: its object_like is %L, and so it allows exact names alone',
                     refused.name_match, scope.id, scope.object_like) END
@@ -1177,7 +1261,7 @@ BEGIN
             SELECT max(s.max_rows) AS max_rows, max(s.max_patterns) AS max_patterns, max(s.max_direct) AS max_direct
             FROM sync_roles.my_scopes AS s
             WHERE sync_roles.scope_problem(s, n.role_name, n.privilege, n.object_type, n.schema_name, n.schema_match, n.object_name,
-                n.name_match, n.grantable, NULL) IS NULL
+                n.name_match, n.partitions, n.grantable, NULL) IS NULL
         ) AS s;
         exceeded := CASE
             WHEN written.rows > allowed.rows THEN format('max_rows %s is exceeded: with these, login %L has %s rows',
@@ -1208,7 +1292,7 @@ AS $$
                 coalesce(g.column_name, '') AS column_name
             FROM sync_roles.desired_grants AS g
             WHERE coalesce(g.updated_by, g.created_by) = session_user AND g.name_match <> 'exact'
-                AND sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns)
+                AND sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns, g.partitions)
             ORDER BY g.object_type, g.object_name, g.privilege, coalesce(g.schema_name, ''), g.name_match, coalesce(g.column_name, '')
             LIMIT 1
         )
@@ -1219,7 +1303,7 @@ AS $$
             SELECT g.object_type, g.object_name, g.privilege, coalesce(g.schema_name, ''), g.name_match, coalesce(g.column_name, '')
             FROM sync_roles.desired_grants AS g
             WHERE coalesce(g.updated_by, g.created_by) = session_user AND g.name_match <> 'exact'
-                AND sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns)
+                AND sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns, g.partitions)
                 AND (g.object_type, g.object_name, g.privilege, coalesce(g.schema_name, ''), g.name_match, coalesce(g.column_name, ''))
                     > (p.object_type, p.object_name, p.privilege, p.schema_name, p.name_match, p.column_name)
             ORDER BY g.object_type, g.object_name, g.privilege, coalesce(g.schema_name, ''), g.name_match, coalesce(g.column_name, '')
@@ -1230,7 +1314,7 @@ AS $$
         SELECT count(DISTINCT g.selector)
         FROM sync_roles.desired_grants AS g
         WHERE coalesce(g.updated_by, g.created_by) = session_user
-            AND NOT sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns)
+            AND NOT sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns, g.partitions)
     )
 $$;
 
@@ -1238,8 +1322,8 @@ ALTER POLICY writers_see ON sync_roles.desired_grants
     USING (EXISTS (
         SELECT FROM sync_roles.my_scopes AS s
         WHERE sync_roles.scope_problem(s, desired_grants.role_name, desired_grants.privilege, desired_grants.object_type,
-            desired_grants.schema_name, desired_grants.schema_match, desired_grants.object_name, desired_grants.name_match, false,
-            NULL) IS NULL
+            desired_grants.schema_name, desired_grants.schema_match, desired_grants.object_name, desired_grants.name_match,
+            desired_grants.partitions, false, NULL) IS NULL
     ));
 ALTER POLICY writers_insert ON sync_roles.desired_grants
     WITH CHECK (CASE
@@ -1248,8 +1332,8 @@ ALTER POLICY writers_insert ON sync_roles.desired_grants
             SELECT FROM sync_roles.my_scopes AS s
             WHERE sync_roles.scope_problem(s, desired_grants.role_name, desired_grants.privilege, desired_grants.object_type,
                 desired_grants.schema_name, desired_grants.schema_match, desired_grants.object_name, desired_grants.name_match,
-                desired_grants.grantable, sync_roles.new_role(desired_grants.role_name, desired_grants.privilege,
-                    desired_grants.object_name, desired_grants.name_match)) IS NULL
+                desired_grants.partitions, desired_grants.grantable, sync_roles.new_role(desired_grants.role_name,
+                    desired_grants.privilege, desired_grants.object_name, desired_grants.name_match)) IS NULL
         ) THEN true
         ELSE sync_roles.refuse_grant(desired_grants, true)
     END);
@@ -1258,15 +1342,15 @@ ALTER POLICY writers_update ON sync_roles.desired_grants
         SELECT FROM sync_roles.my_scopes AS s
         WHERE sync_roles.scope_problem(s, desired_grants.role_name, desired_grants.privilege, desired_grants.object_type,
             desired_grants.schema_name, desired_grants.schema_match, desired_grants.object_name, desired_grants.name_match,
-            desired_grants.grantable, NULL) IS NULL
+            desired_grants.partitions, desired_grants.grantable, NULL) IS NULL
     ))
     WITH CHECK (CASE
         WHEN EXISTS (
             SELECT FROM sync_roles.my_scopes AS s
             WHERE sync_roles.scope_problem(s, desired_grants.role_name, desired_grants.privilege, desired_grants.object_type,
                 desired_grants.schema_name, desired_grants.schema_match, desired_grants.object_name, desired_grants.name_match,
-                desired_grants.grantable, sync_roles.new_role(desired_grants.role_name, desired_grants.privilege,
-                    desired_grants.object_name, desired_grants.name_match)) IS NULL
+                desired_grants.partitions, desired_grants.grantable, sync_roles.new_role(desired_grants.role_name,
+                    desired_grants.privilege, desired_grants.object_name, desired_grants.name_match)) IS NULL
         ) THEN true
         ELSE sync_roles.refuse_grant(desired_grants, false)
     END);
@@ -1275,7 +1359,7 @@ ALTER POLICY writers_delete ON sync_roles.desired_grants
         SELECT FROM sync_roles.my_scopes AS s
         WHERE sync_roles.scope_problem(s, desired_grants.role_name, desired_grants.privilege, desired_grants.object_type,
             desired_grants.schema_name, desired_grants.schema_match, desired_grants.object_name, desired_grants.name_match,
-            desired_grants.grantable, NULL) IS NULL
+            desired_grants.partitions, desired_grants.grantable, NULL) IS NULL
     ));
 
 CREATE OR REPLACE VIEW sync_roles.my_problems WITH (security_barrier) AS
@@ -1298,7 +1382,7 @@ JOIN sync_roles.desired_grants AS g
 WHERE EXISTS (
     SELECT FROM sync_roles.my_scopes AS c
     WHERE sync_roles.scope_problem(c, g.role_name, g.privilege, g.object_type, g.schema_name, g.schema_match, g.object_name,
-        g.name_match, false, NULL) IS NULL
+        g.name_match, g.partitions, false, NULL) IS NULL
 );
 
 CREATE OR REPLACE FUNCTION sync_roles.queue_rows_about(schema_name text, object_name text) RETURNS bigint
@@ -1334,7 +1418,7 @@ BEGIN
             SELECT
             FROM unnest(scopes) AS s
             WHERE sync_roles.scope_problem(s, g.role_name, g.privilege, g.object_type, g.schema_name, g.schema_match, g.object_name,
-                g.name_match, false, NULL) IS NULL
+                g.name_match, g.partitions, false, NULL) IS NULL
         )
     GROUP BY a.role_name;
     GET DIAGNOSTICS queued = ROW_COUNT;
@@ -1375,7 +1459,8 @@ DROP FUNCTION sync_roles.revoke(text, text, text, text, text, text, text);
 CREATE FUNCTION sync_roles.revoke(
     role_name text, privilege text, object_type text, schema_name text DEFAULT NULL, object_name text DEFAULT NULL,
     name_match text DEFAULT 'exact', column_name text DEFAULT NULL, schema_match text DEFAULT 'exact', except_names text[] DEFAULT '{}',
-    except_schemas text[] DEFAULT '{}', except_columns text[] DEFAULT '{}'
+    except_schemas text[] DEFAULT '{}', except_columns text[] DEFAULT '{}',
+    partitions boolean DEFAULT false
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -1387,13 +1472,13 @@ DECLARE
             CASE WHEN revoke.schema_match = 'exact' OR revoke.schema_name IS NULL THEN revoke.schema_name ELSE '-' END,
             revoke.object_name, revoke.name_match, revoke.column_name, NULL, false, false),
         sync_roles.selector_problem(revoke.privilege, revoke.object_type, revoke.schema_name, revoke.object_name, revoke.name_match,
-            revoke.column_name, revoke.schema_match, revoke.except_names, revoke.except_schemas, revoke.except_columns));
+            revoke.column_name, revoke.schema_match, revoke.except_names, revoke.except_schemas, revoke.except_columns, revoke.partitions));
     missing constant text := CASE
         WHEN revoke.role_name IS NULL THEN 'role_name' WHEN revoke.privilege IS NULL THEN 'privilege'
         WHEN revoke.object_type IS NULL THEN 'object_type' WHEN revoke.object_name IS NULL THEN 'object_name'
         WHEN revoke.name_match IS NULL THEN 'name_match' WHEN revoke.schema_match IS NULL THEN 'schema_match'
         WHEN revoke.except_names IS NULL THEN 'except_names' WHEN revoke.except_schemas IS NULL THEN 'except_schemas'
-        WHEN revoke.except_columns IS NULL THEN 'except_columns' END;
+        WHEN revoke.except_columns IS NULL THEN 'except_columns' WHEN revoke.partitions IS NULL THEN 'partitions' END;
     unseen sync_roles.desired_grants;
 BEGIN
     IF missing IS NOT NULL THEN
@@ -1405,7 +1490,7 @@ BEGIN
     DELETE FROM sync_roles.desired_grants AS g
     WHERE g.role_name = revoke.role_name AND g.selector = sync_roles.selector(revoke.privilege, revoke.object_type, revoke.schema_name,
         revoke.object_name, revoke.name_match, revoke.column_name, revoke.schema_match, revoke.except_names, revoke.except_schemas,
-        revoke.except_columns);
+        revoke.except_columns, revoke.partitions);
     IF FOUND THEN
         RETURN true;
     END IF;
@@ -1422,6 +1507,7 @@ BEGIN
         unseen.except_names := revoke.except_names;
         unseen.except_schemas := revoke.except_schemas;
         unseen.except_columns := revoke.except_columns;
+        unseen.partitions := revoke.partitions;
         unseen.grantable := false;
         unseen.create_if_not_exists := false;
         unseen.created_by := session_user;
@@ -1429,7 +1515,7 @@ BEGIN
         IF NOT EXISTS (
             SELECT FROM sync_roles.my_scopes AS s
             WHERE sync_roles.scope_problem(s, unseen.role_name, unseen.privilege, unseen.object_type, unseen.schema_name,
-                unseen.schema_match, unseen.object_name, unseen.name_match, false, NULL) IS NULL
+                unseen.schema_match, unseen.object_name, unseen.name_match, unseen.partitions, false, NULL) IS NULL
         ) THEN
             PERFORM sync_roles.refuse_grant(unseen, false);
         END IF;
@@ -1438,7 +1524,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.revoke(text, text, text, text, text, text, text, text, text[], text[], text[]) IS
+COMMENT ON FUNCTION sync_roles.revoke(text, text, text, text, text, text, text, text, text[], text[], text[], boolean) IS
     'Deletes a row of desired_grants, and returns whether it was there. With the rights of the caller.';
 
 -- Status. ---------------------------------------------------------------------------------------------------------------------------------
@@ -1556,6 +1642,26 @@ CROSS JOIN LATERAL (
         WHERE g.schema_match <> 'exact' AND o.object_type = g.object_type
             AND sync_roles.in_schema(o.schema_name, w.schema_name, w.schema_match)
             AND CASE WHEN k.object_name IS NULL THEN sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature) END
+        UNION ALL
+        -- As find_partitions.
+        SELECT o.*
+        FROM sync_roles.objects AS o
+        WHERE g.partitions AND k.object_name IS NULL AND o.object_type = 'table' AND o.object_oid IN (
+                WITH RECURSIVE below (object_oid) AS (
+                    SELECT i.inhrelid
+                    FROM sync_roles.objects AS p
+                    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = p.object_oid
+                    WHERE p.object_type = 'table' AND sync_roles.in_schema(p.schema_name, w.schema_name, w.schema_match)
+                        AND sync_roles.means(w.object_name, w.name_match, p.object_name, p.signature)
+                    UNION
+                    SELECT i.inhrelid
+                    FROM below AS b
+                    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = b.object_oid
+                )
+                SELECT b.object_oid FROM below AS b
+            )
+            AND (sync_roles.in_schema(o.schema_name, w.schema_name, w.schema_match)
+                AND sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature)) IS NOT TRUE
     ) AS o
     LEFT JOIN pg_catalog.pg_attribute AS c
         ON w.column_name <> '' AND c.attrelid = o.object_oid AND sync_roles.is_column(c.attname, w.column_name, w.column_match)
@@ -1612,17 +1718,18 @@ CREATE FUNCTION sync_roles.grant(
     name_match text DEFAULT 'exact', column_name text DEFAULT NULL, direct boolean DEFAULT NULL, grantable boolean DEFAULT false,
     create_if_not_exists boolean DEFAULT false, expires_at timestamptz DEFAULT NULL, note text DEFAULT NULL, source text DEFAULT NULL,
     inherit_option boolean DEFAULT NULL, set_option boolean DEFAULT NULL, schema_match text DEFAULT 'exact',
-    except_names text[] DEFAULT '{}', except_schemas text[] DEFAULT '{}', except_columns text[] DEFAULT '{}'
+    except_names text[] DEFAULT '{}', except_schemas text[] DEFAULT '{}', except_columns text[] DEFAULT '{}',
+    partitions boolean DEFAULT false
 ) RETURNS bigint
 LANGUAGE sql SECURITY INVOKER
 BEGIN ATOMIC
     INSERT INTO sync_roles.desired_grants AS g (role_name, privilege, object_type, schema_name, object_name, name_match, column_name,
         direct, grantable, create_if_not_exists, expires_at, note, source, inherit_option, set_option, schema_match, except_names,
-        except_schemas, except_columns)
+        except_schemas, except_columns, partitions)
     VALUES ("grant".role_name, "grant".privilege, "grant".object_type, "grant".schema_name, "grant".object_name, "grant".name_match,
         "grant".column_name, "grant".direct, "grant".grantable, "grant".create_if_not_exists, "grant".expires_at, "grant".note,
         "grant".source, "grant".inherit_option, "grant".set_option, "grant".schema_match, "grant".except_names, "grant".except_schemas,
-        "grant".except_columns)
+        "grant".except_columns, "grant".partitions)
     -- Also where nothing changes: it queues the role again.
     ON CONFLICT (role_name, selector) DO UPDATE
     SET direct = excluded.direct, grantable = excluded.grantable, create_if_not_exists = excluded.create_if_not_exists,
@@ -1633,7 +1740,7 @@ END;
 
 COMMENT ON FUNCTION
     sync_roles.grant(text, text, text, text, text, text, text, boolean, boolean, boolean, timestamptz, text, text, boolean, boolean, text,
-        text[], text[], text[]) IS
+        text[], text[], text[], boolean) IS
     'Writes a row of desired_grants, and returns its id. A row that is there becomes what the call says (without a note it keeps its own, '
     'and a source that it has stays), and its role is queued again. With the rights of the caller.';
 

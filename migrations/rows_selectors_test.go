@@ -41,9 +41,14 @@ func TestBadSelectors(t *testing.T) {
 		{"columns left out of a sequence", martRow.with(row{"object_type": "sequence", "except_columns": []string{"a"}}), "except_columns", []string{"'sequence'"}},
 		{"columns left out of a column", martRow.with(row{"column_name": "b", "except_columns": []string{"a"}}), "except_columns", []string{"column_name 'b'"}},
 		{"a long column that is left out", grantRow("alice").with(row{"except_columns": []string{strings.Repeat("é", 32)}}), "except_columns", []string{"at most 63"}},
+		{"partitions of a sequence", martRow.with(row{"object_type": "sequence", "privilege": "USAGE", "partitions": true}), "partitions", []string{"'sequence'"}},
+		{"an owner of partitions", martRow.with(row{"privilege": "OWNER", "partitions": true}), "partitions", []string{"not allowed for OWNER"}},
+		{"partitions on the objects", martRow.with(row{"direct": true, "partitions": true}), "partitions", []string{"with direct true"}},
+		{"partitions to be given on", martRow.with(row{"grantable": true, "partitions": true}), "partitions", []string{"with grantable true"}},
+		{"partitions for PUBLIC", martRow.with(row{"role_name": "public", "partitions": true}), "partitions", []string{"'public'"}},
 	})
 	for _, r := range []row{
-		martRow, martRow.with(row{"name_match": "exact", "object_name": "t"}), martRow.with(row{"except_schemas": []string{"%_staging", `a"b`}, "except_names": []string{"%%x"}}),
+		martRow.with(row{"partitions": true}), grantRow("alice").with(row{"partitions": true}), martRow, martRow.with(row{"name_match": "exact", "object_name": "t"}), martRow.with(row{"except_schemas": []string{"%_staging", `a"b`}, "except_names": []string{"%%x"}}),
 		schema.with(row{"object_name": "mart%", "name_match": "like", "except_names": []string{"%_staging"}}), martRow.with(row{"schema_name": "%_mart"}),
 		martRow.with(row{"except_columns": []string{"e_ail"}}), grantRow("alice").with(row{"except_columns": []string{"email", "phone"}}),
 	} {
@@ -119,6 +124,7 @@ func TestScopesKnowSchemaPatterns(t *testing.T) {
 	for _, r := range []row{{"schema_name": "%"}, {"schema_name": "mart_%"}, {"schema_name": "mart%"}, {"schema_name": `mart\_.*`, "schema_match": "regex"}, {"schema_name": "mart", "schema_match": "exact"}} {
 		wantError(t, mine.with(r).try(t, writer, "desired_grants"), "out of scope", "schema_like")
 	}
+	wantError(t, mine.with(row{"partitions": true}).try(t, writer, "desired_grants"), "partitions true is out of scope", "schema_like")
 	// What it wrote it sees, changes within its scope, and deletes; what is out of its scope it does not see.
 	mine.with(row{"schema_name": "%"}).mustInsert(t, owner, "desired_grants")
 	if n := pgtest.One[int](t, writer, "select count(*) from sync_roles.desired_grants"); n != 6 {

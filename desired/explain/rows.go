@@ -22,15 +22,15 @@ type Row struct {
 // asked is a row, and one object that it asks for. (rows.sql)
 type asked struct {
 	Row
-	Role        string
-	Privilege   string
-	Column      string
-	Indirect    bool // an intermediate role may serve it
-	Grantable   bool
-	Selector    string
-	ObjectType  catalog.ObjectType
-	Schema      string
-	ObjectName  string
+	Role       string
+	Privilege  string
+	Column     string
+	Indirect   bool // an intermediate role may serve it
+	Grantable  bool
+	Selector   string
+	ObjectType catalog.ObjectType
+	Schema     string
+	ObjectName string
 }
 
 // desiredRows are the rows that some roles have.

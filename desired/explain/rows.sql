@@ -21,6 +21,10 @@ CROSS JOIN LATERAL (
     SELECT o.object_type, o.object_oid, o.schema_name, o.object_name, o.signature
     FROM sync_roles.find_in_schemas(g.object_type, w.schema_name, w.schema_match, w.object_name, w.name_match) AS o
     WHERE $2::text IS NULL OR o.schema_name = $3 AND coalesce(o.signature, o.object_name::text) = $4
+    UNION ALL
+    SELECT o.object_type, o.object_oid, o.schema_name, o.object_name, o.signature
+    FROM sync_roles.find_partitions(w.schema_name, w.schema_match, w.object_name, w.name_match) AS o
+    WHERE g.partitions AND ($2::text IS NULL OR o.schema_name = $3 AND o.object_name = $4)
     OFFSET 0
 ) AS o
 LEFT JOIN LATERAL (

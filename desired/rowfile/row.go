@@ -28,6 +28,7 @@ type Row struct {
 	ExceptNames   []string `json:"except_names"`
 	ExceptSchemas []string `json:"except_schemas"`
 	ExceptColumns []string `json:"except_columns"`
+	Partitions    bool     `json:"partitions"`
 
 	InheritOption *bool `json:"inherit_option"`
 	SetOption     *bool `json:"set_option"`
@@ -38,16 +39,16 @@ type Row struct {
 // columns are the keys that an entry of a file may have, in the order in which they are written.
 var columns = []string{
 	"role_name", "privilege", "object_type", "schema_name", "schema_match", "except_schemas", "object_name", "name_match", "except_names", "column_name",
-	"except_columns", "direct", "grantable", "create_if_not_exists", "inherit_option", "set_option", "expires_at", "note",
+	"except_columns", "partitions", "direct", "grantable", "create_if_not_exists", "inherit_option", "set_option", "expires_at", "note",
 }
 
 // key is what makes a row unique: the role, and all that desired_grants.selector is made of.
-type key struct{ role, privilege, objectType, schema, schemaMatch, object, match, column, exceptNames, exceptSchemas, exceptColumns string }
+type key struct{ role, privilege, objectType, schema, schemaMatch, object, match, column, exceptNames, exceptSchemas, exceptColumns, partitions string }
 
 func (r Row) key() key {
 	return key{
 		r.Role, r.Privilege, r.ObjectType, r.Schema, r.text("schema_match"), r.Object, r.Match, r.Column,
-		r.text("except_names"), r.text("except_schemas"), r.text("except_columns"),
+		r.text("except_names"), r.text("except_schemas"), r.text("except_columns"), r.text("partitions"),
 	}
 }
 
@@ -69,6 +70,9 @@ func (r Row) String() string {
 	b.WriteString(r.Object)
 	if match := r.text("schema_match"); match != "" {
 		fmt.Fprintf(&b, " (schema: %s)", match)
+	}
+	if r.Partitions {
+		b.WriteString(" with partitions")
 	}
 	but(&b, "schemas", r.ExceptSchemas)
 	but(&b, "names", r.ExceptNames)
@@ -128,6 +132,10 @@ func (r *Row) set(column, text string) (err error) {
 		r.InheritOption, err = truth(text)
 	case "set_option":
 		r.SetOption, err = truth(text)
+	case "partitions":
+		var yes *bool
+		yes, err = truth(text)
+		r.Partitions = yes != nil && *yes
 	case "grantable":
 		var yes *bool
 		yes, err = truth(text)
@@ -218,6 +226,8 @@ func (r Row) text(column string) string {
 		return threeWay(r.InheritOption)
 	case "set_option":
 		return threeWay(r.SetOption)
+	case "partitions":
+		return onlyTrue(r.Partitions)
 	case "grantable":
 		return onlyTrue(r.Grantable)
 	case "create_if_not_exists":

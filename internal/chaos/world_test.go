@@ -100,6 +100,7 @@ type desired struct {
 	CreatedAt                                          time.Time
 	SchemaMatch                                        string
 	ExceptNames, ExceptSchemas, ExceptColumns          []string
+	Partitions                                         bool
 	Selector                                           string
 	pattern, schemas                                   *regexp.Regexp
 }
@@ -119,6 +120,7 @@ type intermediate struct {
 	Role, Privilege, Type, Schema, Name, Match, Column string
 	SchemaMatch                                        string
 	ExceptNames, ExceptSchemas, ExceptColumns          []string
+	Partitions                                         bool
 	Selector                                           string
 }
 
@@ -215,7 +217,7 @@ func (w *world) read(t *testing.T) {
 
 	w.rows = structs[desired](t, w.conn, `
 		select id, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, ''), direct, grantable, create_if_not_exists, created_at,
-			schema_match, except_names, except_schemas, except_columns, selector
+			schema_match, except_names, except_schemas, except_columns, partitions, selector
 		from sync_roles.desired_grants order by id`)
 	for i := range w.rows {
 		w.rows[i].compile(t)
@@ -225,7 +227,7 @@ func (w *world) read(t *testing.T) {
 		w.desiredRoles[r.Name] = r
 	}
 	w.registry = map[uint32]intermediate{}
-	for _, i := range structs[intermediate](t, w.conn, "select role_oid, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, ''), schema_match, except_names, except_schemas, except_columns, selector from sync_roles.intermediate_roles") {
+	for _, i := range structs[intermediate](t, w.conn, "select role_oid, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, ''), schema_match, except_names, except_schemas, except_columns, partitions, selector from sync_roles.intermediate_roles") {
 		w.registry[i.OID] = i
 	}
 	w.keepers = map[uint32]bool{}

@@ -22,9 +22,9 @@ var (
 // The rest as scalars: each reads one entry of an index that has only rows that are not plain.
 const premisesSQL = `
 	select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%'),
-		(select true from sync_roles.desired_grants as g where not sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns) limit 1) is null
-		and (select true from sync_roles.withdrawn as w where not sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns) limit 1) is null
-		and (select true from sync_roles.intermediate_roles as i where not sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns) limit 1) is null`
+		(select true from sync_roles.desired_grants as g where not sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns, g.partitions) limit 1) is null
+		and (select true from sync_roles.withdrawn as w where not sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns, w.partitions) limit 1) is null
+		and (select true from sync_roles.intermediate_roles as i where not sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns, i.partitions) limit 1) is null`
 
 const memberSQL = `
 	select coalesce(bool_or((select true from pg_catalog.pg_auth_members as m where m.member = r.oid limit 1)), false),

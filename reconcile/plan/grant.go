@@ -9,9 +9,9 @@ import (
 
 // grant decides how a role gets a privilege: on the object itself, or through an intermediate role.
 func (m *maker) grant(missing Missing) {
-	if missing.Direct != nil && !*missing.Direct && m.cannotInherit(missing.Role) {
+	if why := onlyIndirect(missing); why != "" && missing.GrantID != 0 && m.cannotInherit(missing.Role) {
 		m.report(missing.Role, missing.problem(Blocked, NoInherit,
-			fmt.Sprintf("role %s is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role, which direct false asks for", missing.Role),
+			fmt.Sprintf("role %s is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role, which %s", missing.Role, why),
 			AttributeFix(missing.Role, "INHERIT")))
 		return
 	}
@@ -33,6 +33,19 @@ func (m *maker) grant(missing Missing) {
 		Object: missing.Object(), Column: missing.ColumnName, Privilege: missing.Privilege, Role: missing.Role, Option: missing.Grantable, Lenders: lenders,
 		GrantID: missing.GrantID,
 	})
+}
+
+// onlyIndirect says what makes a row go through an intermediate role, whatever its member is; empty: nothing does. Of partitions only an intermediate
+// role, which keeps nothing else, is certain to lose those that are detached.
+func onlyIndirect(missing Missing) string {
+	switch {
+	case missing.Direct != nil && !*missing.Direct:
+		return "direct false asks for"
+	case missing.More != "" && missing.selector().HasPartitions():
+		return "partitions true takes"
+	default:
+		return ""
+	}
 }
 
 // goesDirect applies the rule of encodings: patterns through an intermediate role, exact names on the object until its ACL

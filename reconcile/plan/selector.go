@@ -27,6 +27,7 @@ type more struct {
 	ObjectName    string   `json:"object_name"`
 	NameMatch     string   `json:"name_match"`
 	ExceptColumns []string `json:"except_columns"`
+	Partitions    bool     `json:"partitions"`
 	Selector      string   `json:"selector"`
 }
 
@@ -54,6 +55,9 @@ func (s Selector) more() (m more) {
 
 // LeavesColumnsOut reports whether the row asks for all columns of tables but some.
 func (s Selector) LeavesColumnsOut() bool { return len(s.more().ExceptColumns) > 0 }
+
+// HasPartitions reports whether the row also asks for the tables below those that it names.
+func (s Selector) HasPartitions() bool { return s.more().Partitions }
 
 // roleName derives the intermediate role's name from database and selector, so that a plan names the role that sync makes.
 func (s Selector) roleName(database catalog.OID) string {

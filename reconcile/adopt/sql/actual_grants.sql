@@ -97,6 +97,13 @@ WHERE NOT EXISTS (
             AND (g.grantable OR NOT h.grantable)
             AND g.direct IS NOT FALSE
     )
+    AND NOT (h.object_type = 'table' AND NOT h.grantable AND EXISTS (
+        SELECT
+        FROM sync_roles.all_matchable_grants AS g
+        CROSS JOIN LATERAL sync_roles.find_partitions(g.schema_name, g.schema_match, g.object_name, g.compared_as) AS p
+        WHERE g.partitions AND g.role_name = h.role_name AND g.privilege IN (h.privilege, 'ALL') AND p.schema_name = h.schema_name
+            AND p.object_name = h.object_name AND sync_roles.is_column(h.column_name, coalesce(g.column_name, ''), g.column_match)
+    ))
     -- An object has one owner, and rows may want another than the present one.
     AND NOT (h.privilege = 'OWNER' AND EXISTS (
         SELECT

@@ -27,5 +27,5 @@ FROM asked AS a
 LEFT JOIN inserted AS i
     ON i.role_name = a.role_name
     AND i.selector = sync_roles.selector(a.privilege, a.object_type, a.schema_name, a.object_name, a.name_match, a.column_name,
-        'exact', '{}', '{}', '{}')
+        'exact', '{}', '{}', '{}', false)
 ORDER BY a.position;

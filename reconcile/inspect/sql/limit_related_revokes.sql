@@ -18,7 +18,7 @@ waiting AS MATERIALIZED (
 elsewhere AS MATERIALIZED (
     SELECT w.transaction::text::bigint AS transaction, w.role_name, w.object_type, w.object_name, w.privilege,
         coalesce(w.schema_name, '') AS schema_name, w.name_match, coalesce(w.column_name, '') AS column_name, w.direct, w.grantable,
-        w.selector, sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns) AS is_plain
+        w.selector, sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns, w.partitions) AS is_plain
     FROM sync_roles.withdrawn AS w
     WHERE NOT w.expired AND w.transaction::text::bigint = ANY ($2)
         AND w.role_name IN (SELECT q.role_name FROM waiting AS q)

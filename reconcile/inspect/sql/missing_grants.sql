@@ -18,8 +18,8 @@ WITH roles AS MATERIALIZED (
 asked AS MATERIALIZED (
     SELECT g.privilege, min(g.schema_name) AS schema_name, min(g.object_name) AS object_name, min(g.asked_name) AS asked_name,
         min(g.name_match) AS name_match,
-        min(g.column_name) AS column_name, min(g.schema_match) AS schema_match, min(g.column_match) AS column_match, min(g.more) AS more,
-        g.selector, g.direct, g.grantable, g.role_name = 'public' AS public,
+        min(g.column_name) AS column_name, min(g.schema_match) AS schema_match, min(g.column_match) AS column_match,
+        bool_or(g.partitions) AS partitions, min(g.more) AS more, g.selector, g.direct, g.grantable, g.role_name = 'public' AS public,
         array_agg(g.id) AS grant_ids, array_agg(g.role_name) AS role_names
     FROM sync_roles.desired_holdings AS g
     WHERE g.role_name = ANY ($1::text[]) AND g.object_type = :'object_type' AND g.privilege <> 'OWNER'
@@ -40,6 +40,10 @@ found AS MATERIALIZED (
         SELECT o.*
         FROM sync_roles.find_in_schemas(:'object_type', s.schema_name, s.schema_match, s.object_name, s.name_match) AS o
         WHERE NOT :plain
+        UNION ALL
+        SELECT o.*
+        FROM sync_roles.find_partitions(s.schema_name, s.schema_match, s.object_name, s.name_match) AS o
+        WHERE NOT :plain AND :'object_type' = 'table' AND s.partitions
         OFFSET 0
     ) AS o ON true
 ),

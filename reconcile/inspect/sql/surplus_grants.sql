@@ -294,6 +294,22 @@ judged AS MATERIALIZED (
             )
         ))
 ),
+-- What rows ask for on the tables below those that they name.
+below AS MATERIALIZED (
+    SELECT b.role_name, g.privilege, g.column_name, g.column_match, p.object_oid
+    FROM batch AS b
+    CROSS JOIN LATERAL (
+        SELECT g.*
+        FROM sync_roles.desired_holdings AS g
+        WHERE NOT :plain AND g.role_name = b.role_name AND g.object_type = 'table' AND g.partitions
+        OFFSET 0
+    ) AS g
+    CROSS JOIN LATERAL (
+        SELECT p.object_oid
+        FROM sync_roles.find_partitions(g.schema_name, g.schema_match, g.object_name, g.name_match) AS p
+        OFFSET 0
+    ) AS p
+),
 surplus AS MATERIALIZED (
     SELECT j.*, false AS option_only
     FROM judged AS j
@@ -316,6 +332,12 @@ surplus AS MATERIALIZED (
                 AND sync_roles.is_column(j.column_name, g.column_name, g.column_match) AND g.direct IS NOT FALSE
             LIMIT 1
         ) IS NULL
+        AND (:plain OR j.object_type <> 'table' OR NOT EXISTS (
+            SELECT
+            FROM below AS p
+            WHERE p.role_name = j.role_name AND p.object_oid = j.object_oid AND p.privilege = ANY (ARRAY[j.privilege, 'ALL'])
+                AND sync_roles.is_column(j.column_name, p.column_name, p.column_match)
+        ))
     UNION ALL
     -- The privilege is desired, its grant option is not.
     SELECT j.*, true
