@@ -30,6 +30,7 @@ func newDBA(c *cluster, m *model) *actor {
 			tolerated: []string{
 				"42P01", "3F000", "42704", "42703", "42883", // it is not there
 				"42P07", "42P06", "42710", "42701", "42723", // it is there already
+				"42804", "42P16", // a table that cannot inherit, or change
 				"2BP01", "0LP01", // others depend on it; a circular membership, or no right to grant
 				"42501",          // as somebody who is no superuser
 				"40P01", "55P03", // a deadlock; a lock that took too long
@@ -50,6 +51,7 @@ func newDBA(c *cluster, m *model) *actor {
 		{4, d.swap},
 		{4, d.column},
 		{8, d.renameColumn},
+		{5, d.inherit},
 		{8, d.routine},
 		{6, d.schema},
 		{6, d.dropRole},
@@ -58,6 +60,17 @@ func newDBA(c *cluster, m *model) *actor {
 		{8, d.meddle},
 	}
 	return d.actor
+}
+
+// inherit has a table inherit from another one, or no more.
+func (d *dba) inherit(ctx context.Context) (string, error) {
+	_, s := d.somewhere()
+	schema, table := d.table()
+	of, parent := d.table()
+	how := pick(d.random, "inherit", "inherit", "no inherit")
+	return d.done(ctx, "let a table "+how, s, func(ctx context.Context, tx pgx.Tx) error {
+		return run(ctx, tx, "alter table %s %s %s", quote(schema, table), how, quote(of, parent))
+	})
 }
 
 func (d *dba) somewhere() (int, *session) {

@@ -175,7 +175,8 @@ func (w *world) judgeEntries(t *testing.T, byHand map[cell]bool) {
 		name := w.roleName(e.Grantee)
 		if i, ok := w.registry[e.Grantee]; ok {
 			d := desired{Role: name, Privilege: i.Privilege, Type: i.Type, Schema: i.Schema, Name: i.Name, Match: i.Match, Column: i.Column,
-				SchemaMatch: i.SchemaMatch, ExceptNames: i.ExceptNames, ExceptSchemas: i.ExceptSchemas, ExceptColumns: i.ExceptColumns}
+				SchemaMatch: i.SchemaMatch, ExceptNames: i.ExceptNames, ExceptSchemas: i.ExceptSchemas, ExceptColumns: i.ExceptColumns, Partitions: i.Partitions,
+			}
 			d.compile(t)
 			if !d.names(o) || !d.asks(e.Privilege, e.Column) || e.Grantable {
 				w.surplus(t, name, o, e.Privilege, "intermediate role for %+v, %+v", i, e)

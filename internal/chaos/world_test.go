@@ -52,6 +52,7 @@ type object struct {
 	Schema, Name string
 	Owner        uint32
 	columns      map[string]bool
+	above        []object // tables that it inherits from, and theirs
 }
 
 // String is the object as problems name it.
@@ -188,6 +189,18 @@ func (w *world) read(t *testing.T) {
 		}
 		w.objects[o.OID] = there
 	}
+	for _, i := range structs[struct{ Below, Above uint32 }](t, w.conn, `
+		with recursive pairs (below, above) as (
+			select inhrelid, inhparent from pg_inherits
+			union
+			select p.below, i.inhparent from pairs p join pg_inherits i on i.inhrelid = p.above
+		)
+		select below, above from pairs`) {
+		if there, ok := w.objects[i.Below]; ok {
+			there.above = append(there.above, w.objects[i.Above])
+			w.objects[i.Below] = there
+		}
+	}
 
 	w.entries = structs[entry](t, w.conn, `
 		select c.oid, '', a.grantor, a.grantee, a.privilege_type, a.is_grantable
@@ -323,8 +336,13 @@ func (w *world) privileges(objectType string) []string {
 	}
 }
 
-// names reports whether the row's selector finds the object. Only an exact name can have argument types.
+// names reports whether the row's selector finds the object, or with partitions one above it.
 func (d desired) names(o object) bool {
+	return d.namesIt(o) || d.Partitions && slices.ContainsFunc(o.above, d.namesIt)
+}
+
+// namesIt reports whether the selector finds the object by its name. Only an exact name can have argument types.
+func (d desired) namesIt(o object) bool {
 	return d.Type == o.Type && d.schemas.MatchString(o.Schema) && !matchesAny(d.SchemaMatch, d.ExceptSchemas, o.Schema) &&
 		(d.pattern.MatchString(o.bare()) || d.Match == "exact" && d.pattern.MatchString(o.Name)) && !matchesAny(d.Match, d.ExceptNames, o.bare()) &&
 		(o.Type != "role" || o.Name != d.Role)

@@ -45,6 +45,7 @@ type row struct {
 	expires                                            time.Duration // 0: never
 	SchemaMatch                                        string
 	ExceptNames, ExceptSchemas, ExceptColumns          []string
+	Partitions                                         bool
 }
 
 // change is one statement on the rows, and the roles that it is about.
@@ -201,10 +202,10 @@ func (w *writer) insertion(n int) change {
 			expires = new(fmt.Sprintf("%d milliseconds", r.expires.Milliseconds()))
 		}
 		at := len(args)
-		values = append(values, fmt.Sprintf("($%d, $%d, $%d, nullif($%d, ''), $%d, $%d, nullif($%d, ''), $%d::boolean, $%d::boolean, $%d::boolean, now() + $%d::text::interval, $%d, $%d::text[], $%d::text[], $%d::text[])",
-			at+1, at+2, at+3, at+4, at+5, at+6, at+7, at+8, at+9, at+10, at+11, at+12, at+13, at+14, at+15))
+		values = append(values, fmt.Sprintf("($%d, $%d, $%d, nullif($%d, ''), $%d, $%d, nullif($%d, ''), $%d::boolean, $%d::boolean, $%d::boolean, now() + $%d::text::interval, $%d, $%d::text[], $%d::text[], $%d::text[], $%d::boolean)",
+			at+1, at+2, at+3, at+4, at+5, at+6, at+7, at+8, at+9, at+10, at+11, at+12, at+13, at+14, at+15, at+16))
 		args = append(args, r.Role, r.Privilege, r.Type, r.Schema, r.Name, r.Match, r.Column, r.Direct, r.Grantable, r.Create, expires,
-			cmp.Or(r.SchemaMatch, "exact"), list(r.ExceptNames), list(r.ExceptSchemas), list(r.ExceptColumns))
+			cmp.Or(r.SchemaMatch, "exact"), list(r.ExceptNames), list(r.ExceptSchemas), list(r.ExceptColumns), r.Partitions)
 	}
 	conflict := " on conflict do nothing"
 	// A second owner is an error all the same, and two equal rows in one statement are one too.
@@ -213,7 +214,7 @@ func (w *writer) insertion(n int) change {
 	}
 	return change{sql: `insert into sync_roles.desired_grants
 		(role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable, create_if_not_exists, expires_at,
-			schema_match, except_names, except_schemas, except_columns)
+			schema_match, except_names, except_schemas, except_columns, partitions)
 		values ` + strings.Join(values, ", ") + conflict + " returning role_name", args: args}
 }
 
@@ -299,6 +300,7 @@ func (w *writer) row(n int) row {
 	case k < 50:
 		r.Role = publicRole
 	}
+	r.Partitions = r.Type == "table" && !r.Grantable && (r.Direct == nil || !*r.Direct) && r.Role != publicRole && chance(w.random, 15)
 	return r
 }
 
@@ -329,7 +331,7 @@ func list(names []string) []string {
 // update changes rows to others that make sense. A scoped writer's become its own.
 func (w *writer) update() change {
 	role, table := w.anybody(), pick(w.random, tables...)
-	where := " where role_name = $1"
+	where := " where role_name = $1 and not partitions"
 	set := pick(w.random, "note = note", "expires_at = now() + interval '1 second'", "expires_at = null", "direct", "grantable", "role_name", "object_name", "privilege", "except_names", "except_columns")
 	args := []any{role}
 	var others []string
