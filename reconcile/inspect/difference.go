@@ -22,6 +22,7 @@ var (
 	surplusOwnershipsSQL  = query("surplus_ownerships")
 	passedBySQL           = query("passed_by")
 	legacyPrivilegesSQL   = query("legacy_privileges")
+	defaultPrivilegesSQL  = query("default_privileges")
 )
 
 // lacking is a row of the queries for what is missing: a target, and the roles that lack it.
@@ -58,6 +59,10 @@ func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error 
 	if (s.surplus || s.options) && s.member || s.Members {
 		catalog.Queue(batch, s.render(surplusMembershipsSQL, ""), &memberships, s.roles, s.Allowed)
 	}
+	var defaults []plan.DefaultPrivileges
+	if s.defaults {
+		catalog.Queue(batch, defaultPrivilegesSQL, &defaults, s.roles)
+	}
 	if len(s.foreign) > 0 {
 		catalog.Queue(batch, foreignGrantsSQL, &foreign, s.foreign)
 	}
@@ -67,7 +72,7 @@ func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error 
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("read what differs: %w", err)
 	}
-	fresh := &plan.Drift{Grants: slices.Concat(append(surplus, foreign)...), Memberships: memberships, Ownerships: ownerships}
+	fresh := &plan.Drift{Grants: slices.Concat(append(surplus, foreign)...), Memberships: memberships, Ownerships: ownerships, Defaults: defaults}
 	if err := addDependents(ctx, tx, fresh); err != nil {
 		return err
 	}

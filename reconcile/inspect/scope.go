@@ -24,7 +24,9 @@ const premisesSQL = `
 	select exists (select from pg_catalog.pg_roles where rolname like '\_pgsr\_local\_%' or rolname like '\_pgsr\_global\_%'),
 		(select true from sync_roles.desired_grants as g where not sync_roles.is_plain(g.schema_match, g.except_names, g.except_columns, g.partitions) limit 1) is null
 		and (select true from sync_roles.withdrawn as w where not sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns, w.partitions) limit 1) is null
-		and (select true from sync_roles.intermediate_roles as i where not sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns, i.partitions) limit 1) is null`
+		and (select true from sync_roles.intermediate_roles as i where not sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns, i.partitions) limit 1) is null,
+		(select true from sync_roles.desired_grants as g where g.at_creation limit 1) is not null
+		or (select true from pg_catalog.pg_default_acl as d limit 1) is not null and (select true from sync_roles.intermediate_roles as i limit 1) is not null`
 
 const memberSQL = `
 	select coalesce(bool_or((select true from pg_catalog.pg_auth_members as m where m.member = r.oid limit 1)), false),
@@ -48,14 +50,15 @@ type Extent struct {
 // Scope is where differences are looked for.
 type Scope struct {
 	Extent
-	roles   []string
-	kinds   []string // of what is missing (plan.Target.Kind)
-	surplus bool     // also what the roles have and should not
-	member  bool     // one of the roles is a member of any
-	options bool     // rows may say that memberships lack INHERIT or SET
-	plain   bool     // no row names schemas by a pattern, or leaves names or columns out
-	legacy  bool     // there are intermediate roles that the Python library made
-	foreign []string // roles that are named like other databases' intermediate roles
+	roles    []string
+	kinds    []string // of what is missing (plan.Target.Kind)
+	surplus  bool     // also what the roles have and should not
+	member   bool     // one of the roles is a member of any
+	options  bool     // rows may say that memberships lack INHERIT or SET
+	plain    bool     // no row names schemas by a pattern, or leaves names or columns out
+	defaults bool     // intermediate roles may have default privileges, or should
+	legacy   bool     // there are intermediate roles that the Python library made
+	foreign  []string // roles that are named like other databases' intermediate roles
 
 	exclusive bool // there are roles that keep nothing but what their rows give
 	withdrawn []withdrawnKind
@@ -88,7 +91,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	}
 	catalog.Queue(batch, withdrawnKindsSQL, &s.withdrawn, names)
 	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
-	batch.Queue(premisesSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.legacy, &s.plain) })
+	batch.Queue(premisesSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.legacy, &s.plain, &s.defaults) })
 	batch.Queue(memberSQL, names).QueryRow(func(row pgx.Row) error { return row.Scan(&s.member, &s.options) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("read roles: %w", err)
@@ -125,8 +128,11 @@ func (s *Scope) Narrow(d *plan.Drift) *Scope {
 	for _, o := range d.Ownerships {
 		roles[o.Role], kinds["OWNER"] = true, true
 	}
+	for _, o := range d.Defaults {
+		roles[o.Role] = true
+	}
 	n := &Scope{
-		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), plain: s.plain, legacy: s.legacy, foreign: sorted(foreign),
+		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), plain: s.plain, defaults: s.defaults, legacy: s.legacy, foreign: sorted(foreign),
 		exclusive: s.exclusive, withdrawn: s.withdrawn, member: true, options: s.options, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
 	}
 	n.Members = s.Members && len(d.Memberships) > 0

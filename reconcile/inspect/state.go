@@ -20,7 +20,7 @@ var (
 // alone write when they change no access: the audit, and what is counted for the limits.
 var stateRelations = []string{
 	"pg_catalog.pg_attribute", "pg_catalog.pg_auth_members", "pg_catalog.pg_class", "pg_catalog.pg_database", "pg_catalog.pg_db_role_setting",
-	"pg_catalog.pg_depend", "pg_catalog.pg_foreign_data_wrapper", "pg_catalog.pg_foreign_server", "pg_catalog.pg_inherits",
+	"pg_catalog.pg_default_acl", "pg_catalog.pg_depend", "pg_catalog.pg_foreign_data_wrapper", "pg_catalog.pg_foreign_server", "pg_catalog.pg_inherits",
 	"pg_catalog.pg_language",
 	"pg_catalog.pg_largeobject_metadata", "pg_catalog.pg_namespace", "pg_catalog.pg_proc", "pg_catalog.pg_shdescription", "pg_catalog.pg_tablespace",
 	"pg_catalog.pg_type",

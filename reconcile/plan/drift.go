@@ -14,11 +14,12 @@ type Drift struct {
 	Grants      []SurplusGrant
 	Memberships []SurplusMembership
 	Ownerships  []SurplusOwnership
+	Defaults    []DefaultPrivileges
 }
 
 // Empty reports whether no difference was read. Roles can differ from their rows all the same.
 func (d *Drift) Empty() bool {
-	return len(d.Missing)+len(d.Resolved)+len(d.Grants)+len(d.Memberships)+len(d.Ownerships) == 0
+	return len(d.Missing)+len(d.Resolved)+len(d.Grants)+len(d.Memberships)+len(d.Ownerships)+len(d.Defaults) == 0
 }
 
 // Target is a privilege on an object, or without ObjectName on none yet, that a row asks for. Roles that lack the same share it.
@@ -240,4 +241,5 @@ func (d *Drift) Add(more *Drift) {
 	d.Grants = append(d.Grants, more.Grants...)
 	d.Memberships = append(d.Memberships, more.Memberships...)
 	d.Ownerships = append(d.Ownerships, more.Ownerships...)
+	d.Defaults = append(d.Defaults, more.Defaults...)
 }

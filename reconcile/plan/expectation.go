@@ -17,7 +17,7 @@ var verifiable = map[catalog.ObjectType]bool{catalog.Table: true, catalog.Sequen
 // does more than grant and revoke on whole objects, or whose statements can undo one another or clear the way for others, is verified by reading all
 // differences again.
 func (p *Plan) Expectations(roles map[string]Role) (expected map[Expectation][]catalog.OID, all bool) {
-	if p.Stage != Access || len(p.AddMembers)+len(p.RemoveMembers)+len(p.Settings)+len(p.Ownerships)+len(p.Problems)+len(p.setAside) > 0 {
+	if p.Stage != Access || len(p.AddMembers)+len(p.RemoveMembers)+len(p.Settings)+len(p.Defaults)+len(p.Ownerships)+len(p.Problems)+len(p.setAside) > 0 {
 		return nil, false
 	}
 	expected = map[Expectation][]catalog.OID{}

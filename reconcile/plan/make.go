@@ -27,6 +27,7 @@ func Make(d *Drift, f *Facts, policy Policy) *Plan {
 	}
 	m.revokeSurplus()
 	m.changeSettings()
+	m.changeDefaults()
 	m.changeOwners()
 	m.replaceRoles()
 	return m.finish()
@@ -180,8 +181,8 @@ func (m *maker) finish() *Plan {
 	if m.facts.Separate {
 		objects = 1
 	}
-	p.grants = slices.Concat(aclSteps(grant, append(slices.Clip(p.Grants), m.regrants...), objects), membershipSteps(grant, append(slices.Clip(p.AddMembers), m.rejoins...)), m.settingSteps())
-	p.revokes = m.revokeSteps(objects)
+	p.grants = slices.Concat(aclSteps(grant, append(slices.Clip(p.Grants), m.regrants...), objects), membershipSteps(grant, append(slices.Clip(p.AddMembers), m.rejoins...)), m.settingSteps(), m.defaultSteps(grant))
+	p.revokes = slices.Concat(m.revokeSteps(objects), m.defaultSteps(revoke))
 	for _, steps := range [][]Step{p.grants, p.revokes} {
 		for i := range steps {
 			steps[i].Optional = true

@@ -83,6 +83,9 @@ func (d *Drift) RightsOver(f *Facts, policy Policy) []catalog.OID {
 	for _, s := range d.Ownerships {
 		roles.add(s.OwnerOID)
 	}
+	for _, s := range d.Defaults {
+		roles.add(s.CreatorOID)
+	}
 	for _, r := range d.Roles {
 		if changes, _ := settingChanges(r); len(changes) > 0 || r.altered(policy) {
 			roles.add(r.OID)

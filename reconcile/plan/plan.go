@@ -26,6 +26,7 @@ type Plan struct {
 	AddMembers    []MembershipChange
 	RemoveMembers []Removal
 	Settings      []SettingChange
+	Defaults      []DefaultChange
 	Resolved      []Resolved
 
 	Problems    Problems
