@@ -25,7 +25,7 @@ ALTER TABLE sync_roles.desired_grants ADD CONSTRAINT at_creation CHECK (NOT at_c
         sync_roles.refuse_at_creation('is allowed for tables, sequences, routines and types, which have default privileges in a schema')
     WHEN privilege = 'OWNER' THEN sync_roles.refuse_at_creation('is not allowed for OWNER: who creates an object owns it')
     WHEN object_name <> '%' OR name_match <> 'like' THEN
-        sync_roles.refuse_at_creation('is allowed only for all objects: object_name % with name_match like. Default privileges know no names')
+        sync_roles.refuse_at_creation('is allowed only with object_name % and name_match like: default privileges know no names')
     WHEN except_names <> '{}' OR except_schemas <> '{}' OR except_columns <> '{}' OR column_name IS NOT NULL THEN
         sync_roles.refuse_at_creation('is not allowed with exceptions, or for a column: default privileges know none')
     WHEN direct OR grantable OR role_name = 'public' THEN
@@ -41,6 +41,16 @@ FROM sync_roles.desired_grants AS g
 WHERE g.expires_at IS NULL OR g.expires_at > now();
 
 COMMENT ON COLUMN sync_roles.grants_in_force.at_creation IS 'As in desired_grants.';
+
+CREATE OR REPLACE FUNCTION sync_roles.revocable_kinds() RETURNS text[]
+LANGUAGE sql IMMUTABLE
+RETURN ('{role_memberships,table_selects,schema_usage,databases,schemas,tables,sequences,routines,types,languages,foreign_data_wrappers,'
+    || 'foreign_servers,tablespaces,parameters,large_objects,ownerships,default_privileges,all}')::text[];
+
+COMMENT ON COLUMN sync_roles.desired_roles.revoke_other IS
+    'Kinds of which the role keeps nothing but what desired_grants says: role_memberships, table_selects, schema_usage, databases, '
+    'schemas, tables, sequences, routines, types, languages, foreign_data_wrappers, foreign_servers, tablespaces, parameters, '
+    'large_objects, ownerships, or all of these; and default_privileges, which are not among all.';
 
 -- Creators are roles that own objects there, but for what belongs to an extension; the schema's owner; and whoever has CREATE by a name of
 -- its own or by a membership: not by PUBLIC, by which all have it.
@@ -124,8 +134,8 @@ COMMENT ON COLUMN sync_roles.default_privileges.privilege IS 'The privilege.';
 COMMENT ON COLUMN sync_roles.default_privileges.grantable IS 'With the grant option.';
 
 DROP FUNCTION sync_roles.grant(
-    text, text, text, text, text, text, text, boolean, boolean, boolean, timestamptz, text, text, boolean, boolean, text, text[], text[], text[],
-    boolean);
+    text, text, text, text, text, text, text, boolean, boolean, boolean, timestamptz, text, text, boolean, boolean, text, text[], text[],
+    text[], boolean);
 
 CREATE FUNCTION sync_roles.grant(
     role_name text, privilege text, object_type text, schema_name text DEFAULT NULL, object_name text DEFAULT NULL,

@@ -22,6 +22,7 @@ type Explanation struct {
 	Everything  []Path       `json:"everything"`  // by SET ROLE to a superuser; not listed again with each object
 	Everywhere  []Everywhere `json:"everywhere"`  // what it has on all objects of a type
 	Objects     []Object     `json:"objects"`
+	NewObjects  []NewObjects `json:"new_objects"` // with an object: of its owner, in its schema
 }
 
 // Everywhere is a privilege on all objects of a type, which predefined roles have.
@@ -102,7 +103,7 @@ func Role(ctx context.Context, q catalog.Querier, name string, filter *access.Fi
 		return nil, err
 	}
 	e.subject = e.graph.Subject(role)
-	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everything: []Path{}, Everywhere: []Everywhere{}, Objects: []Object{}}
+	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everything: []Path{}, Everywhere: []Everywhere{}, Objects: []Object{}, NewObjects: []NewObjects{}}
 	switch {
 	case filter == nil:
 		err = e.all(ctx, x)
@@ -157,6 +158,11 @@ func (e *explainer) some(ctx context.Context, x *Explanation, filter access.Filt
 			return err
 		}
 		x.Objects = append(x.Objects, e.object(o, privileges))
+		list, err := like(ctx, e.q, o)
+		if err != nil {
+			return err
+		}
+		x.NewObjects = append(x.NewObjects, e.newObjects(list)...)
 	}
 	x.Memberships = e.memberships()
 	return e.addBarriers(ctx, x.Objects)
@@ -188,6 +194,11 @@ func (e *explainer) all(ctx context.Context, x *Explanation) error {
 	for _, r := range e.subject.Reach() {
 		holders = append(holders, r.OID)
 	}
+	list, err := readDefaults(ctx, e.q, nil)
+	if err != nil {
+		return err
+	}
+	x.NewObjects = e.newObjects(list)
 	objects, err := access.ReadObjects(ctx, e.q, access.Filter{Holders: holders})
 	if err != nil {
 		return err

@@ -20,6 +20,15 @@ type ObjectHolders struct {
 	Name      string             `json:"object_name"`
 	Privilege string             `json:"privilege"`
 	Roles     []Holder           `json:"roles"`
+	New       []NewHolder        `json:"new_objects"` // on each new object of the same owner, type and schema
+}
+
+// NewHolder is a role that has the privilege by default privileges.
+type NewHolder struct {
+	Role    string `json:"role_name"`
+	Creator string `json:"creator"`
+	Schema  string `json:"schema_name,omitempty"` // empty: in all schemas
+	Paths   []Path `json:"ways"`
 }
 
 // Holder is a role that has the privilege, on the object or on a column. "public" is every role; those with no other way are not listed.
@@ -54,9 +63,42 @@ func Holders(ctx context.Context, q catalog.Querier, privilege string, filter ac
 		if err != nil {
 			return nil, err
 		}
+		if w.New, err = newHolders(ctx, q, privilege, o); err != nil {
+			return nil, err
+		}
 		list = append(list, w)
 	}
 	return list, nil
+}
+
+// newHolders finds the roles that have the privilege by default privileges of the object's owner.
+func newHolders(ctx context.Context, q catalog.Querier, privilege string, o *access.Object) ([]NewHolder, error) {
+	found := []NewHolder{}
+	list, err := like(ctx, q, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range list {
+		graph, roles, err := candidates(ctx, q, privilege, &d.Object)
+		if err != nil {
+			return nil, err
+		}
+		names := []string{catalog.Public}
+		for _, r := range roles {
+			names = append(names, r.Name)
+		}
+		desired, err := readDesired(ctx, q, names, &catalog.Object{Type: o.Type, Schema: o.Schema})
+		if err != nil {
+			return nil, err
+		}
+		for _, role := range append([]access.Role{{Name: catalog.Public}}, roles...) {
+			e := &explainer{graph: graph, subject: graph.Subject(role), desired: desired}
+			for _, n := range e.newObjects([]defaults{{access.Object{Object: d.Object.Object, Privileges: []string{privilege}, Entries: d.Entries}, d.creator}}) {
+				found = append(found, NewHolder{role.Name, n.Creator, n.Schema, n.Privileges[0].Paths})
+			}
+		}
+	}
+	return found, nil
 }
 
 func holders(ctx context.Context, q catalog.Querier, privilege string, o *access.Object) (ObjectHolders, error) {

@@ -29,6 +29,7 @@ type Row struct {
 	ExceptSchemas []string `json:"except_schemas"`
 	ExceptColumns []string `json:"except_columns"`
 	Partitions    bool     `json:"partitions"`
+	AtCreation    bool     `json:"at_creation"`
 
 	InheritOption *bool `json:"inherit_option"`
 	SetOption     *bool `json:"set_option"`
@@ -39,7 +40,7 @@ type Row struct {
 // columns are the keys that an entry of a file may have, in the order in which they are written.
 var columns = []string{
 	"role_name", "privilege", "object_type", "schema_name", "schema_match", "except_schemas", "object_name", "name_match", "except_names", "column_name",
-	"except_columns", "partitions", "direct", "grantable", "create_if_not_exists", "inherit_option", "set_option", "expires_at", "note",
+	"except_columns", "partitions", "at_creation", "direct", "grantable", "create_if_not_exists", "inherit_option", "set_option", "expires_at", "note",
 }
 
 // key is what makes a row unique: the role, and all that desired_grants.selector is made of.
@@ -136,6 +137,10 @@ func (r *Row) set(column, text string) (err error) {
 		var yes *bool
 		yes, err = truth(text)
 		r.Partitions = yes != nil && *yes
+	case "at_creation":
+		var yes *bool
+		yes, err = truth(text)
+		r.AtCreation = yes != nil && *yes
 	case "grantable":
 		var yes *bool
 		yes, err = truth(text)
@@ -228,6 +233,8 @@ func (r Row) text(column string) string {
 		return threeWay(r.SetOption)
 	case "partitions":
 		return onlyTrue(r.Partitions)
+	case "at_creation":
+		return onlyTrue(r.AtCreation)
 	case "grantable":
 		return onlyTrue(r.Grantable)
 	case "create_if_not_exists":

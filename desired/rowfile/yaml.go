@@ -211,7 +211,7 @@ func entryOf(r Row, privileges []string) *yaml.Node {
 				panic(err) // written by text
 			}
 			entry.Content = append(entry.Content, scalar(column), flow(list))
-		case slices.Contains([]string{"partitions", "direct", "grantable", "create_if_not_exists", "inherit_option", "set_option"}, column):
+		case slices.Contains([]string{"partitions", "at_creation", "direct", "grantable", "create_if_not_exists", "inherit_option", "set_option"}, column):
 			entry.Content = append(entry.Content, scalar(column), scalar(text))
 		default:
 			entry.Content = append(entry.Content, scalar(column), quoted(text))

@@ -169,7 +169,22 @@ func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
 			object.add("note: " + note)
 		}
 	}
+	for _, o := range x.NewObjects {
+		object := root.add(newObjectsText(o.Type, o.Creator, o.Schema))
+		for _, p := range o.Privileges {
+			object.privilege(p, x.Role, asked)
+		}
+	}
 	return root.print(w)
+}
+
+// newObjectsText names what default privileges are about.
+func newObjectsText(t catalog.ObjectType, creator, schema string) string {
+	text := fmt.Sprintf("each new %s of %s", t, roleText(creator))
+	if schema != "" {
+		text += " in schema " + schema
+	}
+	return text
 }
 
 func printHolders(w io.Writer, list []explain.ObjectHolders) error {
@@ -192,6 +207,12 @@ func printHolders(w io.Writer, list []explain.ObjectHolders) error {
 			}
 			for _, why := range h.BlockedBy {
 				role.add("in the way: " + why)
+			}
+		}
+		for _, h := range who.New {
+			role := root.add(fmt.Sprintf("%s, on %s", roleText(h.Role), newObjectsText(who.Type, h.Creator, h.Schema)))
+			for _, way := range h.Paths {
+				role.add(pathText(way))
 			}
 		}
 		if len(who.Roles) == 0 {

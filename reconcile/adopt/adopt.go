@@ -264,7 +264,7 @@ func (a *adopter) findInexpressible(ctx context.Context) error {
 		}
 	}
 	return rolledBack(ctx, a.tx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "update sync_roles.desired_roles set revoke_other = '{all}' where role_name = any ($1)", a.Roles); err != nil {
+		if _, err := tx.Exec(ctx, "update sync_roles.desired_roles set revoke_other = '{all,default_privileges}' where role_name = any ($1)", a.Roles); err != nil {
 			return fmt.Errorf("make the roles exclusive for a moment: %w", err)
 		}
 		for chunk := range slices.Chunk(a.Roles, batchSize) {
@@ -283,6 +283,9 @@ func (a *adopter) findInexpressible(ctx context.Context) error {
 			}
 			for _, s := range drift.Ownerships {
 				add(ActualGrant{Role: s.Role, Privilege: "OWNER", ObjectType: s.ObjectType, Schema: s.SchemaName, Name: cmp.Or(s.Signature, s.ObjectName)}, "rows want another owner, or cannot name it")
+			}
+			for _, s := range drift.Defaults {
+				a.Inexpressible = append(a.Inexpressible, Inexpressible{s.Role, s.String(), "default privileges are for all tables of a schema: a row with at_creation says so"})
 			}
 		}
 		return nil

@@ -26,7 +26,7 @@ const premisesSQL = `
 		and (select true from sync_roles.withdrawn as w where not sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns, w.partitions) limit 1) is null
 		and (select true from sync_roles.intermediate_roles as i where not sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns, i.partitions) limit 1) is null,
 		(select true from sync_roles.desired_grants as g where g.at_creation limit 1) is not null
-		or (select true from pg_catalog.pg_default_acl as d limit 1) is not null and (select true from sync_roles.intermediate_roles as i limit 1) is not null`
+		or (select true from pg_catalog.pg_default_acl as d limit 1) is not null`
 
 const memberSQL = `
 	select coalesce(bool_or((select true from pg_catalog.pg_auth_members as m where m.member = r.oid limit 1)), false),
@@ -56,7 +56,7 @@ type Scope struct {
 	member   bool     // one of the roles is a member of any
 	options  bool     // rows may say that memberships lack INHERIT or SET
 	plain    bool     // no row names schemas by a pattern, or leaves names or columns out
-	defaults bool     // intermediate roles may have default privileges, or should
+	defaults bool     // there are default privileges, or should be
 	legacy   bool     // there are intermediate roles that the Python library made
 	foreign  []string // roles that are named like other databases' intermediate roles
 

@@ -7,10 +7,10 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
-// DefaultPrivileges are those that an intermediate role should have on each new object of a creator and has not, or has and should not.
+// DefaultPrivileges are those that a role should have on each new object of a creator and has not, or has and should not.
 // (inspect/sql/default_privileges.sql)
 type DefaultPrivileges struct {
-	Role       string `db:"role_name"` // the intermediate role
+	Role       string `db:"role_name"` // rows give them to intermediate roles alone
 	CreatorOID catalog.OID
 	Creator    string `db:"creator_name"`
 	SchemaName string // empty: in all schemas
@@ -55,6 +55,11 @@ func (d DefaultPrivileges) problem(code Code, why, fix string) Problem {
 	}
 }
 
+// String names them for people.
+func (d DefaultPrivileges) String() string {
+	return fmt.Sprintf("%s on each new %s of %s", strings.Join(d.Privileges, ", "), d.ObjectType, d.place())
+}
+
 func (d DefaultPrivileges) place() string {
 	if d.SchemaName == "" {
 		return "role " + d.Creator
@@ -82,7 +87,7 @@ func (c DefaultChange) sql() string {
 	}
 	v := c.verb()
 	return fmt.Sprintf("ALTER DEFAULT PRIVILEGES FOR ROLE %s%s %s %s ON %s %s %s", catalog.Quote(c.Creator), in, v.word, strings.Join(c.Privileges, ", "),
-		defaultKeywords[c.ObjectType], v.preposition, catalog.Quote(c.Role))
+		defaultKeywords[c.ObjectType], v.preposition, catalog.Grantee(c.Role))
 }
 
 // described says for people what the change does.
