@@ -25,6 +25,7 @@ func (w *world) judge(t *testing.T, m *model, gone []desired) {
 	w.judgeEntries(t, byHand)
 	w.judgeMemberships(t, byHand)
 	w.judgeOwners(t)
+	w.judgeDefaults(t)
 	w.judgeAttributes(t)
 	w.judgeQueue(t)
 }
@@ -284,6 +285,20 @@ func (w *world) judgeOwners(t *testing.T) {
 		name := w.roleName(o.Owner)
 		if !slices.ContainsFunc(w.rows, func(d desired) bool { return d.Role == name && d.Privilege == "OWNER" && d.names(o) }) {
 			w.surplus(t, name, o, "OWNER", "")
+		}
+	}
+}
+
+// judgeDefaults: default privileges are those of rows with at_creation, and of intermediate roles alone.
+func (w *world) judgeDefaults(t *testing.T) {
+	t.Helper()
+	t.Logf("%s: %d default privileges", w.name, len(w.defaults))
+	for _, e := range w.defaults {
+		i, ok := w.registry[e.Grantee]
+		if !ok || !slices.ContainsFunc(w.rows, func(d desired) bool { return d.AtCreation && i.selects(d) && d.asks(e.Privilege, "") }) {
+			if !slices.ContainsFunc(w.problems[i.Role], func(p problem) bool { return p.Taking && strings.HasPrefix(p.Object, "default privileges of ") }) {
+				t.Errorf("%s: role %s has %s on each new object of %s, and no row asks for it", w.name, w.roleName(e.Grantee), e.Privilege, e.Creator)
+			}
 		}
 	}
 }

@@ -123,7 +123,7 @@ var legitimate = map[plan.Code]*regexp.Regexp{
 	plan.OwnerConflict:      anyReason,
 	plan.MembershipCircular: anyReason,
 	plan.OwnerPrivileges:    regexp.MustCompile(`belongs to role postgres, whose privileges the daemon does not have$`),
-	plan.SuperuserOnly:      regexp.MustCompile(`belongs to role postgres, a superuser$`),
+	plan.SuperuserOnly:      regexp.MustCompile(`belongs to role postgres, a superuser$|role postgres is a superuser, whose default privileges only superusers change$`),
 	// A superuser's membership, since 16, and what chaos_stranger granted; or a role that has left.
 	plan.GrantorOnly: regexp.MustCompile(`it was granted by role (postgres|chaos_stranger|chaos_owner), and only that role can revoke it$` +
 		`|it was granted by role .*, only that role can revoke it, and it has no USAGE on schema \w+, without which it cannot name`),

@@ -28,6 +28,7 @@ type world struct {
 	objects      map[uint32]object
 	entries      []entry
 	memberships  []membership
+	defaults     []defaultEntry
 	rows         []desired
 	desiredRoles map[string]desiredRole
 	registry     map[uint32]intermediate
@@ -101,7 +102,7 @@ type desired struct {
 	CreatedAt                                          time.Time
 	SchemaMatch                                        string
 	ExceptNames, ExceptSchemas, ExceptColumns          []string
-	Partitions                                         bool
+	Partitions, AtCreation                             bool
 	Selector                                           string
 	pattern, schemas                                   *regexp.Regexp
 }
@@ -114,6 +115,13 @@ type desiredRole struct {
 	Settings       *string
 	RevokeOther    []string
 	Preserved      []string
+}
+
+// defaultEntry is what a role has on each new table of a creator.
+type defaultEntry struct {
+	Creator   string
+	Grantee   uint32
+	Privilege string
 }
 
 type intermediate struct {
@@ -230,7 +238,7 @@ func (w *world) read(t *testing.T) {
 
 	w.rows = structs[desired](t, w.conn, `
 		select id, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, ''), direct, grantable, create_if_not_exists, created_at,
-			schema_match, except_names, except_schemas, except_columns, partitions, selector
+			schema_match, except_names, except_schemas, except_columns, partitions, at_creation, selector
 		from sync_roles.desired_grants order by id`)
 	for i := range w.rows {
 		w.rows[i].compile(t)
@@ -243,6 +251,7 @@ func (w *world) read(t *testing.T) {
 	for _, i := range structs[intermediate](t, w.conn, "select role_oid, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, name_match, coalesce(column_name, ''), schema_match, except_names, except_schemas, except_columns, partitions, selector from sync_roles.intermediate_roles") {
 		w.registry[i.OID] = i
 	}
+	w.defaults = structs[defaultEntry](t, w.conn, "select d.defaclrole::regrole::text, a.grantee, a.privilege_type from pg_default_acl d cross join aclexplode(d.defaclacl) a")
 	w.keepers = map[uint32]bool{}
 	for _, k := range all[uint32](t, w.conn, "select role_oid from sync_roles.keepers") {
 		w.keepers[k] = true

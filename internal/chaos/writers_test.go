@@ -45,7 +45,7 @@ type row struct {
 	expires                                            time.Duration // 0: never
 	SchemaMatch                                        string
 	ExceptNames, ExceptSchemas, ExceptColumns          []string
-	Partitions                                         bool
+	Partitions, AtCreation                             bool
 }
 
 // change is one statement on the rows, and the roles that it is about.
@@ -202,19 +202,19 @@ func (w *writer) insertion(n int) change {
 			expires = new(fmt.Sprintf("%d milliseconds", r.expires.Milliseconds()))
 		}
 		at := len(args)
-		values = append(values, fmt.Sprintf("($%d, $%d, $%d, nullif($%d, ''), $%d, $%d, nullif($%d, ''), $%d::boolean, $%d::boolean, $%d::boolean, now() + $%d::text::interval, $%d, $%d::text[], $%d::text[], $%d::text[], $%d::boolean)",
-			at+1, at+2, at+3, at+4, at+5, at+6, at+7, at+8, at+9, at+10, at+11, at+12, at+13, at+14, at+15, at+16))
+		values = append(values, fmt.Sprintf("($%d, $%d, $%d, nullif($%d, ''), $%d, $%d, nullif($%d, ''), $%d::boolean, $%d::boolean, $%d::boolean, now() + $%d::text::interval, $%d, $%d::text[], $%d::text[], $%d::text[], $%d::boolean, $%d::boolean)",
+			at+1, at+2, at+3, at+4, at+5, at+6, at+7, at+8, at+9, at+10, at+11, at+12, at+13, at+14, at+15, at+16, at+17))
 		args = append(args, r.Role, r.Privilege, r.Type, r.Schema, r.Name, r.Match, r.Column, r.Direct, r.Grantable, r.Create, expires,
-			cmp.Or(r.SchemaMatch, "exact"), list(r.ExceptNames), list(r.ExceptSchemas), list(r.ExceptColumns), r.Partitions)
+			cmp.Or(r.SchemaMatch, "exact"), list(r.ExceptNames), list(r.ExceptSchemas), list(r.ExceptColumns), r.Partitions, r.AtCreation)
 	}
 	conflict := " on conflict do nothing"
 	// A second owner is an error all the same, and two equal rows in one statement are one too.
 	if len(values) == 1 && chance(w.random, 60) {
-		conflict = pick(w.random, "", " on conflict "+selector+" do update set direct = excluded.direct, grantable = excluded.grantable, expires_at = excluded.expires_at, created_by = excluded.created_by")
+		conflict = pick(w.random, "", " on conflict "+selector+" do update set direct = excluded.direct, grantable = excluded.grantable, expires_at = excluded.expires_at, at_creation = excluded.at_creation, created_by = excluded.created_by")
 	}
 	return change{sql: `insert into sync_roles.desired_grants
 		(role_name, privilege, object_type, schema_name, object_name, name_match, column_name, direct, grantable, create_if_not_exists, expires_at,
-			schema_match, except_names, except_schemas, except_columns, partitions)
+			schema_match, except_names, except_schemas, except_columns, partitions, at_creation)
 		values ` + strings.Join(values, ", ") + conflict + " returning role_name", args: args}
 }
 
@@ -284,7 +284,7 @@ func (w *writer) row(n int) row {
 		r.Privilege = pick(w.random, "SELECT", "SELECT", "SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "ALL")
 		switch w.random.IntN(6) {
 		case 0:
-			r.Name, r.Match = pick(w.random, `t\_%`, "t_", "%", `%\_4`, `%"%`), "like"
+			r.Name, r.Match = pick(w.random, `t\_%`, "t_", "%", "%", `%\_4`, `%"%`), "like"
 		case 1:
 			r.Name, r.Match = pick(w.random, "t[0-2]", "t.+", `(t1|t3)`), "regex"
 		}
@@ -301,6 +301,8 @@ func (w *writer) row(n int) row {
 		r.Role = publicRole
 	}
 	r.Partitions = r.Type == "table" && !r.Grantable && (r.Direct == nil || !*r.Direct) && r.Role != publicRole && chance(w.random, 15)
+	r.AtCreation = r.Name == "%" && r.Type == "table" && len(r.ExceptNames)+len(r.ExceptSchemas)+len(r.ExceptColumns) == 0 && r.Column == "" &&
+		!r.Grantable && (r.Direct == nil || !*r.Direct) && r.Role != publicRole && chance(w.random, 60)
 	return r
 }
 
@@ -331,7 +333,7 @@ func list(names []string) []string {
 // update changes rows to others that make sense. A scoped writer's become its own.
 func (w *writer) update() change {
 	role, table := w.anybody(), pick(w.random, tables...)
-	where := " where role_name = $1 and not partitions"
+	where := " where role_name = $1 and not partitions and not at_creation"
 	set := pick(w.random, "note = note", "expires_at = now() + interval '1 second'", "expires_at = null", "direct", "grantable", "role_name", "object_name", "privilege", "except_names", "except_columns")
 	args := []any{role}
 	var others []string
@@ -361,7 +363,7 @@ func (w *writer) update() change {
 		args = append(args, table, pick(w.random, tables...))
 	case "privilege":
 		set = "privilege = $2"
-		where += " and object_type = 'table' and privilege <> 'OWNER' and except_columns = '{}' and object_name = $3"
+		where += " and object_type = 'table' and privilege <> 'OWNER' and except_columns = '{}' and not at_creation and object_name = $3"
 		args = append(args, pick(w.random, "SELECT", "INSERT", "UPDATE", "REFERENCES"), table)
 	}
 	return change{sql: "update sync_roles.desired_grants set " + set + ", created_by = session_user" + where + " returning role_name", args: args, roles: others}
