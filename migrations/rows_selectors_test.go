@@ -45,6 +45,13 @@ func TestBadSelectors(t *testing.T) {
 		{"an owner of partitions", martRow.with(row{"privilege": "OWNER", "partitions": true}), "partitions", []string{"not allowed for OWNER"}},
 		{"partitions on the objects", martRow.with(row{"direct": true, "partitions": true}), "partitions", []string{"with direct true"}},
 		{"partitions to be given on", martRow.with(row{"grantable": true, "partitions": true}), "partitions", []string{"with grantable true"}},
+		{"a moment without a pattern", grantRow("alice").with(row{"at_creation": true}), "at_creation", []string{"object_name % and name_match like"}},
+		{"a moment of some tables", martRow.with(row{"object_name": "a%", "at_creation": true}), "at_creation", []string{"know no names"}},
+		{"a moment with exceptions", martRow.with(row{"except_schemas": []string{"a"}, "at_creation": true}), "at_creation", []string{"exceptions"}},
+		{"a moment of a schema", schema.with(row{"object_name": "%", "name_match": "like", "at_creation": true}), "at_creation", []string{"tables, sequences"}},
+		{"a moment of an owner", martRow.with(row{"privilege": "OWNER", "at_creation": true}), "at_creation", []string{"OWNER"}},
+		{"a moment on the objects", martRow.with(row{"direct": true, "at_creation": true}), "at_creation", []string{"direct true"}},
+		{"a moment for PUBLIC", martRow.with(row{"role_name": "public", "at_creation": true}), "at_creation", []string{"public"}},
 		{"partitions for PUBLIC", martRow.with(row{"role_name": "public", "partitions": true}), "partitions", []string{"'public'"}},
 	})
 	for _, r := range []row{
@@ -116,7 +123,11 @@ func TestScopesKnowSchemaPatterns(t *testing.T) {
 	row{"writer_role": role, "schema_like": `mart\_%`}.mustInsert(t, owner, "writers")
 	mine := martRow.with(row{"role_name": role})
 	for _, r := range []row{
-		{}, {"schema_name": `mart\_a%`}, {"schema_name": `mart\_a`}, {"schema_name": "mart_a", "schema_match": "exact"}, {"except_schemas": []string{"%_staging"}},
+		{},
+		{"schema_name": `mart\_a%`},
+		{"schema_name": `mart\_a`},
+		{"schema_name": "mart_a", "schema_match": "exact"},
+		{"except_schemas": []string{"%_staging"}},
 		{"except_columns": []string{"email"}},
 	} {
 		mine.with(r).mustInsert(t, writer, "desired_grants")

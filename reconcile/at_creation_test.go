@@ -183,7 +183,7 @@ func TestRevokeOtherDefaultPrivileges(t *testing.T) {
 	alice, bob := c.user(t, "alice"), c.user(t, "bob")
 	c.asOwner(t, fmt.Sprintf("alter default privileges in schema mart_a grant select on tables to %s, %s, public; alter default privileges grant update on tables to %[1]s; alter default privileges in schema mart_b grant select on tables to %[1]s", alice, bob))
 	adoption := c.adopt(t, false, alice)
-	if text := fmt.Sprint(adoption.Inexpressible); !strings.Contains(text, "SELECT on each new table of role "+c.Owner+" in schema mart_a") || !strings.Contains(text, "UPDATE on each new table of role "+c.Owner) {
+	if text := fmt.Sprint(adoption.Defaults); !strings.Contains(text, "SELECT on each new table of role "+c.Owner+" in schema mart_a") || !strings.Contains(text, "UPDATE on each new table of role "+c.Owner) {
 		t.Errorf("adopt leaves %s", text)
 	}
 	c.write(t, `insert into sync_roles.desired_roles (role_name, revoke_other, preserve_existing_grants_in_schemas) values ($1, '{default_privileges}', '{mart_b}'), ('public', '{default_privileges}', '{}')

@@ -1,5 +1,5 @@
--- Who has what on each new object of which creator: one row for each entry of a default ACL. As sync_roles.default_privileges, which readers
--- of other views need not be able to read.
+-- Who has what on each new object of which creator: one row for each entry of a default ACL. As sync_roles.default_privileges, but that
+-- all may read it.
 -- $1 oid: the creator; NULL: any
 SELECT d.defaclrole AS creator_oid, c.rolname::text AS creator, coalesce(n.nspname::text, '') AS schema, t.object_type AS type,
     a.grantee, a.privilege_type AS privilege, a.is_grantable AS grantable

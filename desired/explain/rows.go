@@ -68,13 +68,12 @@ func readDesired(ctx context.Context, q catalog.Querier, roles []string, object 
 	if err != nil {
 		return nil, fmt.Errorf("read intermediate roles: %w", err)
 	}
-	var role, selector string
-	_, err = pgx.ForEachRow(rows, []any{&role, &selector}, func() error {
-		w.intermediates[role] = selector
-		return nil
-	})
+	intermediates, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Role, Selector string }])
 	if err != nil {
 		return nil, fmt.Errorf("read intermediate roles: %w", err)
+	}
+	for _, i := range intermediates {
+		w.intermediates[i.Role] = i.Selector
 	}
 	return w, nil
 }

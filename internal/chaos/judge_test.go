@@ -175,7 +175,8 @@ func (w *world) judgeEntries(t *testing.T, byHand map[cell]bool) {
 		o := w.objects[e.Object]
 		name := w.roleName(e.Grantee)
 		if i, ok := w.registry[e.Grantee]; ok {
-			d := desired{Role: name, Privilege: i.Privilege, Type: i.Type, Schema: i.Schema, Name: i.Name, Match: i.Match, Column: i.Column,
+			d := desired{
+				Role: name, Privilege: i.Privilege, Type: i.Type, Schema: i.Schema, Name: i.Name, Match: i.Match, Column: i.Column,
 				SchemaMatch: i.SchemaMatch, ExceptNames: i.ExceptNames, ExceptSchemas: i.ExceptSchemas, ExceptColumns: i.ExceptColumns, Partitions: i.Partitions,
 			}
 			d.compile(t)

@@ -43,6 +43,9 @@ Exit codes: 0 all of it is in rows, 1 something is not, or an error.`,
 			if err := printInexpressible(cmd.ErrOrStderr(), "LEFT ALONE", a.Foreign); err != nil {
 				return err
 			}
+			if err := printInexpressible(cmd.ErrOrStderr(), "LEFT AS IT IS", a.Defaults); err != nil {
+				return err
+			}
 			left := len(a.Foreign) + len(a.Inexpressible)
 			if err := printInexpressible(cmd.ErrOrStderr(), "NOT ADOPTED", a.Inexpressible); err != nil || left == 0 {
 				return err

@@ -39,7 +39,7 @@ var allowed = map[string]relations{
 		reads: "installation intermediate_roles keepers retries pending desired_grants held contested costly_patterns",
 	},
 	"reconcile/inspect": {
-		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn all_desired_holdings all_matchable_grants withdrawn pending retries held approvals recent_revokes audit applied_passwords " +
+		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn all_desired_holdings all_matchable_grants creators default_privileges withdrawn pending retries held approvals recent_revokes audit applied_passwords " +
 			"intermediate_roles keepers resolved_objects costly_patterns costly_holdings privileged_roles installation contested python_intermediate_roles parameters",
 	},
 	"reconcile/plan": {writes: "desired_grants withdrawn"}, // fixes, which people run

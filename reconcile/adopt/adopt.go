@@ -45,6 +45,7 @@ type Adoption struct {
 	Grants        int             // rows written to desired_grants
 	Inexpressible []Inexpressible // grants that no row can express
 	Foreign       []Inexpressible // what the daemon leaves alone, whatever rows say
+	Defaults      []Inexpressible // default privileges, which roles keep even where they keep nothing else
 }
 
 // Inexpressible is something that a role has and for which there is no row.
@@ -285,7 +286,7 @@ func (a *adopter) findInexpressible(ctx context.Context) error {
 				add(ActualGrant{Role: s.Role, Privilege: "OWNER", ObjectType: s.ObjectType, Schema: s.SchemaName, Name: cmp.Or(s.Signature, s.ObjectName)}, "rows want another owner, or cannot name it")
 			}
 			for _, s := range drift.Defaults {
-				a.Inexpressible = append(a.Inexpressible, Inexpressible{s.Role, s.String(), "default privileges are for all tables of a schema: a row with at_creation says so"})
+				a.Defaults = append(a.Defaults, Inexpressible{s.Role, s.String(), "it stays, unless revoke_other has default_privileges; a row with at_creation gives such to all tables of a schema, also to those that are there"})
 			}
 		}
 		return nil
