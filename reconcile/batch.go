@@ -24,12 +24,15 @@ type batch struct {
 	scope    *inspect.Scope
 	problems plan.Problems
 
-	differs     bool                   // the differences were read; otherwise the roles themselves come first
-	wasPrepared bool                   // roles or schemas were made, or owners changed
-	reused      bool                   // an intermediate role was there already, and so may have members that no row asks for
-	resolved    map[plan.Resolved]bool // all that plans of the pass have recorded
-	conflicts   map[string]plan.Problem
-	expected    map[plan.Expectation][]catalog.OID // what the ACLs must be at the end; nil: that was verified
+	differs       bool                   // the differences were read; otherwise the roles themselves come first
+	wasPrepared   bool                   // roles or schemas were made, or owners changed
+	reused        bool                   // an intermediate role was there already, and so may have members that no row asks for
+	resolved      map[plan.Resolved]bool // all that plans of the pass have recorded
+	conflicts     map[string]plan.Problem
+	expected      map[plan.Expectation][]catalog.OID // what the ACLs must be at the end; nil: that was verified
+	ended         []plan.Membership                  // memberships that the pass ends
+	ending        []string                           // the roles whose sessions are to end after the commit
+	staleSessions []plan.Session                     // of the batch's roles, as far as they are to end
 }
 
 // newBatch returns a batch of which nothing is known. rejected is what PostgreSQL refuses in the pass.
@@ -230,6 +233,7 @@ func (e *Engine) apply(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	if err := a.Run(ctx, b.plan.GrantSteps()); err != nil {
 		return err
 	}
+	b.ended = b.plan.EndedMemberships()
 	return a.Run(ctx, b.plan.RevokeSteps())
 }
 

@@ -33,6 +33,7 @@ func (e *Engine) verify(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work
 		if len(fresh) == 0 {
 			break
 		}
+		b.ended = append(b.ended, b.plan.EndedMemberships()...)
 		if err := a.Run(ctx, fresh); err != nil {
 			return err
 		}

@@ -21,13 +21,14 @@ type Status struct {
 	Attempts     int            `json:"attempts"`
 	NextRetryAt  *time.Time     `json:"next_retry_at"`
 	PendingSince *time.Time     `json:"pending_since"`
+	Sessions     int            `json:"sessions"` // that still have what was taken
 }
 
 // InOrder reports whether the role has all that it can have at the moment.
 func (s Status) InOrder() bool { return s.Status == "in_sync" || s.Status == "waiting" }
 
 const statusesSQL = `
-	select role_name, status, outcome, cause, problems, error, changed_at, attempts, next_retry_at, pending_since
+	select role_name, status, outcome, cause, problems, error, changed_at, attempts, next_retry_at, pending_since, sessions
 	from sync_roles.role_status
 	where cardinality($1::text[]) = 0 or role_name = any ($1)
 	order by role_name`

@@ -47,6 +47,7 @@ const (
 	Contested             Code = "contested"               // another session undoes each change
 	NoEffect              Code = "no_effect"               // PostgreSQL reported success, and nothing changed
 	Rejected              Code = "rejected"                // PostgreSQL refused the statement
+	SessionsRight         Code = "sessions_right"          // the daemon may not end sessions that still have what was taken
 )
 
 // Codes of the safety limit, and of what is tried again by itself.

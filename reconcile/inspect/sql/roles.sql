@@ -46,6 +46,7 @@ SELECT
     d.role_name IS NOT NULL OR EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = n.role_name) AS managed,
     coalesce(d.revoke_other <> '{}', false) AS exclusive,
     EXISTS (SELECT FROM sync_roles.withdrawn AS w WHERE w.role_name = n.role_name) AS withdrawn,
+    coalesce(d.end_sessions, false) AS end_sessions,
     coalesce(t.attempt, 0) AS failed_attempts,
     coalesce(a.outcome, '') AS last_outcome,
     coalesce(a.problems, '[]') AS last_problems
