@@ -177,6 +177,9 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := b.addConflicts(ctx, tx); err != nil {
 		return err
 	}
+	if err := b.requeueRetiring(ctx, a); err != nil {
+		return err
+	}
 	b.reportKept(p.kept)
 	if err := e.checkSessions(ctx, tx, b); err != nil {
 		return err
@@ -231,6 +234,7 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	if err := audit.RecordLacks(records, b.roles(), b.problems); err != nil {
 		return err
 	}
+	audit.RecordReleased(records, b.released)
 	audit.RecordLostMemberships(records, b.ended, e.server)
 	audit.RecordRevokes(records, verdicts.Counts, p.Rows, e.policy.Limit.Window)
 	audit.RecordRetries(records, b.roles(), b.problems)

@@ -40,16 +40,16 @@ var allowed = map[string]relations{
 	},
 	"reconcile/inspect": {
 		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn withdrawn pending retries held approvals recent_revokes audit applied_passwords " +
-			"intermediate_roles keepers resolved_objects costly_patterns costly_holdings privileged_roles installation contested python_intermediate_roles parameters stale_sessions",
+			"intermediate_roles keepers resolved_objects costly_patterns costly_holdings privileged_roles installation contested python_intermediate_roles parameters stale_sessions suspended_roles",
 	},
 	"reconcile/plan": {writes: "desired_grants withdrawn"}, // fixes, which people run
 	"reconcile/apply": {
 		reads:  "desired_grants withdrawn stale_sessions",
-		writes: "intermediate_roles keepers pending",
+		writes: "intermediate_roles keepers pending suspended_roles",
 	},
 	"reconcile/audit": {
 		reads:  "role_status desired_grants matchable_grants matchable_withdrawn",
-		writes: "audit rescans retries held approvals recent_revokes withdrawn shortened_grants resolved_objects intermediate_roles contested costly_patterns policy ownership_claims lost_memberships",
+		writes: "audit rescans retries held approvals recent_revokes withdrawn shortened_grants resolved_objects intermediate_roles contested costly_patterns policy ownership_claims lost_memberships suspended_roles",
 	},
 	"reconcile/audit/chain": {
 		writes: "audit audit_chain audit_removals",

@@ -38,6 +38,7 @@ type Extent struct {
 	Members bool     // also members of intermediate roles that should not be, in the batch or outside
 	Allowed []string // privileged roles in which rows may ask for membership
 	Citus   bool     // there are shards, which look like tables of their own
+	Owner   string   // who gets what retired roles own, where their rows do not say
 }
 
 // Scope is where differences are looked for.
@@ -50,6 +51,7 @@ type Scope struct {
 	options bool     // rows may say that memberships lack INHERIT or SET
 	legacy  bool     // there are intermediate roles that the Python library made
 	foreign []string // roles that are named like other databases' intermediate roles
+	retired []string // roles that are being retired: all that they have is surplus, and their rows ask for nothing
 
 	exclusive bool // there are roles that keep nothing but what their rows give
 	withdrawn []withdrawnKind
@@ -91,6 +93,13 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	// intermediate roles, or them to others, is found when all roles are inspected.
 	s.surplus = extent.Renamed
 	for _, r := range list {
+		if r.State == plan.Retired {
+			s.roles = slices.DeleteFunc(slices.Clone(s.roles), func(name string) bool { return name == r.Name })
+			if r.OID != 0 {
+				s.retired = append(s.retired, r.Name)
+			}
+			continue
+		}
 		s.exclusive = s.exclusive || r.Exclusive || r.Intermediate && extent.Members
 		s.surplus = s.surplus || s.exclusive || r.Withdrawn
 		s.options = s.options || r.DesiredInherit != nil && !*r.DesiredInherit
@@ -119,8 +128,11 @@ func (s *Scope) Narrow(d *plan.Drift) *Scope {
 	for _, o := range d.Ownerships {
 		roles[o.Role], kinds["OWNER"] = true, true
 	}
+	for _, role := range s.retired {
+		delete(roles, role)
+	}
 	n := &Scope{
-		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), legacy: s.legacy, foreign: sorted(foreign),
+		Extent: s.Extent, roles: sorted(roles), retired: s.retired, kinds: sorted(kinds), legacy: s.legacy, foreign: sorted(foreign),
 		exclusive: s.exclusive, withdrawn: s.withdrawn, member: true, options: s.options, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
 	}
 	n.Members = s.Members && len(d.Memberships) > 0

@@ -14,6 +14,7 @@ type Drift struct {
 	Grants      []SurplusGrant
 	Memberships []SurplusMembership
 	Ownerships  []SurplusOwnership
+	Retiring    map[string]Retirement // roles that exist and are being retired: all that they have is surplus
 }
 
 // Empty reports whether no difference was read. Roles can differ from their rows all the same.

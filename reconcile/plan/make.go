@@ -26,8 +26,10 @@ func Make(d *Drift, f *Facts, policy Policy) *Plan {
 		m.missing(missing)
 	}
 	m.revokeSurplus()
+	m.rejoinGiven()
 	m.changeSettings()
 	m.changeOwners()
+	m.retire()
 	m.replaceRoles()
 	return m.finish()
 }
@@ -54,6 +56,8 @@ type maker struct {
 	lacksOne  *lacking                          // see lacking
 	kept      map[columnEntry][]PrivilegeChange // what revoking a table's privilege revokes on its columns, and the role keeps
 	ending    map[columnEntry]bool
+	leftovers []Step         // of roles that are being retired
+	moved     map[string]int // objects of theirs that get another owner
 }
 
 func newMaker(d *Drift, f *Facts, policy Policy) *maker {
@@ -64,7 +68,7 @@ func newMaker(d *Drift, f *Facts, policy Policy) *maker {
 			Held: map[string]HeldRevokes{}, Verdicts: f.Limit.Verdicts,
 		},
 		protected: map[string]bool{}, entries: map[aclKey]map[string]bool{}, selectors: map[string]bool{}, slots: map[string]bool{}, groups: map[string]Step{},
-		replaced: map[string]*Replacement{}, kept: map[columnEntry][]PrivilegeChange{}, ending: map[columnEntry]bool{},
+		replaced: map[string]*Replacement{}, kept: map[columnEntry][]PrivilegeChange{}, ending: map[columnEntry]bool{}, moved: map[string]int{},
 	}
 }
 
@@ -122,7 +126,11 @@ func (m *maker) missing(missing Missing) {
 	switch {
 	case m.protected[missing.Role]:
 	case missing.GrantID != 0 && missing.Refused != "":
-		m.report(missing.Role, missing.problem(Refused, RowInvalid, missing.Refused, ""))
+		code := RowInvalid
+		if missing.isMember() {
+			code = RoleRetired
+		}
+		m.report(missing.Role, missing.problem(Refused, code, missing.Refused, ""))
 	case !missing.Exists():
 		m.absent(missing)
 	case m.leavesAlone(missing.ObjectOID, missing.Role):
@@ -176,7 +184,7 @@ func (m *maker) finish() *Plan {
 		objects = 1
 	}
 	p.grants = slices.Concat(aclSteps(grant, append(slices.Clip(p.Grants), m.regrants...), objects), membershipSteps(grant, append(slices.Clip(p.AddMembers), m.rejoins...)), m.settingSteps())
-	p.revokes = m.revokeSteps(objects)
+	p.revokes = append(m.revokeSteps(objects), m.leftovers...)
 	for _, steps := range [][]Step{p.grants, p.revokes} {
 		for i := range steps {
 			steps[i].Optional = true
