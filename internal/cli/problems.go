@@ -22,6 +22,8 @@ func whyStatus(s audit.Status) string {
 	switch {
 	case len(s.Problems) == 0 && s.Sessions > 0:
 		return fmt.Sprintf("%d sessions still have what was taken", s.Sessions)
+	case len(s.Problems) == 0 && s.State != "active":
+		return s.State
 	case len(s.Problems) == 0:
 		return ""
 	}

@@ -249,7 +249,9 @@ func (d *retiringIn) poke(ctx context.Context, roles []string) error {
 		return fmt.Errorf("database %q: look for what is left: %w", d.name, err)
 	}
 	waiting := slices.DeleteFunc(empty, func(role string) bool {
-		return !slices.ContainsFunc(d.status, func(s audit.Status) bool { return s.Role == role && s.Status == string(plan.Waiting) && s.Sessions == 0 })
+		return !slices.ContainsFunc(d.status, func(s audit.Status) bool {
+			return s.Role == role && s.Status == string(plan.Waiting) && s.Sessions == 0
+		})
 	})
 	if len(waiting) == 0 {
 		return nil
