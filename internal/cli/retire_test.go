@@ -78,4 +78,5 @@ func TestRetireRefused(t *testing.T) {
 		t.Errorf("%d rows were written", n)
 	}
 	on(t, env, "retire", alice, "--timeout", "0s").want(t, 1, "pending", "")
+	on(t, env, "explain", alice).want(t, 0, "*", "is retired")
 }

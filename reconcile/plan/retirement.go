@@ -336,24 +336,25 @@ func (m *maker) retire() {
 func (m *maker) retireRole(r Role, ret Retirement) {
 	name := r.Name
 	stage := m.facts.Retirements[name].stage
-	waits := func() {
+	// taking says that something is left here: until then nothing is forgotten that rows gave.
+	waits := func(taking bool) {
 		reason := "retiring"
 		if left := ret.String(); left != "" {
 			reason += ": " + left
 		}
-		m.report(name, Problem{Kind: Waiting, Code: Retiring, Role: name, Object: "role " + name, Reason: reason})
+		m.report(name, Problem{Kind: Waiting, Code: Retiring, Role: name, Object: "role " + name, Reason: reason, Revoke: taking})
 	}
 	if stage == stageSuspend {
-		waits()
+		waits(true)
 		return
 	}
 	emptying := m.emptyLeftovers(ret) || m.plan.Touched[name]
 	switch {
 	case emptying && stage != stageDrop:
 		m.plan.retiring(name, stageEmpty)
-		waits()
+		waits(true)
 	case ret.Left() > 0 || ret.Sessions > 0 || len(ret.Prepared) > 0 || stage == stageEmpty:
-		waits()
+		waits(false)
 	default:
 		m.dropRetired(ret)
 	}
@@ -490,15 +491,17 @@ func (m *maker) rejoinGiven() {
 				})
 				continue
 			}
-			m.touch(name)
-			m.plan.AddMembers = append(m.plan.AddMembers, m.drift.Retiring[name].Rejoins[i])
 			given := s
 			r, problem := m.removal(&given)
 			if problem != nil {
 				m.report(name, *problem)
 				continue
 			}
-			m.plan.RemoveMembers = append(m.plan.RemoveMembers, r)
+			m.touch(name)
+			// Where PostgreSQL refuses the one, the other must not be.
+			m.leftovers = append(m.leftovers, m.bundle(slices.Concat(
+				membershipSteps(grant, []MembershipChange{m.drift.Retiring[name].Rejoins[i]}), membershipSteps(revoke, []MembershipChange{r.MembershipChange}),
+			))...)
 		}
 	}
 }
