@@ -62,17 +62,20 @@ DECLARE
 BEGIN
     SELECT p.problem INTO wrong
     FROM new_rows AS n
-    LEFT JOIN LATERAL (SELECT sync_roles.protected_role(n.role_name)) AS o (why) ON n.state <> 'active'
-    LEFT JOIN LATERAL (SELECT sync_roles.protected_role(n.reassign_to)) AS t (why) ON n.reassign_to IS NOT NULL
+    -- Called for the few rows that say anything about it.
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN n.state <> 'active' THEN sync_roles.protected_role(n.role_name) END AS own,
+            CASE WHEN n.reassign_to IS NOT NULL THEN sync_roles.protected_role(n.reassign_to) END AS heir
+    ) AS w
     CROSS JOIN LATERAL (
         SELECT CASE
-            WHEN o.why IS NOT NULL THEN
-                format('state %s is not allowed for role %s, which %s', quote_literal(n.state), quote_literal(n.role_name), o.why)
+            WHEN w.own IS NOT NULL THEN
+                format('state %s is not allowed for role %s, which %s', quote_literal(n.state), quote_literal(n.role_name), w.own)
             WHEN n.reassign_to IS NULL THEN NULL
             WHEN n.reassign_to = n.role_name THEN
                 format('reassign_to %s is the role itself: name the role that gets what it owns', quote_literal(n.reassign_to))
-            WHEN t.why IS NOT NULL AND t.why <> 'runs pg-sync-roles' THEN
-                format('reassign_to %s is not allowed: it %s', quote_literal(n.reassign_to), t.why)
+            WHEN w.heir IS NOT NULL AND w.heir <> 'runs pg-sync-roles' THEN
+                format('reassign_to %s is not allowed: it %s', quote_literal(n.reassign_to), w.heir)
             -- When the role has gone, so may the other have.
             WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = n.reassign_to)
                 AND (n.state <> 'retired' OR EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = n.role_name)) THEN
