@@ -14,17 +14,26 @@ depending AS MATERIALIZED (
         ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid
             AND coalesce(d.dbid) IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
 ),
--- Others than rows can name.
-other AS MATERIALIZED (
-    SELECT d.*, i.type, i.schema, i.identity
+-- Others than rows can name. As a scalar with LIMIT 1: each is looked up by index.
+unnamed AS MATERIALIZED (
+    SELECT d.*
     FROM depending AS d
-    CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, 0) AS i
     WHERE d.deptype IN ('o', 'a')
         AND d.classid NOT IN ('pg_catalog.pg_default_acl'::regclass, 'pg_catalog.pg_user_mapping'::regclass,
             'pg_catalog.pg_auth_members'::regclass)
-        AND NOT EXISTS (SELECT FROM sync_roles.objects AS o WHERE o.class_oid = d.classid AND o.object_oid = d.objid)
-        -- It follows its range.
-        AND NOT (d.classid = 'pg_catalog.pg_type'::regclass
+        AND (
+            SELECT true
+            FROM sync_roles.objects AS o
+            WHERE o.class_oid = d.classid AND o.object_oid = d.objid
+            LIMIT 1
+        ) IS NULL
+),
+other AS MATERIALIZED (
+    SELECT d.*, i.type, i.schema, i.identity
+    FROM unnamed AS d
+    CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, 0) AS i
+    -- A multirange follows its range.
+    WHERE NOT (d.classid = 'pg_catalog.pg_type'::regclass
             AND EXISTS (SELECT FROM pg_catalog.pg_range AS g WHERE g.rngmultitypid = d.objid))
         -- Of a session: it goes with that.
         AND NOT starts_with(coalesce(i.schema, ''), 'pg_temp')
