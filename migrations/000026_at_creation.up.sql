@@ -103,7 +103,9 @@ SELECT f.schema_oid, n.nspname::text AS schema_name, f.creator_oid, r.rolname::t
 FROM found AS f
 JOIN pg_catalog.pg_namespace AS n ON n.oid = f.schema_oid
 JOIN pg_catalog.pg_roles AS r ON r.oid = f.creator_oid
-WHERE NOT sync_roles.is_protected_schema(n.nspname) AND NOT starts_with(r.rolname, 'pg_') AND NOT sync_roles.is_ours(r.rolname);
+WHERE NOT sync_roles.is_protected_schema(n.nspname) AND NOT starts_with(r.rolname, 'pg_') AND NOT sync_roles.is_ours(r.rolname)
+    -- Its default privileges go, with all else of it.
+    AND NOT EXISTS (SELECT FROM sync_roles.desired_roles AS d WHERE d.role_name = r.rolname AND d.state = 'retired');
 
 COMMENT ON VIEW sync_roles.creators IS
     'Internal. Who creates objects in which schemas: roles that own some there, and roles with CREATE on the schema, but for superusers.';

@@ -19,7 +19,7 @@ func resettle(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	for _, sql := range []string{
-		"truncate sync_roles.resolved_objects, sync_roles.applied_passwords",
+		"truncate sync_roles.resolved_objects, sync_roles.applied_passwords, sync_roles.lost_memberships, sync_roles.suspended_roles",
 		resettleIntermediatesSQL,
 		`update sync_roles.installation set system_identifier = s.system_identifier, database_oid = d.oid
 		from pg_catalog.pg_control_system() as s, pg_catalog.pg_database as d

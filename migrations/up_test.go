@@ -316,6 +316,8 @@ func TestUpAfterARestoreElsewhere(t *testing.T) {
 			}
 			execute(t, conn, "insert into sync_roles.resolved_objects values (1259, 1, 'table', 's', 't')")
 			execute(t, conn, "insert into sync_roles.applied_passwords values (1, 'x')")
+			execute(t, conn, "insert into sync_roles.lost_memberships values (1, 2)")
+			execute(t, conn, "insert into sync_roles.suspended_roles values (1, 'x')")
 			execute(t, conn, `insert into sync_roles.intermediate_roles (role_name, role_oid, privilege, object_type, schema_name, object_name, name_match) values
 				($1, 1, 'SELECT', 'table', 's', 't', 'exact'), ('_pgsr_1_gone', 2, 'INSERT', 'table', 's', 't', 'exact'),
 				($2 || 'login', 3, 'UPDATE', 'table', 's', 't', 'exact'), ($2 || 'mute', 4, 'DELETE', 'table', 's', 't', 'exact')`, kept, prefix)
@@ -329,7 +331,7 @@ func TestUpAfterARestoreElsewhere(t *testing.T) {
 
 			execute(t, conn, "update sync_roles.installation set "+moved)
 			up(t, env)
-			for _, table := range []string{"resolved_objects", "applied_passwords"} {
+			for _, table := range []string{"resolved_objects", "applied_passwords", "lost_memberships", "suspended_roles"} {
 				if n := pgtest.One[int](t, conn, "select count(*) from sync_roles."+table); n != 0 {
 					t.Errorf("%s still has %d rows", table, n)
 				}

@@ -24,12 +24,17 @@ type batch struct {
 	scope    *inspect.Scope
 	problems plan.Problems
 
-	differs     bool                   // the differences were read; otherwise the roles themselves come first
-	wasPrepared bool                   // roles or schemas were made, or owners changed
-	reused      bool                   // an intermediate role was there already, and so may have members that no row asks for
-	resolved    map[plan.Resolved]bool // all that plans of the pass have recorded
-	conflicts   map[string]plan.Problem
-	expected    map[plan.Expectation][]catalog.OID // what the ACLs must be at the end; nil: that was verified
+	differs       bool                   // the differences were read; otherwise the roles themselves come first
+	wasPrepared   bool                   // roles or schemas were made, or owners changed
+	reused        bool                   // an intermediate role was there already, and so may have members that no row asks for
+	resolved      map[plan.Resolved]bool // all that plans of the pass have recorded
+	conflicts     map[string]plan.Problem
+	expected      map[plan.Expectation][]catalog.OID // what the ACLs must be at the end; nil: that was verified
+	released      []string                           // roles that are being retired, and of which all may be revoked
+	retiring      map[string]int                     // how much was left of roles that are being retired, when the pass began
+	ended         []plan.Membership                  // memberships that the pass ends
+	ending        []string                           // the roles whose sessions are to end after the commit
+	staleSessions []plan.Session                     // of the batch's roles, as far as they are to end
 }
 
 // newBatch returns a batch of which nothing is known. rejected is what PostgreSQL refuses in the pass.
@@ -37,7 +42,8 @@ func (e *Engine) newBatch(w work, rejected map[plan.StepKey]plan.Rejection) *bat
 	return &batch{
 		facts: &plan.Facts{
 			Server: e.server, LockKeeper: e.lockKeeper, Rejected: rejected, Separate: w.mode == apply.SkipRefused,
-			Limit: plan.LimitFacts{Undeclared: w.undeclared, Estimate: e.total.estimate(e.policy.Limit.Window)},
+			Retirements: plan.Retirements{},
+			Limit:       plan.LimitFacts{Undeclared: w.undeclared, Estimate: e.total.estimate(e.policy.Limit.Window)},
 		},
 		resolved: map[plan.Resolved]bool{}, conflicts: map[string]plan.Problem{},
 	}
@@ -154,6 +160,8 @@ func (b *batch) forgetAnswers() {
 // note keeps what a plan found until the pass ends: the next plan does not find it again.
 func (b *batch) note() {
 	b.facts.Limit.Verdicts = b.plan.Verdicts
+	b.facts.Retirements.Note(b.plan)
+	b.noteRetiring()
 	maps.Copy(b.conflicts, b.plan.Conflicts)
 	for _, r := range b.plan.Resolved {
 		b.resolved[r] = true
@@ -230,6 +238,7 @@ func (e *Engine) apply(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	if err := a.Run(ctx, b.plan.GrantSteps()); err != nil {
 		return err
 	}
+	b.ended = b.plan.EndedMemberships()
 	return a.Run(ctx, b.plan.RevokeSteps())
 }
 
@@ -239,6 +248,7 @@ const maxRounds = 6
 // prepared notes what the preparation of a plan leaves.
 func (b *batch) prepared(p *plan.Plan, rejected map[plan.StepKey]plan.Rejection) {
 	b.wasPrepared = true
+	b.facts.Retirements.Moved(p)
 	b.reused = b.reused || p.ReusesRoles
 	for name, abandonment := range p.Abandoned {
 		if _, ok := rejected[abandonment.Step]; !ok {

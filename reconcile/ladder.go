@@ -26,6 +26,7 @@ func (e *Engine) reconcileBatch(ctx context.Context, w work, report *Report) err
 	if w.cause == audit.Manual {
 		w.lockWait = e.lockTimeout // a person asked for it, and looks on
 	}
+	var ending []string
 	l := ladder{
 		engine: e,
 		pass: func(ctx context.Context, w work) (*Pass, error) {
@@ -39,12 +40,16 @@ func (e *Engine) reconcileBatch(ctx context.Context, w work, report *Report) err
 		done: func(w work, p *Pass) {
 			report.add(p)
 			e.logPass(w, p)
+			ending = append(ending, p.ending...)
 		},
 		record: func(ctx context.Context, w work, role string, err error) error {
 			return e.recordFailure(ctx, w, role, err, report)
 		},
 	}
 	err := e.climbInPortions(ctx, l, w, report)
+	if err == nil {
+		err = e.endSessionsBeside(ctx, ending, w, report)
+	}
 	if errors.As(err, new(*lockError)) && !e.lost(ctx, err) {
 		return e.recordLockFailure(ctx, w.cause, err, report)
 	}

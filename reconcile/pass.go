@@ -34,6 +34,7 @@ type Pass struct {
 	kept       []desired.Kept // expired rows that could not be deleted yet
 	asDesired  []string       // the roles that it leaves as their rows ask, and has inspected whole
 	prepared   bool           // it has made roles or schemas, or changed owners
+	ending     []string       // roles whose sessions are to end, which still have what was taken
 }
 
 // Changed counts what was granted and revoked.
@@ -176,7 +177,13 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := b.addConflicts(ctx, tx); err != nil {
 		return err
 	}
+	if err := b.requeueRetiring(ctx, a); err != nil {
+		return err
+	}
 	b.reportKept(p.kept)
+	if err := e.checkSessions(ctx, tx, b); err != nil {
+		return err
+	}
 	return e.audit(ctx, a, tx, w, p, b, history, requests, started)
 }
 
@@ -195,7 +202,12 @@ func (b *batch) asDesired() []string {
 func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work, p *Pass, b *batch, history inspect.History, requests []desired.Request, started time.Time) error {
 	verdicts, held := b.plan.Verdicts, b.plan.Held
 	p.Statements, p.spans = a.Statements()
-	p.prepared = b.wasPrepared
+	if w.rehearsal {
+		for _, s := range b.staleSessions {
+			p.Statements = append(p.Statements, s.Statement())
+		}
+	}
+	p.prepared, p.ending = b.wasPrepared, b.ending
 	p.keeps, p.held, p.heldSum, p.undeclared = b.keepsAccess(), len(held), b.plan.HeldSum(), b.plan.Undeclared
 	if w.names == nil {
 		p.asDesired = b.asDesired()
@@ -222,6 +234,8 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	if err := audit.RecordLacks(records, b.roles(), b.problems); err != nil {
 		return err
 	}
+	audit.RecordReleased(records, b.released)
+	audit.RecordLostMemberships(records, b.ended, e.server)
 	audit.RecordRevokes(records, verdicts.Counts, p.Rows, e.policy.Limit.Window)
 	audit.RecordRetries(records, b.roles(), b.problems)
 	b.retryKept(records, p.kept)

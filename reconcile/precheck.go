@@ -25,6 +25,7 @@ type precheck struct {
 	stuck      bool          // something should be revoked and cannot be
 	undeclared int64         // how many revokes no row ever asked for
 	problems   plan.Problems // of all
+	ending     []string      // roles whose sessions are to end, which still have what was taken
 }
 
 const laterSQL = "select role_name from sync_roles.retries where next_retry_at > now()"
@@ -133,6 +134,9 @@ func (e *Engine) inspectOutside(ctx context.Context, tx pgx.Tx, roles []string, 
 			return nil, err
 		}
 	}
+	if err := e.checkSessions(ctx, tx, b); err != nil {
+		return nil, err
+	}
 	whole := &pgx.Batch{}
 	inspect.CheckRelations(whole, e.relations)
 	if err := tx.SendBatch(ctx, whole).Close(); err != nil {
@@ -145,6 +149,7 @@ func (e *Engine) inspectOutside(ctx context.Context, tx pgx.Tx, roles []string, 
 func (e *Engine) noteDue(ctx context.Context, tx pgx.Tx, b *batch, w work, later map[string]bool, all bool, found *precheck) error {
 	found.undeclared += b.plan.Undeclared
 	found.stuck = found.stuck || len(b.facts.Renaming) > 0
+	found.ending = append(found.ending, b.ending...)
 	for _, list := range b.problems {
 		plan.SortProblems(list)
 	}
@@ -176,8 +181,10 @@ func (e *Engine) noteDue(ctx context.Context, tx pgx.Tx, b *batch, w work, later
 func (b *batch) isDue(name string, w work) bool {
 	r, list := b.roles()[name], b.problems[name]
 	switch {
-	case w.rehearsal, b.plan.Touched[name]:
-		return b.plan.Touched[name]
+	case w.rehearsal:
+		return b.plan.Touched[name] || slices.Contains(b.ending, name)
+	case b.plan.Touched[name]:
+		return true
 	case r.Withdrawn && !plan.KeepsAccess(list):
 		return true // to be forgotten, if no more
 	default:

@@ -159,7 +159,10 @@ func (s *scan) inspect(ctx context.Context, roles []string, w work) error {
 		s.dated = w.dated
 		s.stuck = s.stuck || found.stuck
 		s.drifted += len(found.due)
-		return s.engine.reconcileDue(ctx, found, w, s.report)
+		if err := s.engine.reconcileDue(ctx, found, w, s.report); err != nil {
+			return err
+		}
+		return s.engine.endSessionsBeside(ctx, found.ending, w, s.report)
 	})
 }
 

@@ -46,7 +46,11 @@ const timedSQL = `
 		or exists (select from sync_roles.held)
 		or exists (select from sync_roles.contested)
 		or exists (select from sync_roles.costly_patterns)
-		or exists (select from sync_roles.intermediate_roles where empty_since is not null)`
+		or exists (select from sync_roles.intermediate_roles where empty_since is not null)
+		or case when exists (select from sync_roles.desired_roles where end_sessions) or exists (select from sync_roles.desired_roles where state <> 'active')
+			then exists (select from sync_roles.stale_sessions join sync_roles.desired_roles using (role_name) where end_sessions or state <> 'active')
+				or exists (select from sync_roles.desired_roles join pg_catalog.pg_roles on rolname = role_name where state = 'retired')
+			else false end`
 
 // settle remembers that a rescan found all roles as desired, if nothing but a change can make that untrue. The rescan took so long, and reading the state so
 // much of it.

@@ -105,7 +105,7 @@ func (e *Engine) idle(ctx context.Context, w *work) (bool, error) {
 	}
 	found, err := e.precheckIn(ctx, tx, roles, *w)
 	w.undeclared = found.undeclared
-	return len(found.due) == 0, err
+	return len(found.due)+len(found.ending) == 0, err
 }
 
 // CheckManaged returns an error if one of the roles is not managed, and has nothing left to be revoked.

@@ -29,10 +29,11 @@ func (e *Engine) verify(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work
 		if err := e.reinspect(ctx, tx, w, b); err != nil {
 			return fmt.Errorf("read again: %w", err)
 		}
-		fresh := untried(b.plan.All(), a.Tried())
+		fresh := b.unretired(untried(b.plan.All(), a.Tried()))
 		if len(fresh) == 0 {
 			break
 		}
+		b.ended = append(b.ended, b.plan.EndedMemberships()...)
 		if err := a.Run(ctx, fresh); err != nil {
 			return err
 		}
@@ -48,6 +49,7 @@ func (e *Engine) verify(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work
 	if err != nil {
 		return err
 	}
+	changed = append(changed, b.retiredRoles()...) // what is left of these is for the next pass
 	b.problems.Merge(b.plan.Leftover(before, a.Tried(), a.Rejected(), changed))
 	return nil
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/apply"
@@ -28,5 +29,5 @@ type work struct {
 
 // extent is what to read about the roles.
 func (e *Engine) extent(w work, members bool) inspect.Extent {
-	return inspect.Extent{Names: w.names, Renamed: w.renamed, Members: w.members || members, Allowed: e.policy.AllowedMemberships(), Citus: e.server.Citus}
+	return inspect.Extent{Names: w.names, Renamed: w.renamed, Members: w.members || members, Allowed: e.policy.AllowedMemberships(), Citus: e.server.Citus, Owner: cmp.Or(e.policy.FallbackOwner, e.server.Role)}
 }

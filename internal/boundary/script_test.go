@@ -30,8 +30,8 @@ const setUp = `
 // restore is after the last step, so that the first finds what it found before.
 const restore = `
 	drop schema {own} cascade;
-	drop owned by {ann}, {bob}, {cat}, {staff};
-	drop role {ann}, {bob}, {cat}, {staff};
+	drop owned by {ann}, {bob}, {staff};
+	drop role {ann}, {bob}, {staff};
 	set role {owner};
 	create table app.t_one (a int);
 	create table app.t_two (a int);
@@ -152,12 +152,39 @@ var script = []step{
 		prune:   true,
 	},
 	{
+		name:   "a login",
+		status: map[string]string{"{bob}": "waiting"},
+		sql:    `update sync_roles.desired_roles set login = true where role_name = '{ann}'`,
+		gains:  []string{"{ann} LOGIN"},
+	},
+	{
+		name:   "a suspension",
+		status: map[string]string{"{bob}": "waiting"},
+		sql:    `update sync_roles.desired_roles set state = 'suspended', login = null where role_name = '{ann}'`,
+		loses:  []string{"{ann} LOGIN"},
+	},
+	{
+		name:   "the end of a suspension",
+		status: map[string]string{"{bob}": "waiting"},
+		sql:    `update sync_roles.desired_roles set state = 'active' where role_name = '{ann}'`,
+		gains:  []string{"{ann} LOGIN"},
+	},
+	{
+		name:   "a retirement",
+		status: map[string]string{"{bob}": "waiting"},
+		sql: `
+			delete from sync_roles.desired_grants where role_name = '{cat}';
+			insert into sync_roles.desired_roles (role_name, state) values ('{cat}', 'retired')`,
+		loses: []string{"{cat} OWNER schema {own}"},
+		gains: []string{"{owner} OWNER schema {own}"},
+	},
+	{
 		name: "the end of all rows",
 		sql:  "delete from sync_roles.desired_grants; delete from sync_roles.desired_roles",
 		loses: []string{
 			"{ann} CONNECT database {db}", "{ann} USAGE schema app", "{ann} UPDATE column app.items.a", "{bob} USAGE schema app", "{bob} OWNER table app.deed",
-			"{cat} OWNER schema {own}", "{staff} INSERT table app.items",
+			"{staff} INSERT table app.items",
 		},
-		gains: []string{"{owner} OWNER table app.deed", "{owner} OWNER schema {own}"},
+		gains: []string{"{owner} OWNER table app.deed"},
 	},
 }

@@ -50,6 +50,9 @@ With --view, it prints the SQL of a view with the columns of a table that the ro
 				if x, err = explain.Role(ctx, tx, roleArgument(args[0]), filter); err != nil {
 					return err
 				}
+				if err := noteState(ctx, cmd.ErrOrStderr(), tx, x.Role); err != nil {
+					return err
+				}
 				return noteHidden(ctx, cmd.ErrOrStderr(), tx)
 			}); err != nil {
 				return err
@@ -124,6 +127,28 @@ role has; those that have it by PUBLIC alone are not listed. OBJECT is as for ex
 	cmd.ValidArgsFunction = inOrder(completePrivileges, c.completeObjects)
 	out.flags(cmd)
 	return cmd
+}
+
+const (
+	seesStatesSQL = `
+		select coalesce(bool_or(has_column_privilege(a.attrelid, a.attnum, 'SELECT')), false)
+		from pg_catalog.pg_attribute as a
+		where a.attrelid = 'sync_roles.desired_roles'::regclass and a.attname = 'state'`
+	stateSQL = "select coalesce((select d.state from sync_roles.desired_roles as d where d.role_name = $1), 'active')"
+)
+
+// noteState says that a role is suspended, or being retired, to those who may know.
+func noteState(ctx context.Context, w io.Writer, tx pgx.Tx, role string) error {
+	var sees bool
+	if err := tx.QueryRow(ctx, seesStatesSQL).Scan(&sees); err != nil || !sees {
+		return err
+	}
+	var state string
+	if err := tx.QueryRow(ctx, stateSQL, role).Scan(&state); err != nil || state == "active" {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "Note: role %q is %s (sync_roles.desired_roles.state).\n", role, state)
+	return err
 }
 
 // noteHidden says that there may be rows which the connected role does not see.

@@ -19,7 +19,12 @@ func whyStatus(s audit.Status) string {
 	if s.Error != nil {
 		return *s.Error
 	}
-	if len(s.Problems) == 0 {
+	switch {
+	case len(s.Problems) == 0 && s.Sessions > 0:
+		return fmt.Sprintf("%d sessions still have what was taken", s.Sessions)
+	case len(s.Problems) == 0 && s.State != "active":
+		return s.State
+	case len(s.Problems) == 0:
 		return ""
 	}
 	i := max(0, slices.IndexFunc(s.Problems, func(p plan.Problem) bool { return string(p.Kind) == s.Status }))

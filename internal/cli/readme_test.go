@@ -126,6 +126,11 @@ func (r *readme) checks() map[string]func() {
 				r.t.Errorf("drift is %q, want %q", r.answer, want)
 			}
 		},
+		"sessions": func() {
+			if n := r.last("sync_daemon", "select sessions from sync_roles.role_status where role_name = 'erin'"); n != "0" {
+				r.t.Errorf("%s sessions of a role that has never had LOGIN", n)
+			}
+		},
 		"auditor": func() {
 			r.superuser("grant connect on database warehouse to auditor")
 			r.can("auditor", "select from sync_roles.audit, sync_roles.role_status, sync_roles.grant_status, sync_roles.actual_grants", true)

@@ -11,7 +11,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
-var commands = []string{"setup", "migrate", "run", "sync", "plan", "status", "adopt", "export", "explain", "who", "audit", "demo", "version"}
+var commands = []string{"setup", "migrate", "run", "sync", "plan", "status", "adopt", "retire", "export", "explain", "who", "audit", "demo", "version"}
 
 // A call that cannot be understood is 64, with a hint, before anything is done.
 func TestUsageErrors(t *testing.T) {
@@ -47,6 +47,8 @@ func TestUsageErrors(t *testing.T) {
 		{"sync", "-d"},
 		{"sync", "--prune=perhaps"},
 		{"adopt", "-d", nowhere},
+		{"retire", "-d", nowhere},
+		{"retire", "alice", "--timeout", "-1s", "-d", nowhere},
 		{"audit", "now"},
 		{"audit", "verify", "now"},
 		{"audit", "verify", "--expect-head", "12", "-d", nowhere},
@@ -167,8 +169,8 @@ func flagsOf(t *testing.T, command string) (flags []string) {
 
 // Every flag can be given by environment: a value that is wrong for the flag is as wrong there, and the error names the variable.
 func TestEveryFlagByEnvironment(t *testing.T) { //nolint:paralleltest // it sets the environment
-	text := []string{"protect", "allow-membership-in", "fallback-owner", "with-sql", "databases", "role", "owner", "manage", "source", "view"} // any value is one
-	arguments := map[string][]string{"adopt": {"alice"}, "explain": {"alice"}, "who": {"SELECT", "orders"}}
+	text := []string{"protect", "allow-membership-in", "fallback-owner", "with-sql", "databases", "role", "owner", "manage", "source", "reassign-to", "view"} // any value is one
+	arguments := map[string][]string{"adopt": {"alice"}, "explain": {"alice"}, "who": {"SELECT", "orders"}, "retire": {"alice"}}
 	for _, command := range commands {
 		for _, flag := range flagsOf(t, command) {
 			if slices.Contains(text, flag) {

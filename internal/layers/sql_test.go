@@ -36,20 +36,20 @@ var allowed = map[string]relations{
 		reads: "desired_grants intermediate_roles my_scopes grant_status",
 	},
 	"reconcile": {
-		reads: "installation intermediate_roles keepers retries pending desired_grants held contested costly_patterns",
+		reads: "installation intermediate_roles keepers retries pending desired_grants desired_roles held contested costly_patterns stale_sessions",
 	},
 	"reconcile/inspect": {
 		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn all_desired_holdings all_matchable_grants creators default_privileges withdrawn pending retries held approvals recent_revokes audit applied_passwords " +
-			"intermediate_roles keepers resolved_objects costly_patterns costly_holdings privileged_roles installation contested python_intermediate_roles parameters",
+			"intermediate_roles keepers resolved_objects costly_patterns costly_holdings privileged_roles installation contested python_intermediate_roles parameters stale_sessions suspended_roles",
 	},
 	"reconcile/plan": {writes: "desired_grants withdrawn"}, // fixes, which people run
 	"reconcile/apply": {
-		reads:  "desired_grants withdrawn",
-		writes: "intermediate_roles keepers pending",
+		reads:  "desired_grants withdrawn stale_sessions",
+		writes: "intermediate_roles keepers pending suspended_roles",
 	},
 	"reconcile/audit": {
 		reads:  "role_status desired_grants matchable_grants matchable_withdrawn all_matchable_grants all_matchable_withdrawn",
-		writes: "audit rescans retries held approvals recent_revokes withdrawn shortened_grants resolved_objects intermediate_roles contested costly_patterns policy ownership_claims",
+		writes: "audit rescans retries held approvals recent_revokes withdrawn shortened_grants resolved_objects intermediate_roles contested costly_patterns policy ownership_claims lost_memberships suspended_roles",
 	},
 	"reconcile/audit/chain": {
 		writes: "audit audit_chain audit_removals",

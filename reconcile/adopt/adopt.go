@@ -128,6 +128,8 @@ func (a *adopter) adoptable(ctx context.Context, roles []string) ([]string, erro
 			why = "it does not exist"
 		case r.Intermediate:
 			why = "it is an intermediate role"
+		case r.State == plan.Retired:
+			why = "it is being retired"
 		}
 		if why == "" {
 			list = append(list, name)

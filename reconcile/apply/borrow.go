@@ -55,6 +55,12 @@ func (a *Applier) borrow(ctx context.Context, role string) error {
 	return nil
 }
 
+// TryBorrow is borrow where the rest goes on without. It reports whether the connected role is a member.
+func (a *Applier) TryBorrow(ctx context.Context, role string) (bool, error) {
+	undone, err := a.atomically(ctx, mayUndo, func() error { return a.borrow(ctx, role) })
+	return undone == nil && err == nil, err
+}
+
 // GiveBack ends the borrowed memberships (invariant 10 of package reconcile). Another session may have renamed a role since, and given its name to another: then nothing of the pass is done.
 func (a *Applier) GiveBack(ctx context.Context) error {
 	if len(a.borrowed) == 0 {

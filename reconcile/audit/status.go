@@ -21,13 +21,15 @@ type Status struct {
 	Attempts     int            `json:"attempts"`
 	NextRetryAt  *time.Time     `json:"next_retry_at"`
 	PendingSince *time.Time     `json:"pending_since"`
+	Sessions     int            `json:"sessions"` // that still have what was taken
+	State        string         `json:"state"`    // as in desired_roles
 }
 
 // InOrder reports whether the role has all that it can have at the moment.
 func (s Status) InOrder() bool { return s.Status == "in_sync" || s.Status == "waiting" }
 
 const statusesSQL = `
-	select role_name, status, outcome, cause, problems, error, changed_at, attempts, next_retry_at, pending_since
+	select role_name, status, outcome, cause, problems, error, changed_at, attempts, next_retry_at, pending_since, sessions, state
 	from sync_roles.role_status
 	where cardinality($1::text[]) = 0 or role_name = any ($1)
 	order by role_name`

@@ -66,8 +66,8 @@ func Differences(ctx context.Context, tx pgx.Tx, s *Scope, d *plan.Drift) error 
 	if len(s.foreign) > 0 {
 		catalog.Queue(batch, foreignGrantsSQL, &foreign, s.foreign)
 	}
-	if batch.Len() == 0 {
-		return nil
+	if err := readRetiring(ctx, tx, s, d); err != nil || batch.Len() == 0 {
+		return err
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("read what differs: %w", err)

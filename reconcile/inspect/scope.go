@@ -45,6 +45,7 @@ type Extent struct {
 	Members bool     // also members of intermediate roles that should not be, in the batch or outside
 	Allowed []string // privileged roles in which rows may ask for membership
 	Citus   bool     // there are shards, which look like tables of their own
+	Owner   string   // who gets what retired roles own, where their rows do not say
 }
 
 // Scope is where differences are looked for.
@@ -59,6 +60,7 @@ type Scope struct {
 	defaults bool     // there are default privileges, or should be
 	legacy   bool     // there are intermediate roles that the Python library made
 	foreign  []string // roles that are named like other databases' intermediate roles
+	retired  []string // roles that are being retired: all that they have is surplus, and their rows ask for nothing
 
 	exclusive bool // there are roles that keep nothing but what their rows give
 	withdrawn []withdrawnKind
@@ -100,6 +102,13 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	// intermediate roles, or them to others, is found when all roles are inspected.
 	s.surplus = extent.Renamed
 	for _, r := range list {
+		if r.State == plan.Retired {
+			s.roles = slices.DeleteFunc(slices.Clone(s.roles), func(name string) bool { return name == r.Name })
+			if r.OID != 0 {
+				s.retired = append(s.retired, r.Name)
+			}
+			continue
+		}
 		s.exclusive = s.exclusive || r.Exclusive || r.Intermediate && extent.Members
 		s.surplus = s.surplus || s.exclusive || r.Withdrawn
 		s.options = s.options || r.DesiredInherit != nil && !*r.DesiredInherit
@@ -131,8 +140,11 @@ func (s *Scope) Narrow(d *plan.Drift) *Scope {
 	for _, o := range d.Defaults {
 		roles[o.Role] = true
 	}
+	for _, role := range s.retired {
+		delete(roles, role)
+	}
 	n := &Scope{
-		Extent: s.Extent, roles: sorted(roles), kinds: sorted(kinds), plain: s.plain, defaults: s.defaults, legacy: s.legacy, foreign: sorted(foreign),
+		Extent: s.Extent, roles: sorted(roles), retired: s.retired, kinds: sorted(kinds), plain: s.plain, defaults: s.defaults, legacy: s.legacy, foreign: sorted(foreign),
 		exclusive: s.exclusive, withdrawn: s.withdrawn, member: true, options: s.options, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
 	}
 	n.Members = s.Members && len(d.Memberships) > 0

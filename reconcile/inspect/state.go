@@ -26,7 +26,7 @@ var stateRelations = []string{
 	"pg_catalog.pg_type",
 	"sync_roles.applied_passwords", "sync_roles.approvals", "sync_roles.contested", "sync_roles.costly_patterns", "sync_roles.desired_grants",
 	"sync_roles.desired_roles", "sync_roles.held", "sync_roles.installation", "sync_roles.intermediate_roles", "sync_roles.keepers", "sync_roles.pending",
-	"sync_roles.resolved_objects", "sync_roles.retries", "sync_roles.withdrawn",
+	"sync_roles.resolved_objects", "sync_roles.retries", "sync_roles.suspended_roles", "sync_roles.withdrawn",
 }
 
 // parameterACL is a catalog since PostgreSQL 15.

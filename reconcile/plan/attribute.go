@@ -46,6 +46,9 @@ func (r Role) attributes(policy Policy) []Attribute {
 	}
 
 	flag(r.DesiredLogin, r.Login, "LOGIN")
+	if r.State == Retired {
+		return list
+	}
 	flag(r.DesiredCreateDB, r.CreateDB, "CREATEDB")
 	flag(r.DesiredInherit, r.Inherit, "INHERIT")
 	guarded(r.DesiredCreateRole, r.CreateRole, "CREATEROLE")
@@ -61,7 +64,9 @@ func (r Role) attributes(policy Policy) []Attribute {
 }
 
 // changesPassword reports whether the role's password is not as its row asks.
-func (r Role) changesPassword() bool { return r.PasswordChange != nil && !r.Intermediate }
+func (r Role) changesPassword() bool {
+	return r.PasswordChange != nil && !r.Intermediate && r.State != Retired
+}
 
 // altered reports whether the role exists and must be altered.
 func (r Role) altered(policy Policy) bool {
@@ -88,7 +93,10 @@ func (m *maker) alterRoles() {
 		if name == catalog.Public || Protection(r, m.facts.Server, m.policy) != "" && !r.Intermediate {
 			continue
 		}
-		if !r.Intermediate {
+		if r.State == Retired && r.OID == 0 {
+			continue // it has gone, and stays so
+		}
+		if !r.Intermediate && r.State != Retired {
 			m.refuseAttributes(r)
 		}
 		if r.misnamed() {
@@ -145,6 +153,8 @@ func (m *maker) alterRole(r Role) {
 		m.report(r.Name, Problem{Kind: Blocked, Code: code, Role: r.Name, Privilege: "ALTER ROLE", Object: "role " + r.Name, Reason: reason, Fix: fix})
 	}
 	switch {
+	case r.OID != 0 && len(changes) == 0 && !r.changesPassword() && r.Suspended && r.State == Active:
+		m.found(Step{Effects: []Effect{{Role: r.Name}}, Record: Record{Kind: ForgetSuspended, Args: []any{r.OID}}})
 	case r.OID == 0 && !r.Managed, r.OID != 0 && len(changes) == 0 && !r.changesPassword():
 	case r.OID == 0:
 		m.changeRole(change, r)
@@ -162,6 +172,12 @@ func (m *maker) changeRole(change RoleChange, r Role) {
 	steps := change.steps()
 	for i := range steps {
 		steps[i].Optional = !r.Intermediate
+	}
+	if r.State != Active && r.State != "" && r.Login { // the attributes say NOLOGIN, in the first step
+		steps[0].Record = Record{Kind: SuspendRole, Args: []any{r.Name}}
+		if r.State == Retired {
+			m.plan.retiring(r.Name, stageSuspend)
+		}
 	}
 	m.found(steps...)
 }

@@ -10,6 +10,9 @@ const (
 	ColumnMissing    Code = "column_missing"    // the table has no such column yet
 )
 
+// Retiring is the code of what is left of a role that is being retired.
+const Retiring Code = "retiring"
+
 // Codes of refused rows.
 const (
 	RoleProtected        Code = "role_protected"        // the role is never managed
@@ -20,6 +23,7 @@ const (
 	OwnerConflict        Code = "owner_conflict"        // another row gives the object to another role
 	OptionConflict       Code = "option_conflict"       // another row asks for other options of the membership
 	OwnerFollowsTable    Code = "owner_follows_table"   // a column's sequence has the owner of its table
+	RoleRetired          Code = "role_retired"          // rows for a retired role are not obeyed
 	AttributeNotAllowed  Code = "attribute_not_allowed" // only a flag of the daemon allows it
 	SettingInvalid       Code = "setting_invalid"       // a setting of desired_roles that cannot be one
 	NameConflict         Code = "name_conflict"         // another role has the name of an intermediate role or keeper
@@ -47,6 +51,8 @@ const (
 	Contested             Code = "contested"               // another session undoes each change
 	NoEffect              Code = "no_effect"               // PostgreSQL reported success, and nothing changed
 	Rejected              Code = "rejected"                // PostgreSQL refused the statement
+	InitialPrivileges     Code = "initial_privileges"      // an extension gives them, and only DROP OWNED takes them
+	SessionsRight         Code = "sessions_right"          // the daemon may not end sessions that still have what was taken
 )
 
 // Codes of the safety limit, and of what is tried again by itself.

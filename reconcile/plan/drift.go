@@ -15,6 +15,7 @@ type Drift struct {
 	Memberships []SurplusMembership
 	Ownerships  []SurplusOwnership
 	Defaults    []DefaultPrivileges
+	Retiring    map[string]Retirement // roles that exist and are being retired: all that they have is surplus
 }
 
 // Empty reports whether no difference was read. Roles can differ from their rows all the same.

@@ -24,6 +24,8 @@ type Facts struct {
 	Intermediates map[string]*Contents   // by name: those to be replaced or dropped
 	Limit         LimitFacts
 
+	Retirements Retirements // what the plans before, in the same pass, have done about roles that are being retired
+
 	Rejected map[StepKey]Rejection // what PostgreSQL refused in this pass
 	Separate bool                  // one object in each statement, so that one that PostgreSQL refuses is about nothing else
 }

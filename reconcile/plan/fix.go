@@ -35,6 +35,15 @@ func memberFix(role string, set bool, server catalog.Server) string {
 	}
 }
 
+// sessionsFix lets the daemon see what sessions are, and end them.
+func sessionsFix(server catalog.Server) string {
+	sql := "GRANT pg_signal_backend, pg_read_all_stats TO " + catalog.Quote(server.Role)
+	if server.MembershipOptions() {
+		return sql + " WITH INHERIT TRUE, SET FALSE"
+	}
+	return sql
+}
+
 // alterFix is what a superuser runs for the daemon.
 func alterFix(c RoleChange) string {
 	var list []string

@@ -26,9 +26,11 @@ func Make(d *Drift, f *Facts, policy Policy) *Plan {
 		m.missing(missing)
 	}
 	m.revokeSurplus()
+	m.rejoinGiven()
 	m.changeSettings()
 	m.changeDefaults()
 	m.changeOwners()
+	m.retire()
 	m.replaceRoles()
 	return m.finish()
 }
@@ -56,6 +58,8 @@ type maker struct {
 	kept      map[columnEntry][]PrivilegeChange // what revoking a table's privilege revokes on its columns, and the role keeps
 	ending    map[columnEntry]bool
 	onColumns map[columnEntry][]PrivilegeChange // see newOnColumns
+	leftovers []Step                            // of roles that are being retired
+	moved     map[string]int                    // objects of theirs that get another owner
 }
 
 func newMaker(d *Drift, f *Facts, policy Policy) *maker {
@@ -66,7 +70,7 @@ func newMaker(d *Drift, f *Facts, policy Policy) *maker {
 			Held: map[string]HeldRevokes{}, Verdicts: f.Limit.Verdicts,
 		},
 		protected: map[string]bool{}, entries: map[aclKey]map[string]bool{}, selectors: map[string]bool{}, slots: map[string]bool{}, groups: map[string]Step{},
-		replaced: map[string]*Replacement{}, kept: map[columnEntry][]PrivilegeChange{}, ending: map[columnEntry]bool{},
+		replaced: map[string]*Replacement{}, kept: map[columnEntry][]PrivilegeChange{}, ending: map[columnEntry]bool{}, moved: map[string]int{},
 	}
 }
 
@@ -124,7 +128,11 @@ func (m *maker) missing(missing Missing) {
 	switch {
 	case m.protected[missing.Role]:
 	case missing.GrantID != 0 && missing.Refused != "":
-		m.report(missing.Role, missing.problem(Refused, RowInvalid, missing.Refused, ""))
+		code := RowInvalid
+		if missing.isMember() {
+			code = RoleRetired
+		}
+		m.report(missing.Role, missing.problem(Refused, code, missing.Refused, ""))
 	case !missing.Exists():
 		m.absent(missing)
 	case m.leavesAlone(missing.ObjectOID, missing.Role):
@@ -182,7 +190,7 @@ func (m *maker) finish() *Plan {
 		objects = 1
 	}
 	p.grants = slices.Concat(aclSteps(grant, append(slices.Clip(p.Grants), m.regrants...), objects), membershipSteps(grant, append(slices.Clip(p.AddMembers), m.rejoins...)), m.settingSteps(), m.defaultSteps(grant))
-	p.revokes = slices.Concat(m.revokeSteps(objects), m.defaultSteps(revoke))
+	p.revokes = slices.Concat(m.revokeSteps(objects), m.leftovers, m.defaultSteps(revoke))
 	for _, steps := range [][]Step{p.grants, p.revokes} {
 		for i := range steps {
 			steps[i].Optional = true

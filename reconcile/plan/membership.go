@@ -97,10 +97,13 @@ func (m *maker) removals() []Removal {
 	var list []Removal
 	for i := range m.drift.Memberships {
 		s := &m.drift.Memberships[i]
-		if m.protected[s.Role] {
+		if m.protected[s.Role] || m.suspends(s.Role) {
 			continue
 		}
 		r, problem := m.removal(s)
+		if problem != nil && m.retires(s.Role) && s.MemberName == s.Role {
+			continue // DROP ROLE ends it
+		}
 		if problem != nil {
 			m.report(s.Role, *problem)
 			continue

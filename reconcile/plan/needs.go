@@ -43,7 +43,7 @@ func (d *Drift) Needs(server catalog.Server, policy Policy) Needs {
 		}
 	}
 	for _, s := range d.Ownerships {
-		n.Owners = append(n.Owners, OwnerChange{s.Object(), policy.fallbackOwner(server.Role)})
+		n.Owners = append(n.Owners, OwnerChange{s.Object(), d.newOwner(s.Role, policy.fallbackOwner(server.Role))})
 	}
 	delete(intermediates, 0)
 	n.Schemas, n.Intermediates, n.Memberships = schemas.sorted(), intermediates.sorted(), memberships.sorted()
@@ -85,6 +85,18 @@ func (d *Drift) RightsOver(f *Facts, policy Policy) []catalog.OID {
 	}
 	for _, s := range d.Defaults {
 		roles.add(s.CreatorOID)
+	}
+	for _, r := range d.Retiring {
+		roles.add(r.RoleOID)
+		roles.add(r.ToOID)
+		for _, l := range r.Leftovers {
+			roles.add(l.OwnerOID)
+			roles.add(l.PlaceOwnerOID)
+		}
+		for _, s := range r.Given {
+			roles.add(s.GrantedOID)
+			roles.add(s.GrantorOID)
+		}
 	}
 	for _, r := range d.Roles {
 		if changes, _ := settingChanges(r); len(changes) > 0 || r.altered(policy) {

@@ -42,13 +42,13 @@ func (m *maker) createSchema(missing Missing) {
 	})
 }
 
-// surplusOwnerships gives to the fallback owner what roles should not own.
+// surplusOwnerships gives to the fallback owner what roles should not own, and to the one that its row names what a retired role owns.
 func (m *maker) surplusOwnerships() []OwnershipChange {
 	var list []OwnershipChange
-	to := m.policy.fallbackOwner(m.facts.Server.Role)
 	for i := range m.drift.Ownerships {
 		s := &m.drift.Ownerships[i]
-		if m.protected[s.Role] || to == s.Role {
+		to := m.drift.newOwner(s.Role, m.policy.fallbackOwner(m.facts.Server.Role))
+		if m.protected[s.Role] || to == s.Role || m.suspends(s.Role) {
 			continue
 		}
 		o := OwnershipChange{OwnerChange: OwnerChange{s.Object(), to}, From: m.facts.Rights[s.OwnerOID], Role: s.Role, surplus: s}
@@ -68,6 +68,9 @@ func (m *maker) changeOwners() {
 		steps, problem := m.ownershipSteps(o)
 		if problem != nil {
 			m.report(o.Role, *problem)
+			continue
+		}
+		if o.surplus != nil && m.retires(o.Role) && m.later(o.Role, steps) {
 			continue
 		}
 		m.touch(o.Role)

@@ -35,8 +35,10 @@ type Plan struct {
 	Touched     map[string]bool        // the roles for which there is something to do
 	Held        map[string]HeldRevokes
 	Verdicts    Verdicts
-	Undeclared  int64 // how many of the revokes no row ever asked for
-	ReusesRoles bool  // an intermediate role in Created is there already, and so may have members that no row asks for
+	Retirements Retirements // how far roles are that are being retired
+	Released    []string    // roles that are being retired, and of which all may be revoked
+	Undeclared  int64       // how many of the revokes no row ever asked for
+	ReusesRoles bool        // an intermediate role in Created is there already, and so may have members that no row asks for
 
 	foundations   []Step
 	intermediates []Step

@@ -12,6 +12,7 @@ func (m *maker) revokeSurplus() {
 	removals := m.removals()
 	ownerships := m.surplusOwnerships()
 	all := m.losses(m.withoutAlong(revocations), removals, ownerships)
+	m.retirementLosses(all)
 	m.plan.Undeclared = all.byDeletion()[Undeclared]
 	verdicts, questions := m.policy.Limit.judge(all, m.drift, m.facts.Limit)
 	m.plan.Questions.add(questions)
@@ -27,7 +28,8 @@ func (m *maker) revokeSurplus() {
 	})
 	removals = slices.DeleteFunc(removals, func(r Removal) bool { return m.holds(r.Role, r.Surplus.String(), r.Surplus.Expired) })
 	ownerships = slices.DeleteFunc(ownerships, func(o OwnershipChange) bool { return m.holds(o.Role, o.surplus.String(), o.surplus.Expired) })
-	m.revoke(revocations)
+	m.release(all)
+	m.revoke(m.emptiedPart(revocations))
 	m.remove(removals)
 	m.plan.Ownerships = append(m.plan.Ownerships, ownerships...)
 }
@@ -43,7 +45,7 @@ func (m *maker) revocations() []Revocation {
 	var list []Revocation
 	for i := range m.drift.Grants {
 		s := &m.drift.Grants[i]
-		if m.protected[s.Role] {
+		if m.protected[s.Role] || m.suspends(s.Role) {
 			continue
 		}
 		change, problem := m.revocation(s)
@@ -166,7 +168,7 @@ func (m *maker) losses(revocations []Revocation, removals []Removal, ownerships 
 	all := losses{}
 	for _, r := range revocations {
 		s := r.Surplus
-		if role := m.drift.Roles[s.Role]; r.problem != nil || s.StillDesired || s.Expired || role.Foreign || role.Intermediate && !s.NameLost {
+		if role := m.drift.Roles[s.Role]; r.problem != nil || s.StillDesired || s.Expired || role.Foreign || role.Released || role.Intermediate && !s.NameLost {
 			continue
 		}
 		what := s.String()
@@ -177,14 +179,14 @@ func (m *maker) losses(revocations []Revocation, removals []Removal, ownerships 
 	}
 	for _, r := range removals {
 		s := r.Surplus
-		if role := m.drift.Roles[s.Role]; s.StillDesired || s.Expired || r.Replacement != nil && !r.Replacement.counts || role.Foreign || role.Intermediate {
+		if role := m.drift.Roles[s.Role]; s.StillDesired || s.Expired || r.Replacement != nil && !r.Replacement.counts || role.Foreign || role.Released || role.Intermediate {
 			continue
 		}
 		all[s.Role] = append(append(all[s.Role], loss{s.String(), s.Transactions, false}), lossesOf(s.Dependents, s.String(), s.Transactions)...)
 	}
 	for _, o := range ownerships {
 		s := o.surplus
-		if role := m.drift.Roles[s.Role]; s.Expired || s.Moved || role.Foreign || role.Intermediate {
+		if role := m.drift.Roles[s.Role]; s.Expired || s.Moved || role.Foreign || role.Released || role.Intermediate {
 			continue
 		}
 		all[s.Role] = append(all[s.Role], loss{s.String(), s.Transactions, false})

@@ -45,8 +45,14 @@ type Role struct {
 	Settings               []string // as pg_db_role_setting.setconfig, for this database
 	Managed                bool
 
-	Exclusive bool // it has revoke_other
-	Withdrawn bool // rows of it were deleted, and no pass has dealt with them yet
+	Exclusive   bool // it has revoke_other
+	Withdrawn   bool // rows of it were deleted, and no pass has dealt with them yet
+	EndSessions bool // sessions that still have what was taken are to end
+
+	State       State
+	Suspended   bool  // suspended_roles has it
+	Released    bool  // what is left of it is not judged by the limit again
+	IgnoredRows int64 // rows of desired_grants for a retired role
 
 	FailedAttempts int
 	LastOutcome    Outcome

@@ -37,7 +37,7 @@ func (m *maker) changeSettings() {
 	for _, name := range sortedKeys(m.drift.Roles) {
 		r := m.drift.Roles[name]
 		changes, problems := settingChanges(r)
-		if m.protected[name] || r.OID == 0 || len(changes)+len(problems) == 0 {
+		if m.protected[name] || r.OID == 0 || r.State == Retired || len(changes)+len(problems) == 0 {
 			continue
 		}
 		for _, p := range problems {
@@ -73,7 +73,7 @@ func (m *maker) settingSteps() []Step {
 
 // settingChanges lists what must change: settings without values are reset. Where a row says anything about settings, it says all.
 func settingChanges(r Role) (changes []Setting, problems []Problem) {
-	if r.DesiredSettings == nil {
+	if r.DesiredSettings == nil || r.State == Retired {
 		return nil, nil
 	}
 	actual := map[string]Setting{}

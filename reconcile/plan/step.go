@@ -50,6 +50,8 @@ const (
 	RenameKeeper          RecordKind = "rename_keeper"
 	ForgetKeeperOID       RecordKind = "forget_keeper_oid"
 	QueueRole             RecordKind = "queue_role"
+	SuspendRole           RecordKind = "suspend_role"
+	ForgetSuspended       RecordKind = "forget_suspended"
 )
 
 // Effect is what a step does for one role.

@@ -82,11 +82,16 @@ SELECT
     false AS column_missing,
     true AS may_grant,
     false AS no_usage,
-    CASE WHEN f.more IS NULL THEN
-        coalesce(sync_roles.row_problem(f.role_name, 'MEMBER', 'role', NULL, f.object_name, f.name_match, NULL, NULL, f.grantable, false),
-            '')
-    ELSE coalesce(sync_roles.more_problem(f.id), '')
-    END AS refused,
+    coalesce(
+        CASE WHEN f.more IS NULL
+            THEN sync_roles.row_problem(f.role_name, 'MEMBER', 'role', NULL, f.object_name, f.name_match, NULL, NULL, f.grantable, false)
+            ELSE sync_roles.more_problem(f.id)
+        END,
+        (
+            SELECT format('role %s is retired', d.role_name)
+            FROM sync_roles.desired_roles AS d
+            WHERE d.role_name = coalesce(f.rolname::text, f.object_name) COLLATE "C" AND d.state = 'retired'
+        ), '') AS refused,
     0::smallint AS column_number,
     f.wanted_inherit AS inherit_option,
     f.wanted_set AS set_option,

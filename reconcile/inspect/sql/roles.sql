@@ -25,7 +25,12 @@ SELECT
             AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS f WHERE f.role_oid = r.oid)
         ELSE false
     END AS foreign_name,
-    d.login AS desired_login,
+    -- A suspended role gets back the LOGIN that was taken for that.
+    CASE
+        WHEN d.state <> 'active' THEN false
+        WHEN d.role_name IS NOT NULL AND u.login THEN coalesce(d.login, true)
+        ELSE d.login
+    END AS desired_login,
     d.createdb AS desired_createdb,
     d.createrole AS desired_createrole,
     d.inherit AS desired_inherit,
@@ -46,6 +51,14 @@ SELECT
     d.role_name IS NOT NULL OR EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.role_name = n.role_name) AS managed,
     coalesce(d.revoke_other <> '{}', false) AS exclusive,
     EXISTS (SELECT FROM sync_roles.withdrawn AS w WHERE w.role_name = n.role_name) AS withdrawn,
+    coalesce(d.end_sessions OR d.state <> 'active', false) AS end_sessions,
+    coalesce(d.state, 'active') AS state,
+    u.role_oid IS NOT NULL AS suspended,
+    coalesce(u.released, false) AS released,
+    CASE
+        WHEN d.state = 'retired' THEN (SELECT count(*) FROM sync_roles.desired_grants AS g WHERE g.role_name = n.role_name)
+        ELSE 0
+    END AS ignored_rows,
     coalesce(t.attempt, 0) AS failed_attempts,
     coalesce(a.outcome, '') AS last_outcome,
     coalesce(a.problems, '[]') AS last_problems
@@ -79,6 +92,7 @@ LEFT JOIN LATERAL (
 ) AS renamed ON r.oid IS DISTINCT FROM i.role_oid
 LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = n.role_name
 LEFT JOIN sync_roles.applied_passwords AS p ON p.role_oid = r.oid
+LEFT JOIN sync_roles.suspended_roles AS u ON u.role_oid = r.oid
 LEFT JOIN sync_roles.retries AS t ON t.role_name = n.role_name
 LEFT JOIN LATERAL (
     SELECT a.outcome, a.problems
