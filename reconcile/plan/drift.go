@@ -54,6 +54,7 @@ type Target struct {
 	More             string // the selector of a row that is not plain (see Selector); DesiredName and SchemaName are not all of it
 
 	intermediate string          // see intermediateName
+	more         *more           // see selector
 	object       *catalog.Object // see Object
 }
 

@@ -19,6 +19,8 @@ type Selector struct {
 	NameMatch  string
 	ColumnName string
 	More       string `json:",omitempty"` // the whole of it, of another row (sync_roles.all_matchable_grants.more)
+
+	more *more // the same; nil: the row is plain
 }
 
 // more is what a row says that is not plain.
@@ -32,37 +34,32 @@ type more struct {
 }
 
 func (t *Target) selector() Selector {
-	s := Selector{t.DesiredPrivilege, t.ObjectType, t.SchemaName, t.DesiredName, t.NameMatch, t.ColumnName, t.More}
 	if t.More == "" {
-		return s
+		return Selector{t.DesiredPrivilege, t.ObjectType, t.SchemaName, t.DesiredName, t.NameMatch, t.ColumnName, "", nil}
 	}
-	m := s.more()
-	s.SchemaName, s.ObjectName, s.NameMatch = m.SchemaName, m.ObjectName, m.NameMatch
-	if len(m.ExceptColumns) > 0 {
+	if t.more == nil {
+		t.more = &more{}
+		if err := json.Unmarshal([]byte(t.More), t.more); err != nil {
+			panic(err) // PostgreSQL made it
+		}
+	}
+	s := Selector{t.DesiredPrivilege, t.ObjectType, t.more.SchemaName, t.more.ObjectName, t.more.NameMatch, t.ColumnName, t.More, t.more}
+	if len(t.more.ExceptColumns) > 0 {
 		s.ColumnName = "" // the target's is one of them
 	}
 	return s
 }
 
-func (s Selector) more() (m more) {
-	if s.More != "" {
-		if err := json.Unmarshal([]byte(s.More), &m); err != nil {
-			panic(err) // PostgreSQL made it
-		}
-	}
-	return m
-}
-
 // LeavesColumnsOut reports whether the row asks for all columns of tables but some.
-func (s Selector) LeavesColumnsOut() bool { return len(s.more().ExceptColumns) > 0 }
+func (s Selector) LeavesColumnsOut() bool { return s.more != nil && len(s.more.ExceptColumns) > 0 }
 
 // HasPartitions reports whether the row also asks for the tables below those that it names.
-func (s Selector) HasPartitions() bool { return s.more().Partitions }
+func (s Selector) HasPartitions() bool { return s.more != nil && s.more.Partitions }
 
 // roleName derives the intermediate role's name from database and selector, so that a plan names the role that sync makes.
 func (s Selector) roleName(database catalog.OID) string {
 	if s.More != "" {
-		s = Selector{More: s.more().Selector} // its text in one order, however the row has its exceptions
+		s = Selector{More: s.more.Selector} // its text in one order, however the row has its exceptions
 	}
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -75,7 +72,7 @@ func (s Selector) roleName(database catalog.OID) string {
 // String says what a role for this selector holds. It is a part of the role's comment, by which such a role is known where there is no registry.
 func (s Selector) String() string {
 	if s.More != "" {
-		return s.more().Selector
+		return s.more.Selector
 	}
 	text := fmt.Sprintf("%s on %s ", s.Privilege, s.ObjectType)
 	if s.SchemaName != "" {
