@@ -850,7 +850,8 @@ BEGIN
 
     IF problem IS NULL THEN
         FOR pattern IN
-            SELECT DISTINCT n.object_name, n.name_match, n.object_type, n.schema_name, n.schema_match, n.except_names
+            SELECT DISTINCT n.object_name, n.name_match, n.object_type, n.schema_name, n.schema_match, n.except_names, n.except_schemas,
+                n.except_columns
             FROM new_rows AS n
             WHERE n.name_match <> 'exact' OR n.schema_match <> 'exact'
         LOOP
@@ -861,6 +862,7 @@ BEGIN
                     WHERE o.object_name = pattern.object_name AND o.name_match = pattern.name_match
                         AND o.object_type = pattern.object_type AND o.schema_name IS NOT DISTINCT FROM pattern.schema_name
                         AND o.schema_match = pattern.schema_match AND o.except_names = pattern.except_names
+                        AND o.except_schemas = pattern.except_schemas AND o.except_columns = pattern.except_columns
                 );
             END IF;
             problem := CASE WHEN pattern.name_match <> 'exact' THEN
@@ -870,11 +872,21 @@ BEGIN
                 SELECT FROM sync_roles.intermediate_roles AS i
                 WHERE i.object_type = pattern.object_type AND i.object_name = pattern.object_name AND i.name_match = pattern.name_match
                     AND i.schema_name IS NOT DISTINCT FROM pattern.schema_name AND i.schema_match = pattern.schema_match
-                    AND i.except_names = pattern.except_names
+                    AND i.except_names = pattern.except_names AND i.except_schemas = pattern.except_schemas
+                    AND i.except_columns = pattern.except_columns
             ) THEN
                 IF pattern.schema_match <> 'exact' THEN
-                    problem := replace(sync_roles.slow_pattern_problem(pattern.schema_name, pattern.schema_match, 'schema', NULL),
+                    problem := replace(
+                        sync_roles.slow_pattern_problem(
+                            sync_roles.compared_name(pattern.schema_name, pattern.schema_match, pattern.except_schemas),
+                            sync_roles.compared_match(pattern.schema_match, pattern.except_schemas), 'schema', NULL),
                         'object_name', 'schema_name');
+                END IF;
+                IF problem IS NULL AND pattern.except_columns <> '{}' THEN
+                    problem := replace(
+                        sync_roles.slow_pattern_problem(
+                            sync_roles.compared_column(NULL, pattern.name_match, pattern.except_columns), 'regex', 'column', NULL),
+                        'object_name', 'except_columns');
                 END IF;
                 IF problem IS NULL AND pattern.name_match <> 'exact' THEN
                     problem := sync_roles.slow_pattern_problem(

@@ -34,6 +34,8 @@ func TestBadSelectors(t *testing.T) {
 		{"a bad regex that is left out", martRow.with(row{"name_match": "regex", "object_name": ".*", "except_names": []string{"a", ")("}}), "except_names", []string{"not a valid regex"}},
 		{"a back-reference that is left out", martRow.with(row{"name_match": "regex", "object_name": ".*", "except_names": []string{`(a)\1`}}), "except_names", []string{"back-reference"}},
 		{"a slow regex that is left out", martRow.with(row{"name_match": "regex", "object_name": ".*", "except_names": []string{"(a{0,80}b?){1,80}c"}}), "object_name", []string{"too slow"}},
+		{"slow columns that are left out", martRow.with(row{"name_match": "regex", "object_name": ".*", "except_columns": []string{"(a{0,80}b?){1,80}c"}}), "except_columns", []string{"too slow"}},
+		{"slow schemas that are left out", martRow.with(row{"schema_match": "regex", "schema_name": ".*", "except_schemas": []string{"(a{0,80}b?){1,80}c"}}), "schema_name", []string{"too slow"}},
 		{"much that is left out", martRow.with(row{"except_names": slices.Repeat([]string{strings.Repeat("x", 60)}, 9)}), "except_names", []string{"at most 500"}},
 		{"all of it long", martRow.with(row{"schema_name": strings.Repeat("x", 999) + "%", "object_name": strings.Repeat("y", 999) + "%", "except_names": []string{strings.Repeat("z", 480)}}), "except_names", []string{"2400 at most"}},
 		{"columns left out of DELETE", martRow.with(row{"privilege": "DELETE", "except_columns": []string{"a"}}), "except_columns", []string{"not allowed for DELETE"}},
