@@ -16,6 +16,7 @@ const (
 	Type               ObjectType = "type"
 	LargeObject        ObjectType = "large_object"
 	ForeignDataWrapper ObjectType = "foreign_data_wrapper"
+	PropertyGraph      ObjectType = "property_graph" // since PostgreSQL 19
 )
 
 // Keywords is how an object type is spelled in statements.
@@ -39,6 +40,7 @@ var keywords = map[ObjectType]Keywords{
 	"tablespace":           {Grant: "TABLESPACE", Alter: "TABLESPACE"},
 	"parameter":            {Grant: "PARAMETER"},
 	"large_object":         {Grant: "LARGE OBJECT", Alter: "LARGE OBJECT"},
+	"property_graph":       {Grant: "PROPERTY GRAPH", Alter: "PROPERTY GRAPH"},
 }
 
 // Keywords returns how the type is spelled in statements; ok is false for roles, which GRANT treats in its own way.

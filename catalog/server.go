@@ -27,6 +27,9 @@ type Server struct {
 // MembershipOptions reports whether each membership has its own INHERIT and SET options, and each grantor its own row.
 func (s Server) MembershipOptions() bool { return s.Version >= 16 }
 
+// NamesGrantors reports whether GRANT and REVOKE on objects can name another grantor than the role that runs them, which inherits from it (GRANTED BY).
+func (s Server) NamesGrantors() bool { return s.Version >= 19 }
+
 // Querier is what reading needs: a connection or a transaction.
 type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)

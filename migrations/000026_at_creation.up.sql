@@ -45,12 +45,12 @@ COMMENT ON COLUMN sync_roles.grants_in_force.at_creation IS 'As in desired_grant
 CREATE OR REPLACE FUNCTION sync_roles.revocable_kinds() RETURNS text[]
 LANGUAGE sql IMMUTABLE
 RETURN ('{role_memberships,table_selects,schema_usage,databases,schemas,tables,sequences,routines,types,languages,foreign_data_wrappers,'
-    || 'foreign_servers,tablespaces,parameters,large_objects,ownerships,default_privileges,all}')::text[];
+    || 'foreign_servers,tablespaces,parameters,large_objects,property_graphs,ownerships,default_privileges,all}')::text[];
 
 COMMENT ON COLUMN sync_roles.desired_roles.revoke_other IS
     'Kinds of which the role keeps nothing but what desired_grants says: role_memberships, table_selects, schema_usage, databases, '
     'schemas, tables, sequences, routines, types, languages, foreign_data_wrappers, foreign_servers, tablespaces, parameters, '
-    'large_objects, ownerships, or all of these; and default_privileges, which are not among all.';
+    'large_objects, property_graphs, ownerships, or all of these; and default_privileges, which are not among all.';
 
 -- Creators are roles that own objects there, but for what belongs to an extension; the schema's owner; and whoever has CREATE by a name of
 -- its own or by a membership: not by PUBLIC, by which all have it.

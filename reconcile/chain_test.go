@@ -332,6 +332,9 @@ func TestChainUnderOtherSettings(t *testing.T) {
 		"timezone = 'America/St_Johns'; datestyle = 'SQL, DMY'; intervalstyle = 'iso_8601'; standard_conforming_strings = off; quote_all_identifiers = on",
 	} {
 		for _, s := range strings.Split(settings, "; ") {
+			if f.Version >= 19 && s == "standard_conforming_strings = off" { // it is always on
+				continue
+			}
 			f.Exec(t, "alter role "+f.Daemon+" set "+s)
 		}
 		f.engine = f.engineWith(t, defaultPolicy)

@@ -23,6 +23,11 @@ import (
 // It does the real thing because half of a plan depends on the other half: what a new owner holds, what a new role lacks. As in earnest, it inspects without
 // the lock first, and then takes it for one batch at a time of the roles that differ.
 func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Report, error) {
+	return e.dryRunAfter(ctx, roles, func(ctx context.Context, tx pgx.Tx) error { return e.runFirst(ctx, tx, first) })
+}
+
+// dryRunAfter is DryRun with something else to be done first.
+func (e *Engine) dryRunAfter(ctx context.Context, roles []string, first func(context.Context, pgx.Tx) error) (*Report, error) {
 	d := &dryRun{engine: e, first: first, report: &Report{}, printed: newPrinted()}
 	due, err := d.precheck(ctx, roles)
 	if err != nil {
@@ -44,7 +49,7 @@ func (e *Engine) DryRun(ctx context.Context, roles []string, first string) (*Rep
 // dryRun is one in the making.
 type dryRun struct {
 	engine  *Engine
-	first   string
+	first   func(context.Context, pgx.Tx) error
 	report  *Report
 	printed *printed
 }
@@ -58,7 +63,7 @@ func (d *dryRun) precheck(ctx context.Context, roles []string) (due []string, er
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := d.runFirst(ctx, tx); err != nil {
+	if err := d.first(ctx, tx); err != nil {
 		return nil, err
 	}
 	var useless, foreign []string
@@ -144,7 +149,7 @@ func (d *dryRun) pass(ctx context.Context, w work) (*Pass, error) {
 		return p, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := d.runFirst(ctx, tx); err != nil {
+	if err := d.first(ctx, tx); err != nil {
 		return p, err
 	}
 	requests, kept, err := take(ctx, tx, w, d.engine.portion.limits().rows)
@@ -172,12 +177,11 @@ func (d *dryRun) record(_ context.Context, _ work, role string, err error) error
 
 // runFirst runs the user's statements inside a function, where PostgreSQL itself refuses COMMIT and its like. They have the time that the daemon gives a
 // statement.
-func (d *dryRun) runFirst(ctx context.Context, tx pgx.Tx) error {
-	if d.first == "" {
+func (e *Engine) runFirst(ctx context.Context, tx pgx.Tx, first string) error {
+	if first == "" {
 		return nil
 	}
-	e := d.engine
-	if _, err := tx.Exec(ctx, "select set_config('sync_roles.first', $1, true), set_config('statement_timeout', $2, true)", d.first, milliseconds(e.statementTimeout)); err != nil {
+	if _, err := tx.Exec(ctx, "select set_config('sync_roles.first', $1, true), set_config('statement_timeout', $2, true)", first, milliseconds(e.statementTimeout)); err != nil {
 		return fmt.Errorf("pass on the statements of --with-sql: %w", err)
 	}
 	_, err := tx.Exec(ctx, "do $$ begin execute current_setting('sync_roles.first'); end $$")

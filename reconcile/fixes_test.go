@@ -19,7 +19,7 @@ var fixForms = map[string]string{
 	"databaseFix":      `GRANT CREATE ON DATABASE \S+ TO \S+`,
 	"encodingFix":      `UPDATE sync_roles.desired_grants SET .*direct = NULL WHERE id = \d+`,
 	"forgetFix":        `DELETE FROM sync_roles.withdrawn WHERE grant_id = \d+`,
-	"formerGrantorFix": `BEGIN; ALTER ROLE \S+ NOSUPERUSER; SET ROLE \S+; REVOKE .+; RESET ROLE; ALTER ROLE \S+ SUPERUSER; COMMIT`,
+	"formerGrantorFix": `BEGIN; ALTER ROLE \S+ NOSUPERUSER; SET ROLE \S+; REVOKE .+; RESET ROLE; ALTER ROLE \S+ SUPERUSER; COMMIT|REVOKE .+ FROM \S+ GRANTED BY \S+?( CASCADE)?`,
 	"formerFix":        `REASSIGN OWNED BY \S+ TO \S+; DROP OWNED BY \S+; DROP ROLE \S+`,
 	"joinFix":          `GRANT \S+ TO \S+( WITH INHERIT TRUE, SET TRUE(, ADMIN TRUE)?| WITH ADMIN OPTION)?`,
 	"leaveFix":         `REVOKE (ADMIN OPTION FOR )?\S+ FROM \S+( GRANTED BY \S+?( CASCADE)?)?`,

@@ -16,6 +16,7 @@ type Object struct {
 	Privileges  []string // that its type has on this server
 	RowSecurity bool     // row-level security decides which rows of the table are seen
 	SetByAll    bool     // a parameter that every role may SET, without a privilege
+	ForAllData  bool     // pg_read_all_data and pg_write_all_data reach it: a large object, since PostgreSQL 19
 	Entries     []Entry
 }
 
@@ -59,7 +60,7 @@ func ReadObjects(ctx context.Context, q catalog.Querier, filter Filter) ([]*Obje
 		var grantee, grantor *catalog.OID
 		var grantorName string
 		var grantable *bool
-		err := row.Scan(&o.Type, &o.Class, &o.OID, &o.Schema, &o.Name, &o.Signature, &o.Owner, &o.Privileges, &o.RowSecurity, &o.SetByAll,
+		err := row.Scan(&o.Type, &o.Class, &o.OID, &o.Schema, &o.Name, &o.Signature, &o.Owner, &o.Privileges, &o.RowSecurity, &o.SetByAll, &o.ForAllData,
 			&column, &privilege, &grantee, &grantor, &grantorName, &grantable)
 		if err != nil {
 			return struct{}{}, err

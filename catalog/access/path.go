@@ -136,7 +136,7 @@ func (s *Subject) Paths(o *Object, privilege, column string) []Path {
 			paths = append(paths, super)
 			continue
 		}
-		if column == "" && isPredefined(r.role.Name, o.Type, privilege) {
+		if column == "" && isPredefined(r.role.Name, o, privilege) {
 			p.Means = Predefined
 			paths = append(paths, p)
 		}
@@ -169,14 +169,15 @@ func (s *Subject) Has(o *Object, privilege, column string) bool {
 }
 
 // isPredefined reports whether a role has a privilege on all objects of a type by being what it is: the manual's "Predefined Roles", and
-// pg_class_aclmask_ext and pg_namespace_aclmask_ext in aclchk.c.
-func isPredefined(role string, objectType catalog.ObjectType, privilege string) bool {
-	relation := objectType == catalog.Table || objectType == "sequence"
+// pg_class_aclmask_ext, pg_largeobject_aclmask_snapshot and pg_namespace_aclmask_ext in aclchk.c.
+func isPredefined(role string, o *Object, privilege string) bool {
+	relation := o.Type == catalog.Table || o.Type == catalog.Sequence || o.Type == catalog.PropertyGraph
 	switch role {
 	case "pg_read_all_data":
-		return relation && privilege == "SELECT" || objectType == catalog.Schema && privilege == "USAGE"
+		return (relation || o.ForAllData) && privilege == "SELECT" || o.Type == catalog.Schema && privilege == "USAGE"
 	case "pg_write_all_data":
-		return relation && slices.Contains([]string{"INSERT", "UPDATE", "DELETE"}, privilege) || objectType == catalog.Schema && privilege == "USAGE"
+		return relation && slices.Contains([]string{"INSERT", "UPDATE", "DELETE"}, privilege) || o.ForAllData && privilege == "UPDATE" ||
+			o.Type == catalog.Schema && privilege == "USAGE"
 	case "pg_maintain":
 		return relation && privilege == "MAINTAIN"
 	}

@@ -152,6 +152,9 @@ func TestPlanCanBeRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env, conn := installed(t)
+			if env.Version >= 19 {
+				rows = strings.ReplaceAll(rows, `new\nline`, `new\tline`)
+			}
 			rows = strings.NewReplacer("{", env.Prefix, "}", "").Replace(rows)
 			exec(t, conn, "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match) values "+rows)
 			exec(t, conn, "insert into sync_roles.desired_roles (role_name, login, connection_limit, valid_until) values ($1, true, 3, '2040-01-01')", env.Role("alice"))

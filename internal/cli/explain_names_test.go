@@ -27,14 +27,15 @@ func TestExplainQuotesRoles(t *testing.T) {
 			}
 		}
 	}
-	escaped := strings.ReplaceAll(q(odd), "\n", `\n`)
+	printed := strings.NewReplacer("\n", `\n`)
+	escaped := printed.Replace(q(odd))
 	says(on(t, env, "explain", alice, "app.t1"), q(alice)+"\n└─ ", `member of `+q(team)+` (INHERIT, SET) → granted to `+q(team)+` by `+env.Owner+"\n",
 		"granted to "+q(alice)+" by "+env.Owner+" with grant option", "─ PUBLIC\n", "for "+q(team)+`: asked for by row 1 by "Boss", which is pending`)
 	says(on(t, env, "who", "SELECT", "app.t1"), "─ PUBLIC: every role\n", "─ "+q(alice)+"\n", "─ "+q(team)+", which cannot log in\n", "─ "+escaped+", which cannot log in\n",
 		"granted to "+escaped+" by "+q(alice)+"\n")
 	says(on(t, env, "explain", odd, "role:"+q(team)), escaped+", which cannot log in\n", "─ role "+q(team)+"\n")
 	for _, name := range []string{alice, team, odd} {
-		says(on(t, env, "explain", q(name)), strings.ReplaceAll(q(name), "\n", `\n`))
+		says(on(t, env, "explain", q(name)), printed.Replace(q(name)))
 	}
 	says(on(t, env, "explain", alice), "member of "+q(team)+" (INHERIT, SET)\n")
 }

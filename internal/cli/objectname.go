@@ -40,7 +40,7 @@ func parseObject(text string) (w access.Filter, err error) {
 		}
 		rest = rest[1:]
 	}
-	if !slices.Contains([]catalog.ObjectType{catalog.Table, "sequence", catalog.Routine, "type"}, w.Type) {
+	if !slices.Contains([]catalog.ObjectType{catalog.Table, catalog.Sequence, catalog.Routine, catalog.Type, catalog.PropertyGraph}, w.Type) {
 		w.Name = names[0]
 		return w, errIf(len(names) > 1 || rest != "", wrong)
 	}

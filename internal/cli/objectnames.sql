@@ -21,6 +21,11 @@ WITH objects AS (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     WHERE $2
     UNION ALL
+    SELECT 'property_graph:' || pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE $2 AND c.relkind = 'g'
+    UNION ALL
     SELECT 'schema:' || pg_catalog.quote_ident(n.nspname)
     FROM pg_catalog.pg_namespace AS n
     WHERE $2

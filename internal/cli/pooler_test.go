@@ -134,7 +134,11 @@ func spoil(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, setting := range []string{"search_path = app", "standard_conforming_strings = off", "DateStyle = 'German'", "quote_all_identifiers = on", "statement_timeout = '1ms'"} {
+	settings := []string{"search_path = app", "DateStyle = 'German'", "quote_all_identifiers = on", "statement_timeout = '1ms'"}
+	if majorOf(t, conn) < 19 { // since then it is always on
+		settings = append(settings, "standard_conforming_strings = off")
+	}
+	for _, setting := range settings {
 		exec(t, conn, "set "+setting)
 	}
 	_ = conn.Close(t.Context())

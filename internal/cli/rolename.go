@@ -29,7 +29,7 @@ func roleArgument(text string) string {
 
 var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 
-// keywords cannot be names without quotes, on one server at least from 14 to 18.
+// keywords cannot be names without quotes, on one server at least from 14 to 19.
 var keywords = func() map[string]bool {
 	set := map[string]bool{}
 	for _, word := range strings.Fields(keywordList) {
@@ -42,7 +42,7 @@ const keywordList = `
 all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast char character check
 coalesce collate collation column concurrently constraint create cross current_catalog current_date current_role current_schema current_time
 current_timestamp current_user dec decimal default deferrable desc distinct do else end except exists extract false fetch float for foreign
-freeze from full grant greatest group grouping having ilike in initially inner inout int integer intersect interval into is isnull join json
+freeze from full grant graph_table greatest group grouping having ilike in initially inner inout int integer intersect interval into is isnull join json
 json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table json_value lateral leading
 least left like limit localtime localtimestamp merge_action national natural nchar none normalize not notnull null nullif numeric offset on
 only or order out outer overlaps overlay placing position precision primary real references returning right row select session_user setof

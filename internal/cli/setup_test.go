@@ -23,6 +23,9 @@ type ward struct {
 func newWard(t *testing.T, database, owner string) ward {
 	t.Helper()
 	server, super := newServer(t, map[string]string{})
+	if majorOf(t, super) >= 19 {
+		database = strings.ReplaceAll(database, "\n", "\t")
+	}
 	exec(t, super, "create database "+pgx.Identifier{database}.Sanitize())
 	w := ward{server: server, url: server.URL(pgserver.Superuser, database), name: database}
 	w.super = connectTo(t, w.url)
@@ -35,7 +38,13 @@ func newWard(t *testing.T, database, owner string) ward {
 
 func (w ward) newer(t *testing.T) bool {
 	t.Helper()
-	return pgtest.One[int](t, w.super, "select current_setting('server_version_num')::int") >= 160000
+	return majorOf(t, w.super) >= 16
+}
+
+// majorOf is the major version of a connection's server. Since 19, names of roles and databases have no line breaks.
+func majorOf(t *testing.T, conn *pgx.Conn) int {
+	t.Helper()
+	return pgtest.One[int](t, conn, "select current_setting('server_version_num')::int") / 10000
 }
 
 // The example scripts are what setup prints, on each version.
@@ -81,6 +90,10 @@ func TestSetup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWard(t, c.database, c.owner)
+			c.database = w.name
+			if majorOf(t, w.super) >= 19 {
+				c.managed = strings.ReplaceAll(c.managed, "\n", "\t")
+			}
 			exec(t, w.super, "create role "+pgx.Identifier{c.managed}.Sanitize())
 			args := []string{"setup", "-d", w.url, "--role", c.daemon, "--owner", c.owner, "--manage", c.managed}
 			if c.keep {

@@ -131,8 +131,11 @@ func TestCompletionOfNames(t *testing.T) {
 	conn := newTenant(t, server, super, "db")
 	url := server.URL("daemon", "db")
 	call(t, "migrate", "-d", url).want(t, 0, "has version", "")
-	exec(t, conn, `create role "bob é"; create role "new
-line"; create role alicia; create schema "My Schema"; create table "My Schema"."T" (); create function public.f(integer, text) returns int language sql as 'select 1'`)
+	if majorOf(t, conn) < 19 {
+		exec(t, conn, `create role "new
+line"`)
+	}
+	exec(t, conn, `create role "bob é"; create role alicia; create schema "My Schema"; create table "My Schema"."T" (); create function public.f(integer, text) returns int language sql as 'select 1'`)
 	exec(t, conn, "insert into sync_roles.desired_roles (role_name) values ('alice'), ('anna')")
 	for _, c := range []struct{ args, want string }{
 		{"status,", "alice anna"},

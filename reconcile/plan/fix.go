@@ -82,12 +82,16 @@ func cascadeIf(others bool) string {
 }
 
 // revokeFix is the statement that revokes a privilege that the daemon cannot revoke; as another role, where that is the grantor.
-func revokeFix(grantor string, s *SurplusGrant) string {
+func revokeFix(grantor string, s *SurplusGrant, server catalog.Server) string {
 	what := privilegeOn(s.Privilege, s.ColumnName, s.Object())
 	if s.OptionOnly {
 		what = "GRANT OPTION FOR " + what
 	}
-	sql := fmt.Sprintf("REVOKE %s FROM %s%s", what, catalog.Grantee(s.Role), cascadeIf(s.cascades()))
+	sql := fmt.Sprintf("REVOKE %s FROM %s", what, catalog.Grantee(s.Role))
+	if grantor != "" && server.NamesGrantors() {
+		return sql + " GRANTED BY " + catalog.Quote(grantor) + cascadeIf(s.cascades())
+	}
+	sql += cascadeIf(s.cascades())
 	if grantor == "" {
 		return sql
 	}
@@ -100,8 +104,11 @@ func revokeFix(grantor string, s *SurplusGrant) string {
 }
 
 // formerGrantorFix is revokeFix where the grantor is a superuser by now, whose REVOKE would be the owner's. All of it is done, or nothing.
-func formerGrantorFix(grantor string, s *SurplusGrant) string {
-	return fmt.Sprintf("BEGIN; %s; %s; %s; COMMIT", AttributeFix(grantor, "NOSUPERUSER"), revokeFix(grantor, s), AttributeFix(grantor, "SUPERUSER"))
+func formerGrantorFix(grantor string, s *SurplusGrant, server catalog.Server) string {
+	if server.NamesGrantors() {
+		return revokeFix(grantor, s, server)
+	}
+	return fmt.Sprintf("BEGIN; %s; %s; %s; COMMIT", AttributeFix(grantor, "NOSUPERUSER"), revokeFix(grantor, s, server), AttributeFix(grantor, "SUPERUSER"))
 }
 
 // regrantFix is the statement after which a dependent no longer depends.

@@ -101,7 +101,7 @@ func (m *maker) actAsGrantor(s *SurplusGrant, change *PrivilegeChange) *Problem 
 		change.Lenders.Schema = schema
 	case grantor.Superuser && !byOwner:
 		// Made before it was a superuser: now it acts as the owner.
-		p := s.cannot(GrantorOnly, fmt.Sprintf("it was granted by role %s, which is a superuser now", grantor.Name), formerGrantorFix(grantor.Name, s))
+		p := s.cannot(GrantorOnly, fmt.Sprintf("it was granted by role %s, which is a superuser now", grantor.Name), formerGrantorFix(grantor.Name, s, server))
 		return &p
 	case server.Superuser || grantor.Set:
 		change.As = grantor.Name
@@ -120,12 +120,12 @@ func (m *maker) grantorProblem(s *SurplusGrant) Problem {
 	byOwner := s.GrantorOID == s.OwnerOID
 	switch {
 	case byOwner && grantor.Superuser:
-		return s.cannot(SuperuserOnly, fmt.Sprintf("%s belongs to role %s, a superuser", s.Object(), owner.Name), revokeFix("", s))
+		return s.cannot(SuperuserOnly, fmt.Sprintf("%s belongs to role %s, a superuser", s.Object(), owner.Name), revokeFix("", s, server))
 	case s.NoUsage && (s.GrantorOID == server.RoleOID || byOwner && owner.Usage && !s.Rival):
 		return s.cannot(SchemaUsage, fmt.Sprintf("the daemon has no USAGE on schema %s, without which it cannot name %s", s.SchemaName, s.Object()),
 			usageFix(s.SchemaName, server.Role))
 	case !byOwner:
-		return s.cannot(GrantorOnly, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), revokeFix(grantor.Name, s))
+		return s.cannot(GrantorOnly, fmt.Sprintf("it was granted by role %s, and only that role can revoke it", grantor.Name), revokeFix(grantor.Name, s, server))
 	}
 	why, fix := fmt.Sprintf("%s belongs to role %s, whose privileges the daemon does not have", s.Object(), owner.Name), memberFix(owner.Lender, s.Rival, server)
 	if _, ok := m.usageLender(s.SchemaName); s.NoUsage && s.GrantorNoUsage && !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -87,8 +88,13 @@ func (e *Env) strategy() string {
 	return " strategy file_copy"
 }
 
-// Role returns the name with the test's prefix.
-func (e *Env) Role(name string) string { return e.Prefix + name }
+// Role returns the name with the test's prefix. Since PostgreSQL 19 no role can have a line break in its name: there it has a pilcrow.
+func (e *Env) Role(name string) string {
+	if e.Version >= 19 {
+		name = strings.NewReplacer("\n", "¶", "\r", "¶").Replace(name)
+	}
+	return e.Prefix + name
+}
 
 // URL returns the connection string of a role in the test's database.
 func (e *Env) URL(role string) string { return e.server.URL(role, e.Database) }

@@ -75,10 +75,23 @@ once AS (
 SELECT h.role_name, h.privilege, h.object_type, h.schema_name, h.object_name, h.column_name, h.grantable, h.implied,
     h.inherit_option, h.set_option
 FROM once AS h
+-- By name and by pattern apart: each has an index.
 WHERE NOT EXISTS (
         SELECT
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = h.role_name AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
+            AND g.object_name IN (h.object_name, sync_roles.own_name(h.object_type, h.object_name)) AND g.compared_as = 'exact'
+            AND coalesce(g.column_name, '') = h.column_name
+            AND (g.privilege = h.privilege OR g.privilege = 'ALL' AND h.privilege <> 'OWNER')
+            AND (g.grantable OR NOT h.grantable)
+            AND g.direct IS NOT FALSE
+            AND g.is_plain
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM sync_roles.matchable_grants AS g
+        WHERE g.role_name = h.role_name AND g.object_type = h.object_type AND coalesce(g.schema_name, '') = h.schema_name
+            AND g.name_match <> 'exact'
             AND sync_roles.means(g.object_name, g.compared_as, sync_roles.own_name(h.object_type, h.object_name), h.object_name)
             AND coalesce(g.column_name, '') = h.column_name
             AND (g.privilege = h.privilege OR g.privilege = 'ALL' AND h.privilege <> 'OWNER')
