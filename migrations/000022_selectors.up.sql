@@ -126,12 +126,12 @@ CREATE INDEX intermediate_roles_not_plain ON sync_roles.intermediate_roles (role
 
 -- Exceptions as a part of a pattern. ------------------------------------------------------------------------------------------------------
 
+-- Not as a text: a backslash in one would be what the session takes it for.
 CREATE FUNCTION sync_roles.name_regex(name text, name_match text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE name_match
-        WHEN 'exact' THEN regexp_replace(name, '[][\\^$.|?*+(){}]', '\\\&', 'g')
+BEGIN ATOMIC
+    SELECT CASE name_regex.name_match
+        WHEN 'exact' THEN regexp_replace(name_regex.name, '[][\\^$.|?*+(){}]', '\\\&', 'g')
         WHEN 'like' THEN (
             SELECT string_agg(CASE
                 WHEN t.token[1] = '%' THEN '.*'
@@ -139,11 +139,11 @@ AS $$
                 WHEN t.token[1] ~ '^[\\].' THEN regexp_replace(substr(t.token[1], 2), '[][\\^$.|?*+(){}]', '\\\&', 'g')
                 ELSE regexp_replace(t.token[1], '[][\\^$.|?*+(){}]', '\\\&', 'g')
             END, '' ORDER BY t.place)
-            FROM regexp_matches(name, '[\\].|[%_]|[^%_\\]+', 'g') WITH ORDINALITY AS t (token, place)
+            FROM regexp_matches(name_regex.name, '[\\].|[%_]|[^%_\\]+', 'g') WITH ORDINALITY AS t (token, place)
         )
-        ELSE name
-    END
-$$;
+        ELSE name_regex.name
+    END;
+END;
 
 COMMENT ON FUNCTION sync_roles.name_regex(text, text) IS 'The regex that matches what the name, or pattern, does.';
 
@@ -1047,8 +1047,9 @@ LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    wide constant text[] := ARRAY(SELECT t[1] FROM regexp_matches(scope, '[\\].|.', 'g') AS t);
-    narrow constant text[] := ARRAY(SELECT t[1] FROM regexp_matches(pattern, '[\\].|.', 'g') AS t);
+    token constant text := '[' || repeat(chr(92), 2) || '].|.';
+    wide constant text[] := ARRAY(SELECT t[1] FROM regexp_matches(scope, token, 'g') AS t);
+    narrow constant text[] := ARRAY(SELECT t[1] FROM regexp_matches(pattern, token, 'g') AS t);
     head constant integer := coalesce(array_position(wide, '%'), cardinality(wide) + 1) - 1;
 BEGIN
     IF scope = pattern THEN
