@@ -35,6 +35,7 @@ type Pass struct {
 	asDesired  []string       // the roles that it leaves as their rows ask, and has inspected whole
 	prepared   bool           // it has made roles or schemas, or changed owners
 	ending     []string       // roles whose sessions are to end, which still have what was taken
+	sessions   int            // how many it ended
 }
 
 // Changed counts what was granted and revoked.

@@ -89,6 +89,7 @@ func (e *Engine) endSessions(ctx context.Context, roles []string, w work, report
 	if err != nil || len(ended) == 0 {
 		return err
 	}
+	p.sessions = len(ended)
 	e.observed(w, p, started, nil)
 	e.logPass(w, p)
 	report.add(p)
