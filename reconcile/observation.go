@@ -14,12 +14,13 @@ type Observation struct {
 	LockWait   time.Duration
 	Duration   time.Duration // with the wait
 	Err        error         // it was rolled back, with rows and statements, and is tried again or recorded
+	Ended      int           // sessions that it ended
 }
 
 // observed tells of a pass.
 func (e *Engine) observed(w work, p *Pass, started time.Time, err error) {
 	if e.observe != nil {
-		e.observe(Observation{w.cause, p.Rows, len(p.Statements), p.lockWaited, time.Since(started), err})
+		e.observe(Observation{w.cause, p.Rows, len(p.Statements), p.lockWaited, time.Since(started), err, p.sessions})
 	}
 }
 

@@ -35,6 +35,7 @@ type Pass struct {
 	asDesired  []string       // the roles that it leaves as their rows ask, and has inspected whole
 	prepared   bool           // it has made roles or schemas, or changed owners
 	ending     []string       // roles whose sessions are to end, which still have what was taken
+	sessions   int            // how many it ended
 }
 
 // Changed counts what was granted and revoked.
@@ -203,9 +204,7 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	verdicts, held := b.plan.Verdicts, b.plan.Held
 	p.Statements, p.spans = a.Statements()
 	if w.rehearsal {
-		for _, s := range b.staleSessions {
-			p.Statements = append(p.Statements, s.Statement())
-		}
+		p.Statements = append(p.Statements, plan.Endings(b.staleSessions, e.server)...)
 	}
 	p.prepared, p.ending = b.wasPrepared, b.ending
 	p.keeps, p.held, p.heldSum, p.undeclared = b.keepsAccess(), len(held), b.plan.HeldSum(), b.plan.Undeclared

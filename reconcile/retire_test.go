@@ -506,3 +506,19 @@ func TestRetireIsNotAdopted(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// A session's temporary tables go with it.
+func TestRetireWithATemporaryTable(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.user(t, "alice")
+	f.Exec(t, "grant temporary on database "+f.Database+" to "+alice)
+	session := f.Connect(t, alice)
+	if _, err := session.Exec(t.Context(), "create temporary table x (id serial)"); err != nil {
+		t.Fatal(err)
+	}
+	f.retire(t, alice, "")
+	f.ended(t, alice, session)
+	f.sync(t) // its process may have taken its time
+	f.gone(t, alice)
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -89,6 +88,7 @@ func (e *Engine) endSessions(ctx context.Context, roles []string, w work, report
 	if err != nil || len(ended) == 0 {
 		return err
 	}
+	p.sessions = len(ended)
 	e.observed(w, p, started, nil)
 	e.logPass(w, p)
 	report.add(p)
@@ -200,7 +200,7 @@ func endingRows(sessions []plan.Session, roles map[string]plan.Role, r audit.Res
 		row := &rows[len(rows)-1]
 		row.Statements = append(row.Statements, s.Statement())
 		if r.Cause == audit.Manual {
-			row.Changes = append(row.Changes, strings.Replace(s.Statement(), "SELECT pg_catalog.pg_terminate_backend", "- session ", 1))
+			row.Changes = append(row.Changes, "- "+s.String())
 		}
 	}
 	return rows

@@ -58,6 +58,7 @@ func TestRetire(t *testing.T) {
 	}
 	// Gone is gone; its rows say that they give nothing.
 	call(t, "retire", alice, "-d", env.URL(env.Daemon), "-d", url).want(t, 0, "has gone", "*")
+	until(t, conn, "select not exists (select from sync_roles.pending)")
 	on(t, env, "status", alice).want(t, 2, "rows of desired_grants for it give nothing", "")
 	exec(t, conn, "delete from sync_roles.desired_grants where role_name = $1", alice)
 	exec(t, conn, "select sync_roles.wait_for_sync($1)", alice)

@@ -25,6 +25,7 @@ func (d *Database) Observe(o reconcile.Observation) {
 		}
 	}
 	d.statements.Add(float64(o.Statements))
+	d.sessions.Add(float64(o.Ended))
 	for _, row := range o.Rows {
 		d.outcomes.WithLabelValues(string(row.Outcome)).Inc()
 		d.granted.Add(float64(row.Granted))

@@ -83,7 +83,7 @@ func TestSeriesAreThereFromTheStart(t *testing.T) {
 	for _, database := range []string{"crm", "warehouse"} {
 		label := `database="` + database + `"`
 		for _, name := range []string{
-			"granted_total", "revoked_total", "statements_total", "retries_total", "rescans_total", "connection_losses_total", "connection_failures_total",
+			"granted_total", "revoked_total", "statements_total", "retries_total", "sessions_ended_total", "rescans_total", "connection_losses_total", "connection_failures_total",
 			"last_rescan_timestamp_seconds", "connected", "listening", "scrape_ok",
 			"pass_duration_seconds_sum", "pass_duration_seconds_count", "lock_wait_seconds_sum", "lock_wait_seconds_count",
 		} {
@@ -126,7 +126,7 @@ func TestObserve(t *testing.T) {
 	m.Database("other", time.Minute, nowhere)
 	failure := errors.New("deadlock detected")
 	d.Observe(reconcile.Observation{
-		Cause: audit.Notify, Statements: 5, LockWait: 2 * time.Millisecond, Duration: 40 * time.Millisecond,
+		Cause: audit.Notify, Statements: 5, LockWait: 2 * time.Millisecond, Duration: 40 * time.Millisecond, Ended: 2,
 		Rows: []audit.Row{
 			{Outcome: plan.Applied, Granted: 3, Revoked: 1, Attempt: 1},
 			{Outcome: plan.Applied, Granted: 4, Attempt: 3},
@@ -152,6 +152,7 @@ func TestObserve(t *testing.T) {
 		`revoked_total{database="db"}`:                               "1",
 		`statements_total{database="db"}`:                            "5",
 		`retries_total{database="db"}`:                               "2",
+		`sessions_ended_total{database="db"}`:                        "2",
 		`pass_duration_seconds_count{database="db"}`:                 "2",
 		`pass_duration_seconds_sum{database="db"}`:                   "2.04",
 		`pass_duration_seconds_bucket{database="db",le="0.05"}`:      "1",

@@ -29,7 +29,7 @@ type series struct {
 	outcomes                         *prometheus.CounterVec // by outcome
 	duration, lockWait               prometheus.Histogram
 	granted, revoked, statements     prometheus.Counter
-	retries, rescans                 prometheus.Counter
+	retries, rescans, sessions       prometheus.Counter
 	losses, failures                 prometheus.Counter
 	lastRescan, connected, listening prometheus.Gauge
 }
@@ -58,6 +58,7 @@ func newSeries(registry prometheus.Registerer) series {
 		revoked:    counter("revoked_total", "Privileges, memberships, ownerships and attributes revoked."),
 		statements: counter("statements_total", "Statements that passes ran to change something."),
 		retries:    counter("retries_total", "Roles tried again after a failure: the rows written to sync_roles.audit with an attempt above 1."),
+		sessions:   counter("sessions_ended_total", "Sessions ended that still had what was taken from their role."),
 		rescans:    counter("rescans_total", "Looks at all roles that ended without an error."),
 		lastRescan: gauge("last_rescan_timestamp_seconds", "When the last of them ended; 0 if none did yet."),
 		connected:  gauge("connected", "Whether the working connection stands."),

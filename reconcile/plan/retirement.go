@@ -338,9 +338,9 @@ func (m *maker) retireRole(r Role, ret Retirement) {
 	stage := m.facts.Retirements[name].stage
 	// taking says that something is left here: until then nothing is forgotten that rows gave.
 	waits := func(taking bool) {
-		reason := "retiring"
+		reason := "retiring: nothing is left of it, and the next pass drops it"
 		if left := ret.String(); left != "" {
-			reason += ": " + left
+			reason = "retiring: " + left
 		}
 		m.report(name, Problem{Kind: Waiting, Code: Retiring, Role: name, Object: "role " + name, Reason: reason, Revoke: taking})
 	}

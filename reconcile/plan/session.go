@@ -17,19 +17,39 @@ type Session struct {
 	MayEnd       bool   // the daemon sees all of it that counts, and may end it
 }
 
+// String names the session for people. It is one line.
+func (s Session) String() string { return fmt.Sprintf("session %d %s", s.PID, s.why()) }
+
 // Statement ends the session, and says why. It is one line.
 func (s Session) Statement() string {
-	where := "no database"
+	return fmt.Sprintf("SELECT pg_catalog.pg_terminate_backend(%d) /* %s */", s.PID, strings.NewReplacer("/*", "/ *", "*/", "* /").Replace(s.why()))
+}
+
+func (s Session) why() string {
+	where := "in no database"
 	if s.DatabaseName != "" {
-		where = "database " + s.DatabaseName
+		where = "in database " + s.DatabaseName
 	}
-	comment := strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' {
-			return ' '
+	return strings.NewReplacer("\n", " ", "\r", " ").Replace(where + ", without " + s.Lost)
+}
+
+// Endings lists the statements that end these sessions, with those by which the daemon becomes a member of their roles for the moment.
+func Endings(sessions []Session, server catalog.Server) []string {
+	var list, back []string
+	borrowed := set[string]{}
+	for _, s := range sessions {
+		if !s.MayEnd && !borrowed[s.RoleName] {
+			borrowed.add(s.RoleName)
+			lend := fmt.Sprintf("GRANT %s TO %s", catalog.Quote(s.RoleName), catalog.Quote(server.Role))
+			if server.MembershipOptions() {
+				lend += " WITH INHERIT TRUE, SET TRUE"
+			}
+			list = append(list, lend)
+			back = append(back, fmt.Sprintf("REVOKE %s FROM %s", catalog.Quote(s.RoleName), catalog.Quote(server.Role)))
 		}
-		return r
-	}, fmt.Sprintf("in %s, without %s", where, s.Lost))
-	return fmt.Sprintf("SELECT pg_catalog.pg_terminate_backend(%d) -- %s", s.PID, comment)
+		list = append(list, s.Statement())
+	}
+	return append(list, back...)
 }
 
 // EndableRoles divides the roles of sessions: those whose sessions the daemon can end, if need be as a member of the role for the moment, and those whose
