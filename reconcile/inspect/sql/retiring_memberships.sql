@@ -28,7 +28,7 @@ UNION ALL
 SELECT x.role_name, g.oid, g.rolname, u.oid, u.rolname, x.oid,
     -- Who has a row for it keeps it, and so does who has it from the role's creator: it is no privilege that was passed on.
     d.desired OR NOT x.by_option,
-    format(' WITH ADMIN %s, INHERIT %s, SET %s', x.admin_option, x.inherit_option, x.set_option)
+    format(' WITH ADMIN %s, INHERIT %s, SET %s', x.admin_option::text, x.inherit_option::text, x.set_option::text)
 FROM given AS x
 JOIN pg_catalog.pg_roles AS g ON g.oid = x.role_oid
 JOIN pg_catalog.pg_roles AS u ON u.oid = x.member_oid
