@@ -176,6 +176,23 @@ func TestAtCreationWithoutRights(t *testing.T) {
 	c.quiet(t)
 }
 
+// A role with CREATE that has thousands of members stops no pass: it is told, and the rest is done.
+func TestAtCreationWithManyCreators(t *testing.T) {
+	t.Parallel()
+	c := newCreating(t)
+	alice, group := c.user(t, "alice"), c.Role("builders")
+	c.Exec(t, fmt.Sprintf("do $$ begin for i in 1..1001 loop execute format('create role %%I in role %s', '%[1]s_' || i); end loop; end $$", group))
+	defer c.Exec(t, fmt.Sprintf("do $$ begin for i in 1..1001 loop execute format('drop role %%I', '%s_' || i); end loop; end $$", group))
+	c.write(t, atCreationRow, alice, "SELECT", "table", "mart_a", "exact")
+	c.pending(t)
+	c.problem(t, c.intermediate(t), plan.Blocked, "at_creation asks for 10", "1000 are given at most")
+	c.can(t, alice, "select from mart_a.t")
+	if n := c.defaults(t); n != 0 {
+		t.Errorf("there are %d default ACLs", n)
+	}
+	c.quiet(t)
+}
+
 // An exclusive role keeps no default privileges, in its own name or PUBLIC's; others keep theirs. adopt says what it leaves.
 func TestRevokeOtherDefaultPrivileges(t *testing.T) {
 	t.Parallel()

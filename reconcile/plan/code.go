@@ -34,6 +34,7 @@ const (
 const (
 	NoInherit             Code = "no_inherit"              // the role would gain nothing from an intermediate role
 	ACLFull               Code = "acl_full"                // the object's ACL has no room for direct grants
+	CreatorsMany          Code = "creators_many"           // at_creation asks for more default privileges than are given
 	OwnerPrivileges       Code = "owner_privileges"        // the daemon does not have the privileges of the object's owner
 	SchemaUsage           Code = "schema_usage"            // no role as which the daemon can act has USAGE on the schema
 	AdminOption           Code = "admin_option"            // the daemon has no ADMIN option on the role

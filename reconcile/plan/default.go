@@ -25,10 +25,31 @@ var defaultKeywords = map[catalog.ObjectType]string{
 	catalog.LargeObject: "LARGE OBJECTS",
 }
 
+// maxDefaults is how many default ACLs a pass changes for a role: each is a statement, and others wait for the pass.
+const maxDefaults = 1000
+
 // changeDefaults decides about default privileges: PostgreSQL lets alone whoever has the creator's privileges change them (the manual: ALTER DEFAULT
 // PRIVILEGES).
 func (m *maker) changeDefaults() {
+	missing := map[string]int{}
 	for _, d := range m.drift.Defaults {
+		if !d.Surplus {
+			missing[d.Role]++
+		}
+	}
+	for _, role := range sortedKeys(missing) {
+		if missing[role] > maxDefaults {
+			m.report(role, Problem{
+				Kind: Blocked, Code: CreatorsMany, Role: role, Object: "role " + role,
+				Reason: fmt.Sprintf("at_creation asks for %d default privileges, one for each creator and schema, and %d are given at most: new objects wait for the next look; "+
+					"give CREATE to fewer roles, or set at_creation to false", missing[role], maxDefaults),
+			})
+		}
+	}
+	for _, d := range m.drift.Defaults {
+		if !d.Surplus && missing[d.Role] > maxDefaults {
+			continue
+		}
 		creator := m.facts.Rights[d.CreatorOID]
 		change := DefaultChange{DefaultPrivileges: d}
 		switch {
