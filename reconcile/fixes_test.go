@@ -36,9 +36,13 @@ var fixForms = map[string]string{
 
 // fixedElsewhere are those that have a test of their own.
 var fixedElsewhere = map[string]string{
-	"approveFix": "TestLimitHoldsWhenTheTableIsEmptied",
-	"RegainFix":  "TestLostAdmin",
-	"UnhideFix":  "TestFixesOfTheConnection",
+	"approveFix":           "TestLimitHoldsWhenTheTableIsEmptied",
+	"defaultFix":           "TestAtCreationWithoutRights",
+	"initialPrivilegesFix": "TestRetireWhatOnlyASuperuserCan",
+	"RegainFix":            "TestLostAdmin",
+	"retiredRowsFix":       "TestRetireWithRows",
+	"sessionsFix":          "TestSessionsWithoutTheRight",
+	"UnhideFix":            "TestFixesOfTheConnection",
 }
 
 // fixCase is something that the daemon cannot do, and says how to allow.

@@ -23,6 +23,7 @@ type settled struct {
 	roles int    // how many roles it inspected
 	at    time.Time
 	slow  bool // to read the state takes as long as to inspect the roles, as where other databases have most of the cluster's memberships
+	once  bool // it did so once, which may be chance
 }
 
 // unchanged reads the state, and reports whether it is that of a settled rescan. The state is read before the roles are inspected, so what changes meanwhile
@@ -58,7 +59,8 @@ func (e *Engine) settle(ctx context.Context, state string, roles int, reading, a
 	if state == "" { // it was not read
 		return nil
 	}
-	e.settled = settled{roles: roles, at: time.Now(), slow: reading > cheapReading && 2*reading > all}
+	slow := reading > cheapReading && 2*reading > all
+	e.settled = settled{roles: roles, at: time.Now(), slow: slow && e.settled.once, once: slow}
 	if e.settled.slow {
 		return nil
 	}

@@ -57,7 +57,7 @@ func (m *maker) changeDefaults() {
 		case canBorrow(creator):
 			change.Borrow = creator.Lender
 		case creator.Superuser:
-			m.report(d.Role, d.problem(SuperuserOnly, fmt.Sprintf("role %s is a superuser, whose default privileges only superusers change", d.Creator), change.sql()))
+			m.report(d.Role, d.problem(SuperuserOnly, fmt.Sprintf("role %s is a superuser, whose default privileges only superusers change", d.Creator), defaultFix(change)))
 			continue
 		default:
 			m.report(d.Role, d.problem(OwnerPrivileges, fmt.Sprintf("the daemon does not have the privileges of role %s, which creates objects there", d.Creator),

@@ -35,6 +35,21 @@ func memberFix(role string, set bool, server catalog.Server) string {
 	}
 }
 
+// defaultFix is the change of default privileges itself, where only a superuser can make it.
+func defaultFix(c DefaultChange) string {
+	return c.sql()
+}
+
+// retiredRowsFix deletes the rows of a role that is being retired.
+func retiredRowsFix(role string) string {
+	return "DELETE FROM sync_roles.desired_grants WHERE role_name = " + catalog.Literal(role)
+}
+
+// initialPrivilegesFix takes back what only DROP OWNED does, once the role owns nothing.
+func initialPrivilegesFix(role, to string) string {
+	return fmt.Sprintf("REASSIGN OWNED BY %s TO %s; DROP OWNED BY %[1]s", catalog.Quote(role), catalog.Quote(to))
+}
+
 // sessionsFix lets the daemon see what sessions are, and end them.
 func sessionsFix(server catalog.Server) string {
 	sql := "GRANT pg_signal_backend, pg_read_all_stats TO " + catalog.Quote(server.Role)

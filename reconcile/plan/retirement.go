@@ -324,7 +324,7 @@ func (m *maker) retire() {
 			m.report(name, Problem{
 				Kind: Refused, Code: RoleRetired, Role: name, Object: "role " + name,
 				Reason: fmt.Sprintf("the role is retired: %s of desired_grants for it give nothing", count(int(r.IgnoredRows), "row")),
-				Fix:    "DELETE FROM sync_roles.desired_grants WHERE role_name = " + catalog.Literal(name),
+				Fix:    retiredRowsFix(name),
 			})
 		}
 		if ret, ok := m.drift.Retiring[name]; ok {
@@ -415,9 +415,8 @@ func (m *maker) leftoverSteps(l Leftover) ([]Step, *Problem) {
 		return nil, &Problem{Kind: Blocked, Code: code, Role: l.RoleName, Privilege: "RETIRE", Object: l.String(), Revoke: true, Reason: reason, Fix: fix}
 	}
 	if l.Kind == "initial" {
-		role := catalog.Quote(l.RoleName)
 		return problem(InitialPrivileges, "an extension has made it a part of its initial privileges, which only DROP OWNED takes back",
-			fmt.Sprintf("REASSIGN OWNED BY %s TO %s; DROP OWNED BY %[1]s", role, catalog.Quote(ret.ToName)))
+			initialPrivilegesFix(l.RoleName, ret.ToName))
 	}
 	var borrow []string
 	lend := func(oid catalog.OID, set bool) bool {
