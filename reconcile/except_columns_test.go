@@ -18,7 +18,10 @@ const exceptRow = `insert into sync_roles.desired_grants
 func TestExceptColumns(t *testing.T) {
 	t.Parallel()
 	for name, direct := range everyEncoding {
-		for _, selector := range [][4]string{{`mart\_%`, "like", "%", "like"}, {"mart_a", "exact", "t.*", "regex"}, {"mart_a", "exact", "t", "exact"}, {"mart_.", "regex", "t", "exact"}} {
+		for i, selector := range [][4]string{{`mart\_%`, "like", "%", "like"}, {"mart_a", "exact", "t.*", "regex"}, {"mart_a", "exact", "t", "exact"}, {"mart_.", "regex", "t", "exact"}} {
+			if i > 0 && direct == nil {
+				continue // patterns are compared in the same way, whatever the encoding; the engine's choice is one of the others
+			}
 			t.Run(fmt.Sprint(name, selector), func(t *testing.T) {
 				t.Parallel()
 				f := newMarts(t)

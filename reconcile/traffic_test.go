@@ -100,11 +100,18 @@ func TestTraffic(t *testing.T) {
 		{"one row taken away", take, math.MaxInt, math.MaxInt, 15 + shared, 38 + sharing},
 		{"nothing in the queue", func() {}, math.MaxInt, math.MaxInt, 1, 2},
 	}
-	for range 6 { // the first time, statements are prepared; and what other tests do in the cluster can add a question
+	// The first time, statements are prepared; what other tests do in the cluster can add a question; and on a busy machine the server answers the beginning
+	// of a batch before the end was sent.
+	for range 40 {
+		enough := true
 		for _, c := range cases {
 			c.change()
 			roundTrips, statements := sent.during(serve)
 			c.roundTrips, c.statements = min(c.roundTrips, roundTrips), min(c.statements, statements)
+			enough = enough && c.roundTrips <= c.most && c.statements <= c.mostStatements
+		}
+		if enough {
+			break
 		}
 	}
 	for _, c := range cases {
