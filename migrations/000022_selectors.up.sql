@@ -816,7 +816,7 @@ BEGIN
     SELECT p.problem INTO problem
     FROM new_rows AS n
     CROSS JOIN LATERAL (
-        -- Of a pattern for schemas, selector_problem says what is wrong.
+        -- selector_problem has the rules for patterns for schemas.
         SELECT sync_roles.grant_problem(n.role_name, n.privilege, n.object_type,
             CASE WHEN n.schema_match = 'exact' OR n.schema_name IS NULL THEN n.schema_name ELSE '-' END, n.object_name, n.name_match,
             n.column_name, n.direct, n.grantable, n.create_if_not_exists)
@@ -1124,7 +1124,7 @@ BEGIN
             MESSAGE = format('null value in column "%s" of relation "desired_grants" violates not-null constraint', missing);
     END IF;
 
-    -- A row that nobody may write gets the message that the owner would get.
+    -- A row that no login may write gets the owner's message.
     problem := sync_roles.grant_problem(refused.role_name, refused.privilege, refused.object_type,
         CASE WHEN refused.schema_match = 'exact' OR refused.schema_name IS NULL THEN refused.schema_name ELSE '-' END, refused.object_name,
         refused.name_match, refused.column_name, refused.direct, refused.grantable, refused.create_if_not_exists);
@@ -1234,7 +1234,7 @@ DECLARE
     written record;
     exceeded text;
 BEGIN
-    -- Without it one writes through a view of somebody who has it.
+    -- Without it the session writes through another role's view.
     IF NOT has_schema_privilege('sync_roles', 'USAGE') THEN
         RETURN NULL;
     END IF;

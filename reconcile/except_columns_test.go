@@ -157,7 +157,7 @@ func TestExceptColumnsAndTheWholeTable(t *testing.T) {
 	f.quiet(t)
 }
 
-// A table that has nothing but what is left out.
+// A table with no column but excepted ones.
 func TestExceptAllColumns(t *testing.T) {
 	t.Parallel()
 	f := newMarts(t)

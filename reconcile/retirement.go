@@ -25,7 +25,7 @@ func (b *batch) noteRetiring() {
 	}
 }
 
-// leftOf counts what is left of a role that is being retired.
+// leftOf counts a retiring role's leftovers.
 func (b *batch) leftOf(name string) int {
 	r := b.drift.Retiring[name]
 	n := r.Left() + len(r.Given)

@@ -30,7 +30,7 @@ const martRow = `insert into sync_roles.desired_grants
 	(role_name, privilege, object_type, schema_name, schema_match, except_schemas, object_name, name_match, except_names, direct)
 	values ($1, 'SELECT', 'table', 'mart\_%', 'like', '{%\\_staging}', '%', 'like', '{tmp\\_%,"t\"x"}', $2)`
 
-// reads checks of which tables, all others not.
+// reads checks which of the tables the role reads; one with ! it does not.
 func (f *fixture) reads(t *testing.T, role string, tables ...string) {
 	t.Helper()
 	for _, table := range tables {

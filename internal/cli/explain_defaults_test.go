@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// explain and who say what is so of each new object, whoever gave that.
+// explain and who list default privileges, the daemon's and others'.
 func TestExplainDefaultPrivileges(t *testing.T) {
 	t.Parallel()
 	env, conn := installed(t)

@@ -262,7 +262,7 @@ func (d *retiringIn) poke(ctx context.Context, roles []string) error {
 	return nil
 }
 
-// printLeft says what is left of roles that have not gone.
+// printLeft prints the leftovers of roles that have not gone.
 func printLeft(cmd *cobra.Command, databases []*retiringIn, left []string) error {
 	var b strings.Builder
 	for _, role := range left {

@@ -70,7 +70,7 @@ func (r Retirement) Left() (n int) {
 	return n
 }
 
-// String says for people what is left, and where.
+// String lists the leftovers for people, with their places.
 func (r Retirement) String() string {
 	var list []string
 	for _, x := range r.Remains {
@@ -360,7 +360,7 @@ func (m *maker) retireRole(r Role, ret Retirement) {
 	}
 }
 
-// dropRetired drops a role of which nothing is left.
+// dropRetired drops a role that has no leftovers.
 func (m *maker) dropRetired(ret Retirement) {
 	name := ret.RoleName
 	sql := "DROP ROLE " + catalog.Quote(name)

@@ -1,4 +1,4 @@
--- Roles that are being retired, and what is left of them in the cluster.
+-- Roles that are being retired, and their leftovers in the cluster.
 -- $1 text[]: names of roles
 -- $2 text: who gets what they own, where their rows do not say
 SELECT r.rolname::text AS role_name, r.oid AS role_oid, coalesce(d.reassign_to, $2) AS to_name, coalesce(t.oid, 0) AS to_oid,
