@@ -111,8 +111,13 @@ func TestSuggest(t *testing.T) {
 	if !f.granted(t, dave, ""+mart+".sales") {
 		t.Error("dave's grant is gone")
 	}
-	if again := f.suggest(t); slices.ContainsFunc(again, func(s reconcile.Suggestion) bool { return s.Group == group }) {
-		t.Errorf("suggested again: %+v", again)
+	// Without names, roles of tests that run beside this one are suggested for, too, and may have problems.
+	everywhere, err := f.engine.Suggest(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(everywhere, func(s reconcile.Suggestion) bool { return s.Group == group }) {
+		t.Errorf("suggested again: %+v", everywhere)
 	}
 
 	// The group is one: what it loses, they lose; and who comes later with the same joins it.
