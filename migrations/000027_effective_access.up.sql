@@ -160,7 +160,8 @@ RETURN EXISTS (
 COMMENT ON FUNCTION sync_roles.is_bound(oid, oid) IS 'Internal. Whether a policy of row-level security applies to a role (0: PUBLIC).';
 
 -- Each view, rule and function is looked into with the user as whom PostgreSQL checks what is in it. The rights of the owner of a view or a
--- rule end at functions: these run as whoever runs the statement, or as the owner of the SECURITY DEFINER function around them.
+-- rule end at functions and at security_invoker views: these run as whoever runs the statement, or as the owner of the SECURITY DEFINER
+-- function around them.
 CREATE FUNCTION sync_roles.needs(class_oid oid, object_oid oid, privilege text, columns smallint[]) RETURNS SETOF sync_roles.need
 LANGUAGE sql STABLE
 ROWS 10
@@ -180,7 +181,7 @@ AS $$
         ) AS s
         CROSS JOIN LATERAL (
             SELECT w.ev_action::text AS tree, w.tableoid AS classid, w.oid AS objid,
-                CASE WHEN c.relkind = 'v' AND w.ev_type = '1' AND sync_roles.is_invoker(c.reloptions) THEN f.as_user
+                CASE WHEN c.relkind = 'v' AND w.ev_type = '1' AND sync_roles.is_invoker(c.reloptions) THEN f.runner
                     ELSE c.relowner END AS as_user,
                 CASE c.relkind WHEN 'm' THEN c.relowner ELSE f.runner END AS runner,
                 -- What a materialized view has read stays in it.
@@ -201,7 +202,7 @@ AS $$
                 AND w.ev_type = CASE f.privilege WHEN 'SELECT' THEN '1' WHEN 'UPDATE' THEN '2' WHEN 'INSERT' THEN '3' WHEN 'DELETE' THEN '4'
                     END::"char"
             UNION ALL
-            SELECT NULL, NULL, NULL, CASE WHEN sync_roles.is_invoker(c.reloptions) THEN f.as_user ELSE c.relowner END, f.runner, f.soft,
+            SELECT NULL, NULL, NULL, CASE WHEN sync_roles.is_invoker(c.reloptions) THEN f.runner ELSE c.relowner END, f.runner, f.soft,
                 f.policy_oid, NULL, c.oid
             FROM pg_catalog.pg_class AS c
             WHERE f.class_oid = 'pg_catalog.pg_class'::regclass AND c.oid = f.object_oid AND c.relkind = 'v'
@@ -293,7 +294,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN coalesce(bool_and((n).as_user = 0 OR (n).soft OR sync_roles.is_met((n).as_user, n)), true) THEN
-        coalesce(array_agg(n) FILTER (WHERE (n).as_user = 0 AND NOT (n).soft), '{}')
+        coalesce(array_agg(n) FILTER (WHERE NOT (n).soft AND ((n).as_user = 0 OR (n).unsure <> '{}' AND (n).one_column)), '{}')
     END
     FROM (
         SELECT n::sync_roles.need
@@ -302,16 +303,30 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION sync_roles.needs_of_caller(oid, oid, text) IS
-    'Internal. What a role must have for itself, beside this privilege, to use it; NULL if nobody can use it, as an owner lacks something.';
+    'Internal. What a role must have for itself, beside this privilege, to use it, and what owners have on some columns alone; '
+    'NULL if nobody can use it, as an owner lacks something.';
 
 CREATE FUNCTION sync_roles.are_met(role_oid oid, needs sync_roles.need[]) RETURNS boolean
 LANGUAGE sql STABLE
 RETURN needs IS NOT NULL AND (
     cardinality(needs) = 0
-    OR (SELECT bool_and(sync_roles.is_met(role_oid, n::sync_roles.need)) FROM unnest(needs) AS n)
+    OR (SELECT bool_and(n.as_user <> 0 OR sync_roles.is_met(role_oid, n::sync_roles.need)) FROM unnest(needs) AS n)
 );
 
 COMMENT ON FUNCTION sync_roles.are_met(oid, sync_roles.need[]) IS 'Internal. Whether a role has all of this.';
+
+CREATE FUNCTION sync_roles.are_met_in_part(role_oid oid, needs sync_roles.need[]) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN cardinality(needs) > 0 AND EXISTS (
+    SELECT
+    FROM unnest(needs) AS n
+    CROSS JOIN unnest(n.columns) AS c (column_no)
+    WHERE n.one_column
+        AND has_column_privilege(coalesce(nullif(n.as_user, 0), role_oid), n.object_oid, c.column_no, n.privilege) IS NOT TRUE
+);
+
+COMMENT ON FUNCTION sync_roles.are_met_in_part(oid, sync_roles.need[]) IS
+    'Internal. Whether a view can be written in some columns alone: on others, the role or an owner lacks the privilege behind it.';
 
 CREATE FUNCTION sync_roles.missing_needs(role_oid oid, class_oid oid, object_oid oid, privilege text) RETURNS text
 LANGUAGE sql STABLE
@@ -464,12 +479,15 @@ AS $$
     given AS (
         SELECT k.class_oid, k.object_oid, k.privilege AS code_privilege, k.holders, n.privilege, c.column_name,
             n.by_caller OR n.as_user = 0 AS by_caller,
-            bool_and(c.unsure OR f.partition IS NOT NULL OR n.soft AND NOT sync_roles.is_met(n.as_user, n.need)) AS possible
+            bool_and(c.unsure OR w.empty OR f.partition IS NOT NULL OR n.soft AND NOT sync_roles.is_met(n.as_user, n.need)) AS possible
         FROM codes AS k
         CROSS JOIN LATERAL (
             SELECT array_agg(n.need) AS list,
-                bool_and((n.need).as_user = 0 OR (n.need).soft OR sync_roles.is_met((n.need).as_user, n.need)) AS works
+                bool_and((n.need).as_user = 0 OR (n.need).soft OR sync_roles.is_met((n.need).as_user, n.need)) AS works,
+                -- A materialized view cannot be read before it was refreshed.
+                bool_or(m.oid IS NOT NULL) AS empty
             FROM (SELECT n::sync_roles.need FROM sync_roles.needs(k.class_oid, k.object_oid, k.privilege, k.columns) AS n) AS n (need)
+            LEFT JOIN pg_catalog.pg_class AS m ON m.oid IN ((n.need).object_oid, k.object_oid) AND NOT m.relispopulated
         ) AS w
         CROSS JOIN LATERAL (SELECT n.*, n::sync_roles.need AS need FROM unnest(w.list) AS n) AS n
         JOIN family AS f ON f.object_oid = n.object_oid
@@ -707,8 +725,8 @@ WHERE NOT k.by_caller;
 COMMENT ON VIEW sync_roles.holders IS
     'The roles such that whoever has their privileges has a privilege on an object: by an ACL entry, as a predefined role, or through code '
     '(views, rules, SECURITY DEFINER functions, parent tables). Superusers are not listed: they have all. Ask for an object. What a '
-    'SECURITY DEFINER function may do with tables, sequences, routines and large objects is all that its owner can, row by row, unless its body is '
-    'known (BEGIN ATOMIC); functions of PostgreSQL, of extensions and of this schema are left out.';
+    'SECURITY DEFINER function may do with tables, sequences, routines and large objects is all that its owner can, row by row, unless its '
+    'body is known (BEGIN ATOMIC); functions of PostgreSQL, of extensions and of this schema are left out.';
 COMMENT ON COLUMN sync_roles.holders.object_type IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.holders.class_oid IS 'The catalog that the object is in.';
 COMMENT ON COLUMN sync_roles.holders.object_oid IS 'The object.';
@@ -758,7 +776,8 @@ FROM (
             OVER (PARTITION BY g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name) AS whole
     FROM (
         SELECT r.rolname::text AS role_name, p.privilege, o.object_type, nullif(o.schema_name, '')::text AS schema_name,
-            coalesce(o.signature, o.object_name::text) AS object_name, NULL::text AS column_name, NULL::text AS through, u.possible
+            coalesce(o.signature, o.object_name::text) AS object_name, NULL::text AS column_name, NULL::text AS through,
+            u.possible OR sync_roles.are_met_in_part(r.oid, u.needs) AS possible
         FROM sync_roles.objects AS o
         CROSS JOIN LATERAL unnest(sync_roles.privileges_of(o.object_type)) AS p (privilege)
         CROSS JOIN LATERAL (
@@ -799,7 +818,7 @@ FROM (
             AND (cardinality(u.needs) = 0 OR sync_roles.are_met(r.oid, u.needs))
         UNION ALL
         SELECT r.rolname::text, h.privilege, h.object_type, nullif(h.schema_name, '')::text, h.object_name, h.column_name, h.through,
-            h.possible
+            h.possible OR h.through IS NULL AND sync_roles.are_met_in_part(r.oid, u.needs)
         FROM (
             SELECT o.object_type, o.schema_name, o.object_name, c.attname::text AS column_name, a.privilege_type AS privilege,
                 a.grantee AS holder_oid, NULL AS through, false AS possible, o.class_oid AS code_class_oid, o.object_oid AS code_oid,
@@ -849,8 +868,8 @@ WHERE NOT (e.whole AND e.column_name IS NOT NULL AND e.through IS NOT NULL);
 COMMENT ON VIEW sync_roles.effective_grants IS
     'Who can do what, by whatever way: what each role of the cluster can use by its own ACL entries, PUBLIC, memberships it inherits from, '
     'owning, predefined roles, as a superuser, or through code. What it cannot use is not listed: an object in a schema without USAGE, a '
-    'view that needs what its owner or, where it is security_invoker, the role lacks. Ask for a role or an object: all with all are many. It '
-    'does not say whether the role may CONNECT, nor which rows row-level security shows.';
+    'view that needs what its owner or, where it is security_invoker, the role lacks. Ask for a role or an object: all with all are many. '
+    'It does not say whether the role may CONNECT, nor which rows row-level security shows.';
 COMMENT ON COLUMN sync_roles.effective_grants.through IS 'As in holders. NULL: the role can use the object by its name.';
 COMMENT ON COLUMN sync_roles.effective_grants.possible IS 'As in holders.';
 
