@@ -19,10 +19,10 @@ COMMENT ON TYPE sync_roles.need IS
     'which of these it may not show what is in them, whether one of them is enough, whether the code works without it, for the sake of '
     'which policy, and whether only because whoever runs the code has a privilege on something between.';
 
--- Names have their spaces and backslashes escaped, and constants are numbers: without escapes, nothing in them looks like a field.
+-- Names have their spaces, braces and backslashes escaped, and constants are numbers: without escapes, nothing in them looks like a field.
 CREATE FUNCTION sync_roles.plain_tree(tree text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN replace(replace(tree, chr(92) || chr(92), '__'), chr(92) || ' ', '_');
+RETURN replace(replace(replace(replace(tree, chr(92) || chr(92), '__'), chr(92) || ' ', '_'), chr(92) || '{', '_'), chr(92) || '}', '_');
 
 COMMENT ON FUNCTION sync_roles.plain_tree(text) IS 'Internal. A pg_node_tree in which no name looks like a field.';
 
@@ -79,16 +79,21 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT split_part(p.piece, ' ', 1)::smallint, o.found[1]::oid, o.found[2]::smallint
-    FROM unnest((string_to_array(sync_roles.plain_tree(tree), ' :resno '))[2:]) AS p (piece)
+    FROM (
+        SELECT p.piece, sum(length(replace(p.piece, '}', '')) - length(replace(p.piece, '{', '')))
+            OVER (ORDER BY p.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS depth
+        FROM unnest(string_to_array(sync_roles.plain_tree(tree), ' :resno ')) WITH ORDINALITY AS p (piece, place)
+    ) AS p
     CROSS JOIN LATERAL (
         SELECT regexp_match(p.piece, ' :ressortgroupref [0-9]+ :resorigtbl ([0-9]+) :resorigcol ([0-9]+) :resjunk false') AS found
         OFFSET 0
     ) AS o
-    WHERE o.found[1] <> '0'
+    -- In the list of the query itself, not of one inside of it.
+    WHERE p.depth = 2 AND o.found[1] <> '0'
 $$;
 
 COMMENT ON FUNCTION sync_roles.origins_in(text) IS
-    'Internal. The columns of relations (0: the whole row) that the columns of a view show as they are.';
+    'Internal. The columns of relations (0: the whole row) that the columns of a query show as they are.';
 
 CREATE FUNCTION sync_roles.is_invoker(options text[]) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

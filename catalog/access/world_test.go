@@ -256,8 +256,8 @@ func (w *world) makeTriggers() {
 
 func (w *world) makePolicies() {
 	w.add("alter table %s enable row level security; create policy p on %[1]s using (true)", w.tables[2])
-	w.add("alter table %s enable row level security; create policy p on %[1]s using (exists (select from %s))", w.tables[0], w.tables[6])
+	w.add("alter table %s enable row level security; create policy p on %[1]s using (exists (select from %s))", w.tables[3], w.tables[6])
 	if w.chance(50) {
-		w.add("alter table %s force row level security", w.tables[0])
+		w.add("alter table %s force row level security", w.tables[3])
 	}
 }
