@@ -27,9 +27,12 @@ RETURN replace(replace(replace(replace(tree, chr(92) || chr(92), '__'), chr(92) 
 COMMENT ON FUNCTION sync_roles.plain_tree(text) IS 'Internal. A pg_node_tree in which no name looks like a field.';
 
 CREATE FUNCTION sync_roles.relations_in(tree text) RETURNS TABLE (relation_oid oid, privilege text, columns smallint[], place bigint)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT split_part(p.piece, ' ', 1)::oid, k.privilege, ARRAY(
             SELECT (b.bit::integer - 7)::smallint
             FROM unnest(string_to_array(ltrim(k.bits), ' ')) AS b (bit)
@@ -48,16 +51,20 @@ AS $$
         (8, 'DELETE', ''),
         (16, 'TRUNCATE', '')
     ) AS k (bit, privilege, bits)
-    WHERE r.required & k.bit <> 0
+    WHERE r.required & k.bit <> 0;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.relations_in(text) IS
     'Internal. The relations that a pg_node_tree names, with the privileges and columns (0: the whole row) that PostgreSQL checks.';
 
 CREATE FUNCTION sync_roles.functions_in(tree text) RETURNS SETOF oid
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT p.oid
     FROM (
         SELECT (regexp_matches(sync_roles.plain_tree(tree), ' :(?:funcid|aggfnoid|winfnoid) ([0-9]+)(?= )', 'g'))[1]::oid AS oid
@@ -68,16 +75,20 @@ AS $$
     ) AS f
     JOIN pg_catalog.pg_proc AS p ON p.oid = f.oid
     -- PostgreSQL's own may be executed by all, but for a few.
-    WHERE p.oid >= 16384 OR p.proacl IS NOT NULL
+    WHERE p.oid >= 16384 OR p.proacl IS NOT NULL;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.functions_in(text) IS
     'Internal. The functions that a pg_node_tree calls, but for PostgreSQL''s own that everybody may execute.';
 
 CREATE FUNCTION sync_roles.origins_in(tree text) RETURNS TABLE (view_column smallint, relation_oid oid, relation_column smallint)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT split_part(p.piece, ' ', 1)::smallint, o.found[1]::oid, o.found[2]::smallint
     FROM (
         SELECT p.piece, sum(length(replace(p.piece, '}', '')) - length(replace(p.piece, '{', '')))
@@ -89,7 +100,8 @@ AS $$
         OFFSET 0
     ) AS o
     -- In the list of the query itself, not of one inside of it.
-    WHERE p.depth = 2 AND o.found[1] <> '0'
+    WHERE p.depth = 2 AND o.found[1] <> '0';
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.origins_in(text) IS
@@ -108,9 +120,12 @@ COMMENT ON FUNCTION sync_roles.is_invoker(text[]) IS 'Internal. Whether a view w
 -- The manual: "Updatable Views". A rule or trigger INSTEAD OF the statement ends it there.
 CREATE FUNCTION sync_roles.written_through(view_oid oid, privilege text, of_columns smallint[])
 RETURNS TABLE (relation_oid oid, columns smallint[])
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT b.relation_oid, ARRAY(
             SELECT DISTINCT o.relation_column
             FROM sync_roles.origins_in(b.tree) AS o
@@ -140,7 +155,8 @@ AS $$
             FROM pg_catalog.pg_trigger AS t
             WHERE t.tgrelid = view_oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 64 <> 0
                 AND t.tgtype & CASE privilege WHEN 'UPDATE' THEN 16 WHEN 'INSERT' THEN 4 ELSE 8 END <> 0
-        )
+        );
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.written_through(oid, text, smallint[]) IS
@@ -168,10 +184,13 @@ COMMENT ON FUNCTION sync_roles.is_bound(oid, oid) IS 'Internal. Whether a policy
 -- rule end at functions and at security_invoker views: these run as whoever runs the statement, or as the owner of the SECURITY DEFINER
 -- function around them.
 CREATE FUNCTION sync_roles.needs(class_oid oid, object_oid oid, privilege text, columns smallint[]) RETURNS SETOF sync_roles.need
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE found (
         as_user, runner, class_oid, object_oid, privilege, columns, unsure, one_column, soft, policy_oid, by_caller, depth
     ) AS (
@@ -262,10 +281,10 @@ AS $$
                 AND d.refclassid = 'pg_catalog.pg_class'::regclass
         ) AS x
     )
-    SELECT DISTINCT ROW(f.as_user, f.class_oid, f.object_oid, f.privilege, f.columns, f.unsure, f.one_column, f.soft, f.policy_oid,
-        f.by_caller)::sync_roles.need
+    SELECT DISTINCT f.as_user, f.class_oid, f.object_oid, f.privilege, f.columns, f.unsure, f.one_column, f.soft, f.policy_oid, f.by_caller
     FROM found AS f
-    WHERE f.depth > 0
+    WHERE f.depth > 0;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.needs(oid, oid, text, smallint[]) IS
@@ -295,9 +314,12 @@ COMMENT ON FUNCTION sync_roles.is_met(oid, sync_roles.need) IS
     'Internal. Whether a role (0: PUBLIC) has what code needs, without SET ROLE.';
 
 CREATE FUNCTION sync_roles.needs_of_caller(class_oid oid, object_oid oid, privilege text) RETURNS sync_roles.need[]
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
     SELECT CASE WHEN coalesce(bool_and((n).as_user = 0 OR (n).soft OR sync_roles.is_met((n).as_user, n)), true) THEN
         coalesce(array_agg(n) FILTER (WHERE NOT (n).soft AND ((n).as_user = 0 OR (n).unsure <> '{}' AND (n).one_column)), '{}')
     END
@@ -305,6 +327,8 @@ AS $$
         SELECT n::sync_roles.need
         FROM sync_roles.needs(class_oid, object_oid, privilege, '{0}') AS n
     ) AS l (n)
+    );
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.needs_of_caller(oid, oid, text) IS
@@ -357,10 +381,13 @@ COMMENT ON FUNCTION sync_roles.missing_needs(oid, oid, oid, text) IS
     'owner of a view, lacks on what is behind it. NULL: nothing.';
 
 CREATE FUNCTION sync_roles.entries_of(class_oid oid, object_oid oid, privilege text) RETURNS TABLE (holder_oid oid, columns smallint[])
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT a.grantee, '{0}'::smallint[]
     FROM pg_catalog.pg_class AS c
     CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS a
@@ -382,16 +409,20 @@ AS $$
     FROM pg_catalog.pg_roles AS r
     WHERE class_oid = 'pg_catalog.pg_class'::regclass
         AND (r.rolname = 'pg_read_all_data' AND entries_of.privilege = 'SELECT'
-            OR r.rolname = 'pg_write_all_data' AND entries_of.privilege IN ('INSERT', 'UPDATE', 'DELETE'))
+            OR r.rolname = 'pg_write_all_data' AND entries_of.privilege IN ('INSERT', 'UPDATE', 'DELETE'));
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.entries_of(oid, oid, text) IS
     'Internal. The roles (0: PUBLIC) that have a privilege on a relation or a function by ACL entries, and on which columns (0: all).';
 
 CREATE FUNCTION sync_roles.code_text(class_oid oid, object_oid oid, privilege text) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
     SELECT CASE
             WHEN c.relkind = 'm' THEN 'materialized view '
             WHEN c.relkind = 'v' AND code_text.privilege = 'SELECT' THEN 'view '
@@ -409,17 +440,22 @@ AS $$
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_roles AS r ON r.oid = p.proowner
     WHERE class_oid = 'pg_catalog.pg_proc'::regclass AND p.oid = object_oid
+    );
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.code_text(oid, oid, text) IS 'Internal. A view, relation with rules, or function, in words.';
 
-CREATE FUNCTION sync_roles.code_about(class_oid oid, object_oids oid[]) RETURNS TABLE (class_oid oid, object_oid oid, privilege text)
-LANGUAGE sql STABLE
+CREATE FUNCTION sync_roles.code_about(of_class oid, of_objects oid[]) RETURNS TABLE (class_oid oid, object_oid oid, privilege text)
+LANGUAGE plpgsql STABLE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE above (class_oid, object_oid) AS (
-        SELECT code_about.class_oid, unnest(object_oids)
+        SELECT of_class, unnest(of_objects)
         UNION
         SELECT u.class_oid, u.object_oid
         FROM above AS a
@@ -450,7 +486,8 @@ AS $$
     SELECT a.class_oid, a.object_oid, 'EXECUTE'
     FROM above AS a
     JOIN pg_catalog.pg_proc AS p ON p.oid = a.object_oid AND p.prosecdef
-    WHERE a.class_oid = 'pg_catalog.pg_proc'::regclass
+    WHERE a.class_oid = 'pg_catalog.pg_proc'::regclass;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.code_about(oid, oid[]) IS
@@ -458,26 +495,29 @@ COMMENT ON FUNCTION sync_roles.code_about(oid, oid[]) IS
     'up, and the privilege that makes them do it.';
 
 -- A privilege on a parent table reaches the rows of its children, on which no privilege is checked then.
-CREATE FUNCTION sync_roles.holders_by_code(class_oid oid, object_oid oid) RETURNS TABLE (
+CREATE FUNCTION sync_roles.holders_by_code(of_class oid, of_object oid) RETURNS TABLE (
     column_name text, privilege text, holder_oid oid, through text, possible boolean, code_class_oid oid, code_oid oid, code_privilege text,
     by_caller boolean
 )
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE STRICT
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE family (object_oid, partition) AS (
-        SELECT holders_by_code.object_oid, NULL::boolean
+        SELECT of_object, NULL::boolean
         UNION
         SELECT i.inhparent, coalesce(f.partition, true) AND c.relispartition
         FROM family AS f
         JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = f.object_oid
         JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
-        WHERE holders_by_code.class_oid = 'pg_catalog.pg_class'::regclass
+        WHERE of_class = 'pg_catalog.pg_class'::regclass
     ),
     codes AS (
         SELECT k.class_oid, k.object_oid, k.privilege, e.columns, array_agg(e.holder_oid) AS holders
-        FROM sync_roles.code_about(holders_by_code.class_oid, ARRAY(SELECT f.object_oid FROM family AS f)) AS k
+        FROM sync_roles.code_about(of_class, ARRAY(SELECT f.object_oid FROM family AS f)) AS k
         CROSS JOIN LATERAL sync_roles.entries_of(k.class_oid, k.object_oid, k.privilege) AS e
         GROUP BY 1, 2, 3, 4
     ),
@@ -490,9 +530,12 @@ AS $$
             SELECT array_agg(n.need) AS list,
                 bool_and((n.need).as_user = 0 OR (n.need).soft OR sync_roles.is_met((n.need).as_user, n.need)) AS works,
                 -- A materialized view cannot be read before it was refreshed.
-                bool_or(m.oid IS NOT NULL) AS empty
+                bool_or(EXISTS (
+                    SELECT
+                    FROM pg_catalog.pg_class AS m
+                    WHERE m.oid = ANY (ARRAY[(n.need).object_oid, k.object_oid]) AND NOT m.relispopulated
+                )) AS empty
             FROM (SELECT n::sync_roles.need FROM sync_roles.needs(k.class_oid, k.object_oid, k.privilege, k.columns) AS n) AS n (need)
-            LEFT JOIN pg_catalog.pg_class AS m ON m.oid IN ((n.need).object_oid, k.object_oid) AND NOT m.relispopulated
         ) AS w
         CROSS JOIN LATERAL (SELECT n.*, n::sync_roles.need AS need FROM unnest(w.list) AS n) AS n
         JOIN family AS f ON f.object_oid = n.object_oid
@@ -515,7 +558,7 @@ AS $$
             WHERE a.attrelid = n.object_oid AND a.attnum = ANY (n.columns) AND NOT l.complete
                 AND NOT (n.one_column AND n.as_user <> 0 AND a.attnum = ANY (n.unsure))
         ) AS c
-        WHERE w.works AND n.class_oid = holders_by_code.class_oid AND n.policy_oid = 0
+        WHERE w.works AND n.class_oid = of_class AND n.policy_oid = 0
             AND (k.class_oid, k.object_oid) <> (n.class_oid, n.object_oid)
             -- A view locks rows, and does not update them.
             AND NOT (n.privilege = 'UPDATE' AND k.privilege = 'SELECT')
@@ -530,19 +573,58 @@ AS $$
     SELECT a.attname::text, p.privilege, e.holder_oid,
         CASE WHEN f.partition THEN 'table ' || n.nspname || '.' || c.relname || ', of which it is a partition'
             ELSE 'table ' || n.nspname || '.' || c.relname || ', which it inherits from' END,
-        true, holders_by_code.class_oid, f.object_oid, p.privilege, false
+        true, of_class, f.object_oid, p.privilege, false
     FROM family AS f
     JOIN pg_catalog.pg_class AS c ON c.oid = f.object_oid
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN unnest('{SELECT,UPDATE,DELETE,TRUNCATE,INSERT}'::text[]) AS p (privilege)
-    CROSS JOIN LATERAL sync_roles.entries_of(holders_by_code.class_oid, f.object_oid, p.privilege) AS e
+    CROSS JOIN LATERAL sync_roles.entries_of(of_class, f.object_oid, p.privilege) AS e
     LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.object_oid AND a.attnum = ANY (e.columns) AND 0 <> ALL (e.columns)
-    WHERE f.partition IS NOT NULL AND (f.partition OR p.privilege <> 'INSERT')
+    WHERE f.partition IS NOT NULL AND (f.partition OR p.privilege <> 'INSERT');
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.holders_by_code(oid, oid) IS
     'Internal. The roles (0: PUBLIC) that have privileges on an object through views, rules, SECURITY DEFINER functions whose body is '
     'known, and parent tables. Where by_caller is set, only those of them that have for themselves what the code needs.';
+
+CREATE FUNCTION sync_roles.is_in_code(class_oid oid, object_oid oid) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN class_oid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass) AND (
+    EXISTS (
+        SELECT
+        FROM pg_catalog.pg_depend AS d
+        WHERE d.refclassid = class_oid AND d.refobjid = object_oid AND d.deptype = 'n'
+            AND d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_proc'::regclass)
+    )
+    OR EXISTS (
+        SELECT
+        FROM pg_catalog.pg_inherits AS i
+        WHERE i.inhrelid = object_oid AND class_oid = 'pg_catalog.pg_class'::regclass
+    )
+);
+
+COMMENT ON FUNCTION sync_roles.is_in_code(oid, oid) IS 'Internal. Whether holders_by_code can find anything for an object.';
+
+CREATE VIEW sync_roles.predefined_holders AS
+SELECT v.object_type, v.privilege, r.oid AS holder_oid
+FROM (VALUES
+    ('table', 'SELECT', 'pg_read_all_data', 0), ('sequence', 'SELECT', 'pg_read_all_data', 0),
+    ('property_graph', 'SELECT', 'pg_read_all_data', 190000), ('large_object', 'SELECT', 'pg_read_all_data', 190000),
+    ('schema', 'USAGE', 'pg_read_all_data', 0), ('schema', 'USAGE', 'pg_write_all_data', 0),
+    ('table', 'INSERT', 'pg_write_all_data', 0), ('table', 'UPDATE', 'pg_write_all_data', 0), ('table', 'DELETE', 'pg_write_all_data', 0),
+    ('sequence', 'UPDATE', 'pg_write_all_data', 0), ('large_object', 'UPDATE', 'pg_write_all_data', 190000),
+    ('table', 'MAINTAIN', 'pg_maintain', 170000)
+) AS v (object_type, privilege, role_name, since)
+JOIN pg_catalog.pg_roles AS r ON r.rolname = v.role_name
+WHERE current_setting('server_version_num')::integer >= v.since;
+
+COMMENT ON VIEW sync_roles.predefined_holders IS
+    'Internal. What predefined roles have on all objects of a type: pg_class_aclmask_ext, pg_largeobject_aclmask_snapshot and '
+    'pg_namespace_aclmask_ext in aclchk.c.';
+COMMENT ON COLUMN sync_roles.predefined_holders.object_type IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.predefined_holders.privilege IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.predefined_holders.holder_oid IS 'The predefined role.';
 
 CREATE VIEW sync_roles.known_holders AS
 SELECT o.object_type, o.class_oid, o.object_oid, NULL::text AS column_name, a.privilege, a.holder_oid, a.grantable, NULL::text AS through,
@@ -567,34 +649,16 @@ CROSS JOIN LATERAL (
 ) AS a
 WHERE o.object_type = 'table'
 UNION ALL
--- What predefined roles have on everything: pg_class_aclmask_ext, pg_largeobject_aclmask_snapshot and pg_namespace_aclmask_ext in aclchk.c.
-SELECT o.object_type, o.class_oid, o.object_oid, NULL, v.privilege, r.oid, false, NULL, false,
+SELECT o.object_type, o.class_oid, o.object_oid, NULL, v.privilege, v.holder_oid, false, NULL, false,
     o.class_oid, o.object_oid, v.privilege, false
-FROM (VALUES
-    ('table', 'SELECT', 'pg_read_all_data', 0), ('sequence', 'SELECT', 'pg_read_all_data', 0),
-    ('property_graph', 'SELECT', 'pg_read_all_data', 190000), ('large_object', 'SELECT', 'pg_read_all_data', 190000),
-    ('schema', 'USAGE', 'pg_read_all_data', 0), ('schema', 'USAGE', 'pg_write_all_data', 0),
-    ('table', 'INSERT', 'pg_write_all_data', 0), ('table', 'UPDATE', 'pg_write_all_data', 0), ('table', 'DELETE', 'pg_write_all_data', 0),
-    ('sequence', 'UPDATE', 'pg_write_all_data', 0), ('large_object', 'UPDATE', 'pg_write_all_data', 190000),
-    ('table', 'MAINTAIN', 'pg_maintain', 170000)
-) AS v (object_type, privilege, role_name, since)
-JOIN pg_catalog.pg_roles AS r ON r.rolname = v.role_name
+FROM sync_roles.predefined_holders AS v
 JOIN sync_roles.objects AS o ON o.object_type = v.object_type
-WHERE current_setting('server_version_num')::integer >= v.since
 UNION ALL
 SELECT o.object_type, o.class_oid, o.object_oid, h.column_name, h.privilege, h.holder_oid, false, h.through, h.possible,
     h.code_class_oid, h.code_oid, h.code_privilege, h.by_caller
 FROM sync_roles.objects AS o
 CROSS JOIN LATERAL sync_roles.holders_by_code(o.class_oid, o.object_oid) AS h
-WHERE o.object_type IN ('table', 'sequence', 'routine') AND (
-    EXISTS (
-        SELECT
-        FROM pg_catalog.pg_depend AS d
-        WHERE d.refclassid = o.class_oid AND d.refobjid = o.object_oid AND d.deptype = 'n'
-            AND d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_proc'::regclass)
-    )
-    OR EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = o.object_oid AND o.object_type = 'table')
-);
+WHERE sync_roles.is_in_code(o.class_oid, o.object_oid);
 
 COMMENT ON VIEW sync_roles.known_holders IS 'Internal. As holders, but for what is possible through SECURITY DEFINER functions.';
 COMMENT ON COLUMN sync_roles.known_holders.object_type IS 'As in desired_grants.';
@@ -661,8 +725,14 @@ gates AS MATERIALIZED (
 entrances AS MATERIALIZED (
     SELECT g.owner, g.text, h.holder_oid, h.code_class_oid, h.code_oid, h.code_privilege, h.by_caller
     FROM gates AS g
-    JOIN sync_roles.known_holders AS h
-        ON h.class_oid = g.class_oid AND h.object_oid = g.object_oid AND h.privilege = g.privilege
+    CROSS JOIN LATERAL (
+        SELECT e.holder_oid, g.class_oid AS code_class_oid, g.object_oid AS code_oid, g.privilege AS code_privilege, false AS by_caller
+        FROM sync_roles.entries_of(g.class_oid, g.object_oid, g.privilege) AS e
+        UNION
+        SELECT h.holder_oid, h.code_class_oid, h.code_oid, h.code_privilege, h.by_caller
+        FROM sync_roles.holders_by_code(g.class_oid, g.object_oid) AS h
+        WHERE h.privilege = g.privilege
+    ) AS h
 ),
 -- Whoever acts as an owner can call what that one can call.
 acts (owner, acts_as) AS (
@@ -689,29 +759,47 @@ COMMENT ON COLUMN sync_roles.opaque_code.code_privilege IS 'As in holders.';
 COMMENT ON COLUMN sync_roles.opaque_code.by_caller IS 'As in known_holders.';
 
 CREATE VIEW sync_roles.opaque_reach AS
-SELECT o.object_type, o.class_oid, o.object_oid, p.privilege, w.acts_as_oid
+SELECT o.object_type, o.class_oid, o.object_oid, o.schema_name, coalesce(o.signature, o.object_name::text) AS object_name, p.privilege,
+    w.acts_as_oid
 FROM (
-    SELECT DISTINCT k.acts_as_oid
+    SELECT DISTINCT k.acts_as_oid, r.rolsuper
     FROM sync_roles.opaque_code AS k
-    JOIN pg_catalog.pg_roles AS r ON r.oid = k.acts_as_oid AND r.rolsuper
+    JOIN pg_catalog.pg_roles AS r ON r.oid = k.acts_as_oid
 ) AS w
 CROSS JOIN sync_roles.objects AS o
-CROSS JOIN LATERAL unnest(sync_roles.privileges_of(o.object_type)) AS p (privilege)
-WHERE o.object_type IN ('table', 'sequence', 'property_graph', 'routine', 'large_object')
-UNION ALL
-SELECT DISTINCT h.object_type, h.class_oid, h.object_oid, h.privilege, w.acts_as_oid
-FROM (
-    SELECT DISTINCT k.acts_as_oid
-    FROM sync_roles.opaque_code AS k
-    JOIN pg_catalog.pg_roles AS r ON r.oid = k.acts_as_oid AND NOT r.rolsuper
-) AS w
-JOIN sync_roles.known_holders AS h ON h.holder_oid = 0 OR pg_has_role(w.acts_as_oid, h.holder_oid, 'USAGE')
-WHERE h.object_type IN ('table', 'sequence', 'property_graph', 'routine', 'large_object') AND NOT h.by_caller;
+CROSS JOIN LATERAL (
+    SELECT p.privilege
+    FROM unnest(sync_roles.privileges_of(o.object_type)) AS p (privilege)
+    WHERE w.rolsuper
+    UNION
+    SELECT h.privilege
+    FROM (
+        SELECT a.privilege_type AS privilege, a.grantee AS holder_oid
+        FROM aclexplode(o.acl) AS a
+        UNION ALL
+        SELECT a.privilege_type, a.grantee
+        FROM pg_catalog.pg_attribute AS c
+        CROSS JOIN LATERAL aclexplode(c.attacl) AS a
+        WHERE o.object_type = 'table' AND c.attrelid = o.object_oid AND c.attacl IS NOT NULL AND NOT c.attisdropped
+        UNION ALL
+        SELECT v.privilege, v.holder_oid
+        FROM sync_roles.predefined_holders AS v
+        WHERE v.object_type = o.object_type
+        UNION ALL
+        SELECT h.privilege, h.holder_oid
+        FROM sync_roles.holders_by_code(o.class_oid, CASE WHEN sync_roles.is_in_code(o.class_oid, o.object_oid) THEN o.object_oid END) AS h
+        WHERE NOT h.by_caller
+    ) AS h
+    WHERE NOT w.rolsuper AND (h.holder_oid = 0 OR pg_has_role(w.acts_as_oid, h.holder_oid, 'USAGE'))
+) AS p
+WHERE o.object_type IN ('table', 'sequence', 'property_graph', 'routine', 'large_object');
 
 COMMENT ON VIEW sync_roles.opaque_reach IS 'Internal. What those have as whom opaque_code acts.';
 COMMENT ON COLUMN sync_roles.opaque_reach.object_type IS 'As in holders.';
 COMMENT ON COLUMN sync_roles.opaque_reach.class_oid IS 'As in holders.';
 COMMENT ON COLUMN sync_roles.opaque_reach.object_oid IS 'As in holders.';
+COMMENT ON COLUMN sync_roles.opaque_reach.schema_name IS 'As in objects.';
+COMMENT ON COLUMN sync_roles.opaque_reach.object_name IS 'Its name; of a routine, its signature.';
 COMMENT ON COLUMN sync_roles.opaque_reach.privilege IS 'As in holders.';
 COMMENT ON COLUMN sync_roles.opaque_reach.acts_as_oid IS 'The role that has it.';
 
@@ -836,8 +924,8 @@ FROM (
             SELECT o.object_type, o.schema_name, coalesce(o.signature, o.object_name::text), h.column_name, h.privilege, h.holder_oid,
                 h.through, h.possible, h.code_class_oid, h.code_oid, h.code_privilege
             FROM sync_roles.objects AS o
-            JOIN sync_roles.known_holders AS h ON h.class_oid = o.class_oid AND h.object_oid = o.object_oid
-            WHERE h.through IS NOT NULL AND o.object_type IN ('table', 'sequence', 'routine')
+            CROSS JOIN LATERAL sync_roles.holders_by_code(o.class_oid, o.object_oid) AS h
+            WHERE sync_roles.is_in_code(o.class_oid, o.object_oid)
         ) AS h
         CROSS JOIN LATERAL (
             SELECT sync_roles.schema_of(h.code_class_oid, h.code_oid) AS schema_oid,
@@ -848,23 +936,20 @@ FROM (
             AND has_schema_privilege(r.oid, u.schema_oid, 'USAGE')
         WHERE u.needs IS NOT NULL AND (cardinality(u.needs) = 0 OR sync_roles.are_met(r.oid, u.needs))
         UNION ALL
-        SELECT r.rolname::text, c.privilege, o.object_type, nullif(o.schema_name, '')::text, coalesce(o.signature, o.object_name::text),
-            NULL, k.text, true
-        FROM pg_catalog.pg_roles AS r
-        CROSS JOIN LATERAL (
-            SELECT k.acts_as_oid, min(k.text COLLATE "C") AS text
-            FROM sync_roles.opaque_code AS k
-            CROSS JOIN LATERAL (
-                SELECT sync_roles.schema_of(k.code_class_oid, k.code_oid) AS schema_oid,
+        SELECT k.role_name, c.privilege, c.object_type, nullif(c.schema_name, '')::text, c.object_name, NULL, k.text, true
+        FROM (
+            SELECT r.rolname::text AS role_name, k.acts_as_oid, min(k.text COLLATE "C") AS text
+            FROM (
+                SELECT k.acts_as_oid, k.text, k.holder_oid, sync_roles.schema_of(k.code_class_oid, k.code_oid) AS schema_oid,
                     sync_roles.further_needs(k.code_class_oid, k.code_oid, k.code_privilege) AS needs
+                FROM sync_roles.opaque_code AS k
                 OFFSET 0
-            ) AS u
-            WHERE NOT r.rolsuper AND (k.holder_oid = 0 OR pg_has_role(r.oid, k.holder_oid, 'USAGE'))
-                AND has_schema_privilege(r.oid, u.schema_oid, 'USAGE') AND sync_roles.are_met(r.oid, u.needs)
-            GROUP BY 1
+            ) AS k
+            JOIN pg_catalog.pg_roles AS r ON NOT r.rolsuper AND (k.holder_oid = 0 OR pg_has_role(r.oid, k.holder_oid, 'USAGE'))
+                AND has_schema_privilege(r.oid, k.schema_oid, 'USAGE') AND sync_roles.are_met(r.oid, k.needs)
+            GROUP BY 1, 2
         ) AS k
         JOIN sync_roles.opaque_reach AS c ON c.acts_as_oid = k.acts_as_oid
-        JOIN sync_roles.objects AS o ON o.class_oid = c.class_oid AND o.object_oid = c.object_oid AND o.object_type = c.object_type
     ) AS g
     GROUP BY 1, 2, 3, 4, 5, 6
 ) AS e
