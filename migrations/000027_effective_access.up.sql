@@ -19,17 +19,20 @@ COMMENT ON TYPE sync_roles.need IS
     'which of these it may not show what is in them, whether one of them is enough, whether the code works without it, for the sake of '
     'which policy, and whether only because whoever runs the code has a privilege on something between.';
 
--- Names have their spaces and backslashes escaped, and constants are numbers: without escapes, nothing in them looks like a field.
+-- Names have their spaces, braces and backslashes escaped, and constants are numbers: without escapes, nothing in them looks like a field.
 CREATE FUNCTION sync_roles.plain_tree(tree text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN replace(replace(tree, chr(92) || chr(92), '__'), chr(92) || ' ', '_');
+RETURN replace(replace(replace(replace(tree, chr(92) || chr(92), '__'), chr(92) || ' ', '_'), chr(92) || '{', '_'), chr(92) || '}', '_');
 
 COMMENT ON FUNCTION sync_roles.plain_tree(text) IS 'Internal. A pg_node_tree in which no name looks like a field.';
 
 CREATE FUNCTION sync_roles.relations_in(tree text) RETURNS TABLE (relation_oid oid, privilege text, columns smallint[], place bigint)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT split_part(p.piece, ' ', 1)::oid, k.privilege, ARRAY(
             SELECT (b.bit::integer - 7)::smallint
             FROM unnest(string_to_array(ltrim(k.bits), ' ')) AS b (bit)
@@ -48,16 +51,20 @@ AS $$
         (8, 'DELETE', ''),
         (16, 'TRUNCATE', '')
     ) AS k (bit, privilege, bits)
-    WHERE r.required & k.bit <> 0
+    WHERE r.required & k.bit <> 0;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.relations_in(text) IS
     'Internal. The relations that a pg_node_tree names, with the privileges and columns (0: the whole row) that PostgreSQL checks.';
 
 CREATE FUNCTION sync_roles.functions_in(tree text) RETURNS SETOF oid
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT p.oid
     FROM (
         SELECT (regexp_matches(sync_roles.plain_tree(tree), ' :(?:funcid|aggfnoid|winfnoid) ([0-9]+)(?= )', 'g'))[1]::oid AS oid
@@ -68,27 +75,37 @@ AS $$
     ) AS f
     JOIN pg_catalog.pg_proc AS p ON p.oid = f.oid
     -- PostgreSQL's own may be executed by all, but for a few.
-    WHERE p.oid >= 16384 OR p.proacl IS NOT NULL
+    WHERE p.oid >= 16384 OR p.proacl IS NOT NULL;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.functions_in(text) IS
     'Internal. The functions that a pg_node_tree calls, but for PostgreSQL''s own that everybody may execute.';
 
 CREATE FUNCTION sync_roles.origins_in(tree text) RETURNS TABLE (view_column smallint, relation_oid oid, relation_column smallint)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT split_part(p.piece, ' ', 1)::smallint, o.found[1]::oid, o.found[2]::smallint
-    FROM unnest((string_to_array(sync_roles.plain_tree(tree), ' :resno '))[2:]) AS p (piece)
+    FROM (
+        SELECT p.piece, sum(length(replace(p.piece, '}', '')) - length(replace(p.piece, '{', '')))
+            OVER (ORDER BY p.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS depth
+        FROM unnest(string_to_array(sync_roles.plain_tree(tree), ' :resno ')) WITH ORDINALITY AS p (piece, place)
+    ) AS p
     CROSS JOIN LATERAL (
         SELECT regexp_match(p.piece, ' :ressortgroupref [0-9]+ :resorigtbl ([0-9]+) :resorigcol ([0-9]+) :resjunk false') AS found
         OFFSET 0
     ) AS o
-    WHERE o.found[1] <> '0'
+    -- In the list of the query itself, not of one inside of it.
+    WHERE p.depth = 2 AND o.found[1] <> '0';
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.origins_in(text) IS
-    'Internal. The columns of relations (0: the whole row) that the columns of a view show as they are.';
+    'Internal. The columns of relations (0: the whole row) that the columns of a query show as they are.';
 
 CREATE FUNCTION sync_roles.is_invoker(options text[]) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -103,9 +120,12 @@ COMMENT ON FUNCTION sync_roles.is_invoker(text[]) IS 'Internal. Whether a view w
 -- The manual: "Updatable Views". A rule or trigger INSTEAD OF the statement ends it there.
 CREATE FUNCTION sync_roles.written_through(view_oid oid, privilege text, of_columns smallint[])
 RETURNS TABLE (relation_oid oid, columns smallint[])
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT b.relation_oid, ARRAY(
             SELECT DISTINCT o.relation_column
             FROM sync_roles.origins_in(b.tree) AS o
@@ -135,7 +155,8 @@ AS $$
             FROM pg_catalog.pg_trigger AS t
             WHERE t.tgrelid = view_oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 64 <> 0
                 AND t.tgtype & CASE privilege WHEN 'UPDATE' THEN 16 WHEN 'INSERT' THEN 4 ELSE 8 END <> 0
-        )
+        );
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.written_through(oid, text, smallint[]) IS
@@ -160,12 +181,16 @@ RETURN EXISTS (
 COMMENT ON FUNCTION sync_roles.is_bound(oid, oid) IS 'Internal. Whether a policy of row-level security applies to a role (0: PUBLIC).';
 
 -- Each view, rule and function is looked into with the user as whom PostgreSQL checks what is in it. The rights of the owner of a view or a
--- rule end at functions: these run as whoever runs the statement, or as the owner of the SECURITY DEFINER function around them.
+-- rule end at functions and at security_invoker views: these run as whoever runs the statement, or as the owner of the SECURITY DEFINER
+-- function around them.
 CREATE FUNCTION sync_roles.needs(class_oid oid, object_oid oid, privilege text, columns smallint[]) RETURNS SETOF sync_roles.need
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE found (
         as_user, runner, class_oid, object_oid, privilege, columns, unsure, one_column, soft, policy_oid, by_caller, depth
     ) AS (
@@ -180,7 +205,7 @@ AS $$
         ) AS s
         CROSS JOIN LATERAL (
             SELECT w.ev_action::text AS tree, w.tableoid AS classid, w.oid AS objid,
-                CASE WHEN c.relkind = 'v' AND w.ev_type = '1' AND sync_roles.is_invoker(c.reloptions) THEN f.as_user
+                CASE WHEN c.relkind = 'v' AND w.ev_type = '1' AND sync_roles.is_invoker(c.reloptions) THEN f.runner
                     ELSE c.relowner END AS as_user,
                 CASE c.relkind WHEN 'm' THEN c.relowner ELSE f.runner END AS runner,
                 -- What a materialized view has read stays in it.
@@ -201,7 +226,7 @@ AS $$
                 AND w.ev_type = CASE f.privilege WHEN 'SELECT' THEN '1' WHEN 'UPDATE' THEN '2' WHEN 'INSERT' THEN '3' WHEN 'DELETE' THEN '4'
                     END::"char"
             UNION ALL
-            SELECT NULL, NULL, NULL, CASE WHEN sync_roles.is_invoker(c.reloptions) THEN f.as_user ELSE c.relowner END, f.runner, f.soft,
+            SELECT NULL, NULL, NULL, CASE WHEN sync_roles.is_invoker(c.reloptions) THEN f.runner ELSE c.relowner END, f.runner, f.soft,
                 f.policy_oid, NULL, c.oid
             FROM pg_catalog.pg_class AS c
             WHERE f.class_oid = 'pg_catalog.pg_class'::regclass AND c.oid = f.object_oid AND c.relkind = 'v'
@@ -256,10 +281,10 @@ AS $$
                 AND d.refclassid = 'pg_catalog.pg_class'::regclass
         ) AS x
     )
-    SELECT DISTINCT ROW(f.as_user, f.class_oid, f.object_oid, f.privilege, f.columns, f.unsure, f.one_column, f.soft, f.policy_oid,
-        f.by_caller)::sync_roles.need
+    SELECT DISTINCT f.as_user, f.class_oid, f.object_oid, f.privilege, f.columns, f.unsure, f.one_column, f.soft, f.policy_oid, f.by_caller
     FROM found AS f
-    WHERE f.depth > 0
+    WHERE f.depth > 0;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.needs(oid, oid, text, smallint[]) IS
@@ -289,29 +314,48 @@ COMMENT ON FUNCTION sync_roles.is_met(oid, sync_roles.need) IS
     'Internal. Whether a role (0: PUBLIC) has what code needs, without SET ROLE.';
 
 CREATE FUNCTION sync_roles.needs_of_caller(class_oid oid, object_oid oid, privilege text) RETURNS sync_roles.need[]
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
     SELECT CASE WHEN coalesce(bool_and((n).as_user = 0 OR (n).soft OR sync_roles.is_met((n).as_user, n)), true) THEN
-        coalesce(array_agg(n) FILTER (WHERE (n).as_user = 0 AND NOT (n).soft), '{}')
+        coalesce(array_agg(n) FILTER (WHERE NOT (n).soft AND ((n).as_user = 0 OR (n).unsure <> '{}' AND (n).one_column)), '{}')
     END
     FROM (
         SELECT n::sync_roles.need
         FROM sync_roles.needs(class_oid, object_oid, privilege, '{0}') AS n
     ) AS l (n)
+    );
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.needs_of_caller(oid, oid, text) IS
-    'Internal. What a role must have for itself, beside this privilege, to use it; NULL if nobody can use it, as an owner lacks something.';
+    'Internal. What a role must have for itself, beside this privilege, to use it, and what owners have on some columns alone; '
+    'NULL if nobody can use it, as an owner lacks something.';
 
 CREATE FUNCTION sync_roles.are_met(role_oid oid, needs sync_roles.need[]) RETURNS boolean
 LANGUAGE sql STABLE
 RETURN needs IS NOT NULL AND (
     cardinality(needs) = 0
-    OR (SELECT bool_and(sync_roles.is_met(role_oid, n::sync_roles.need)) FROM unnest(needs) AS n)
+    OR (SELECT bool_and(n.as_user <> 0 OR sync_roles.is_met(role_oid, n::sync_roles.need)) FROM unnest(needs) AS n)
 );
 
 COMMENT ON FUNCTION sync_roles.are_met(oid, sync_roles.need[]) IS 'Internal. Whether a role has all of this.';
+
+CREATE FUNCTION sync_roles.are_met_in_part(role_oid oid, needs sync_roles.need[]) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN cardinality(needs) > 0 AND EXISTS (
+    SELECT
+    FROM unnest(needs) AS n
+    CROSS JOIN unnest(n.columns) AS c (column_no)
+    WHERE n.one_column
+        AND has_column_privilege(coalesce(nullif(n.as_user, 0), role_oid), n.object_oid, c.column_no, n.privilege) IS NOT TRUE
+);
+
+COMMENT ON FUNCTION sync_roles.are_met_in_part(oid, sync_roles.need[]) IS
+    'Internal. Whether a view can be written in some columns alone: on others, the role or an owner lacks the privilege behind it.';
 
 CREATE FUNCTION sync_roles.missing_needs(role_oid oid, class_oid oid, object_oid oid, privilege text) RETURNS text
 LANGUAGE sql STABLE
@@ -337,10 +381,13 @@ COMMENT ON FUNCTION sync_roles.missing_needs(oid, oid, oid, text) IS
     'owner of a view, lacks on what is behind it. NULL: nothing.';
 
 CREATE FUNCTION sync_roles.entries_of(class_oid oid, object_oid oid, privilege text) RETURNS TABLE (holder_oid oid, columns smallint[])
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT a.grantee, '{0}'::smallint[]
     FROM pg_catalog.pg_class AS c
     CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS a
@@ -362,16 +409,20 @@ AS $$
     FROM pg_catalog.pg_roles AS r
     WHERE class_oid = 'pg_catalog.pg_class'::regclass
         AND (r.rolname = 'pg_read_all_data' AND entries_of.privilege = 'SELECT'
-            OR r.rolname = 'pg_write_all_data' AND entries_of.privilege IN ('INSERT', 'UPDATE', 'DELETE'))
+            OR r.rolname = 'pg_write_all_data' AND entries_of.privilege IN ('INSERT', 'UPDATE', 'DELETE'));
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.entries_of(oid, oid, text) IS
     'Internal. The roles (0: PUBLIC) that have a privilege on a relation or a function by ACL entries, and on which columns (0: all).';
 
 CREATE FUNCTION sync_roles.code_text(class_oid oid, object_oid oid, privilege text) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
     SELECT CASE
             WHEN c.relkind = 'm' THEN 'materialized view '
             WHEN c.relkind = 'v' AND code_text.privilege = 'SELECT' THEN 'view '
@@ -389,17 +440,22 @@ AS $$
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_roles AS r ON r.oid = p.proowner
     WHERE class_oid = 'pg_catalog.pg_proc'::regclass AND p.oid = object_oid
+    );
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.code_text(oid, oid, text) IS 'Internal. A view, relation with rules, or function, in words.';
 
-CREATE FUNCTION sync_roles.code_about(class_oid oid, object_oids oid[]) RETURNS TABLE (class_oid oid, object_oid oid, privilege text)
-LANGUAGE sql STABLE
+CREATE FUNCTION sync_roles.code_about(of_class oid, of_objects oid[]) RETURNS TABLE (class_oid oid, object_oid oid, privilege text)
+LANGUAGE plpgsql STABLE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE above (class_oid, object_oid) AS (
-        SELECT code_about.class_oid, unnest(object_oids)
+        SELECT of_class, unnest(of_objects)
         UNION
         SELECT u.class_oid, u.object_oid
         FROM above AS a
@@ -430,7 +486,8 @@ AS $$
     SELECT a.class_oid, a.object_oid, 'EXECUTE'
     FROM above AS a
     JOIN pg_catalog.pg_proc AS p ON p.oid = a.object_oid AND p.prosecdef
-    WHERE a.class_oid = 'pg_catalog.pg_proc'::regclass
+    WHERE a.class_oid = 'pg_catalog.pg_proc'::regclass;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.code_about(oid, oid[]) IS
@@ -438,37 +495,46 @@ COMMENT ON FUNCTION sync_roles.code_about(oid, oid[]) IS
     'up, and the privilege that makes them do it.';
 
 -- A privilege on a parent table reaches the rows of its children, on which no privilege is checked then.
-CREATE FUNCTION sync_roles.holders_by_code(class_oid oid, object_oid oid) RETURNS TABLE (
+CREATE FUNCTION sync_roles.holders_by_code(of_class oid, of_object oid) RETURNS TABLE (
     column_name text, privilege text, holder_oid oid, through text, possible boolean, code_class_oid oid, code_oid oid, code_privilege text,
     by_caller boolean
 )
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE STRICT
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE family (object_oid, partition) AS (
-        SELECT holders_by_code.object_oid, NULL::boolean
+        SELECT of_object, NULL::boolean
         UNION
         SELECT i.inhparent, coalesce(f.partition, true) AND c.relispartition
         FROM family AS f
         JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = f.object_oid
         JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
-        WHERE holders_by_code.class_oid = 'pg_catalog.pg_class'::regclass
+        WHERE of_class = 'pg_catalog.pg_class'::regclass
     ),
     codes AS (
         SELECT k.class_oid, k.object_oid, k.privilege, e.columns, array_agg(e.holder_oid) AS holders
-        FROM sync_roles.code_about(holders_by_code.class_oid, ARRAY(SELECT f.object_oid FROM family AS f)) AS k
+        FROM sync_roles.code_about(of_class, ARRAY(SELECT f.object_oid FROM family AS f)) AS k
         CROSS JOIN LATERAL sync_roles.entries_of(k.class_oid, k.object_oid, k.privilege) AS e
         GROUP BY 1, 2, 3, 4
     ),
     given AS (
         SELECT k.class_oid, k.object_oid, k.privilege AS code_privilege, k.holders, n.privilege, c.column_name,
             n.by_caller OR n.as_user = 0 AS by_caller,
-            bool_and(c.unsure OR f.partition IS NOT NULL OR n.soft AND NOT sync_roles.is_met(n.as_user, n.need)) AS possible
+            bool_and(c.unsure OR w.empty OR f.partition IS NOT NULL OR n.soft AND NOT sync_roles.is_met(n.as_user, n.need)) AS possible
         FROM codes AS k
         CROSS JOIN LATERAL (
             SELECT array_agg(n.need) AS list,
-                bool_and((n.need).as_user = 0 OR (n.need).soft OR sync_roles.is_met((n.need).as_user, n.need)) AS works
+                bool_and((n.need).as_user = 0 OR (n.need).soft OR sync_roles.is_met((n.need).as_user, n.need)) AS works,
+                -- A materialized view cannot be read before it was refreshed.
+                bool_or(EXISTS (
+                    SELECT
+                    FROM pg_catalog.pg_class AS m
+                    WHERE m.oid = ANY (ARRAY[(n.need).object_oid, k.object_oid]) AND NOT m.relispopulated
+                )) AS empty
             FROM (SELECT n::sync_roles.need FROM sync_roles.needs(k.class_oid, k.object_oid, k.privilege, k.columns) AS n) AS n (need)
         ) AS w
         CROSS JOIN LATERAL (SELECT n.*, n::sync_roles.need AS need FROM unnest(w.list) AS n) AS n
@@ -492,7 +558,7 @@ AS $$
             WHERE a.attrelid = n.object_oid AND a.attnum = ANY (n.columns) AND NOT l.complete
                 AND NOT (n.one_column AND n.as_user <> 0 AND a.attnum = ANY (n.unsure))
         ) AS c
-        WHERE w.works AND n.class_oid = holders_by_code.class_oid AND n.policy_oid = 0
+        WHERE w.works AND n.class_oid = of_class AND n.policy_oid = 0
             AND (k.class_oid, k.object_oid) <> (n.class_oid, n.object_oid)
             -- A view locks rows, and does not update them.
             AND NOT (n.privilege = 'UPDATE' AND k.privilege = 'SELECT')
@@ -507,19 +573,58 @@ AS $$
     SELECT a.attname::text, p.privilege, e.holder_oid,
         CASE WHEN f.partition THEN 'table ' || n.nspname || '.' || c.relname || ', of which it is a partition'
             ELSE 'table ' || n.nspname || '.' || c.relname || ', which it inherits from' END,
-        true, holders_by_code.class_oid, f.object_oid, p.privilege, false
+        true, of_class, f.object_oid, p.privilege, false
     FROM family AS f
     JOIN pg_catalog.pg_class AS c ON c.oid = f.object_oid
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN unnest('{SELECT,UPDATE,DELETE,TRUNCATE,INSERT}'::text[]) AS p (privilege)
-    CROSS JOIN LATERAL sync_roles.entries_of(holders_by_code.class_oid, f.object_oid, p.privilege) AS e
+    CROSS JOIN LATERAL sync_roles.entries_of(of_class, f.object_oid, p.privilege) AS e
     LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.object_oid AND a.attnum = ANY (e.columns) AND 0 <> ALL (e.columns)
-    WHERE f.partition IS NOT NULL AND (f.partition OR p.privilege <> 'INSERT')
+    WHERE f.partition IS NOT NULL AND (f.partition OR p.privilege <> 'INSERT');
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.holders_by_code(oid, oid) IS
     'Internal. The roles (0: PUBLIC) that have privileges on an object through views, rules, SECURITY DEFINER functions whose body is '
     'known, and parent tables. Where by_caller is set, only those of them that have for themselves what the code needs.';
+
+CREATE FUNCTION sync_roles.is_in_code(class_oid oid, object_oid oid) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN class_oid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass) AND (
+    EXISTS (
+        SELECT
+        FROM pg_catalog.pg_depend AS d
+        WHERE d.refclassid = class_oid AND d.refobjid = object_oid AND d.deptype = 'n'
+            AND d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_proc'::regclass)
+    )
+    OR EXISTS (
+        SELECT
+        FROM pg_catalog.pg_inherits AS i
+        WHERE i.inhrelid = object_oid AND class_oid = 'pg_catalog.pg_class'::regclass
+    )
+);
+
+COMMENT ON FUNCTION sync_roles.is_in_code(oid, oid) IS 'Internal. Whether holders_by_code can find anything for an object.';
+
+CREATE VIEW sync_roles.predefined_holders AS
+SELECT v.object_type, v.privilege, r.oid AS holder_oid
+FROM (VALUES
+    ('table', 'SELECT', 'pg_read_all_data', 0), ('sequence', 'SELECT', 'pg_read_all_data', 0),
+    ('property_graph', 'SELECT', 'pg_read_all_data', 190000), ('large_object', 'SELECT', 'pg_read_all_data', 190000),
+    ('schema', 'USAGE', 'pg_read_all_data', 0), ('schema', 'USAGE', 'pg_write_all_data', 0),
+    ('table', 'INSERT', 'pg_write_all_data', 0), ('table', 'UPDATE', 'pg_write_all_data', 0), ('table', 'DELETE', 'pg_write_all_data', 0),
+    ('sequence', 'UPDATE', 'pg_write_all_data', 0), ('large_object', 'UPDATE', 'pg_write_all_data', 190000),
+    ('table', 'MAINTAIN', 'pg_maintain', 170000)
+) AS v (object_type, privilege, role_name, since)
+JOIN pg_catalog.pg_roles AS r ON r.rolname = v.role_name
+WHERE current_setting('server_version_num')::integer >= v.since;
+
+COMMENT ON VIEW sync_roles.predefined_holders IS
+    'Internal. What predefined roles have on all objects of a type: pg_class_aclmask_ext, pg_largeobject_aclmask_snapshot and '
+    'pg_namespace_aclmask_ext in aclchk.c.';
+COMMENT ON COLUMN sync_roles.predefined_holders.object_type IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.predefined_holders.privilege IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.predefined_holders.holder_oid IS 'The predefined role.';
 
 CREATE VIEW sync_roles.known_holders AS
 SELECT o.object_type, o.class_oid, o.object_oid, NULL::text AS column_name, a.privilege, a.holder_oid, a.grantable, NULL::text AS through,
@@ -544,34 +649,16 @@ CROSS JOIN LATERAL (
 ) AS a
 WHERE o.object_type = 'table'
 UNION ALL
--- What predefined roles have on everything: pg_class_aclmask_ext, pg_largeobject_aclmask_snapshot and pg_namespace_aclmask_ext in aclchk.c.
-SELECT o.object_type, o.class_oid, o.object_oid, NULL, v.privilege, r.oid, false, NULL, false,
+SELECT o.object_type, o.class_oid, o.object_oid, NULL, v.privilege, v.holder_oid, false, NULL, false,
     o.class_oid, o.object_oid, v.privilege, false
-FROM (VALUES
-    ('table', 'SELECT', 'pg_read_all_data', 0), ('sequence', 'SELECT', 'pg_read_all_data', 0),
-    ('property_graph', 'SELECT', 'pg_read_all_data', 190000), ('large_object', 'SELECT', 'pg_read_all_data', 190000),
-    ('schema', 'USAGE', 'pg_read_all_data', 0), ('schema', 'USAGE', 'pg_write_all_data', 0),
-    ('table', 'INSERT', 'pg_write_all_data', 0), ('table', 'UPDATE', 'pg_write_all_data', 0), ('table', 'DELETE', 'pg_write_all_data', 0),
-    ('sequence', 'UPDATE', 'pg_write_all_data', 0), ('large_object', 'UPDATE', 'pg_write_all_data', 190000),
-    ('table', 'MAINTAIN', 'pg_maintain', 170000)
-) AS v (object_type, privilege, role_name, since)
-JOIN pg_catalog.pg_roles AS r ON r.rolname = v.role_name
+FROM sync_roles.predefined_holders AS v
 JOIN sync_roles.objects AS o ON o.object_type = v.object_type
-WHERE current_setting('server_version_num')::integer >= v.since
 UNION ALL
 SELECT o.object_type, o.class_oid, o.object_oid, h.column_name, h.privilege, h.holder_oid, false, h.through, h.possible,
     h.code_class_oid, h.code_oid, h.code_privilege, h.by_caller
 FROM sync_roles.objects AS o
 CROSS JOIN LATERAL sync_roles.holders_by_code(o.class_oid, o.object_oid) AS h
-WHERE o.object_type IN ('table', 'sequence', 'routine') AND (
-    EXISTS (
-        SELECT
-        FROM pg_catalog.pg_depend AS d
-        WHERE d.refclassid = o.class_oid AND d.refobjid = o.object_oid AND d.deptype = 'n'
-            AND d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_proc'::regclass)
-    )
-    OR EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = o.object_oid AND o.object_type = 'table')
-);
+WHERE sync_roles.is_in_code(o.class_oid, o.object_oid);
 
 COMMENT ON VIEW sync_roles.known_holders IS 'Internal. As holders, but for what is possible through SECURITY DEFINER functions.';
 COMMENT ON COLUMN sync_roles.known_holders.object_type IS 'As in desired_grants.';
@@ -638,8 +725,14 @@ gates AS MATERIALIZED (
 entrances AS MATERIALIZED (
     SELECT g.owner, g.text, h.holder_oid, h.code_class_oid, h.code_oid, h.code_privilege, h.by_caller
     FROM gates AS g
-    JOIN sync_roles.known_holders AS h
-        ON h.class_oid = g.class_oid AND h.object_oid = g.object_oid AND h.privilege = g.privilege
+    CROSS JOIN LATERAL (
+        SELECT e.holder_oid, g.class_oid AS code_class_oid, g.object_oid AS code_oid, g.privilege AS code_privilege, false AS by_caller
+        FROM sync_roles.entries_of(g.class_oid, g.object_oid, g.privilege) AS e
+        UNION
+        SELECT h.holder_oid, h.code_class_oid, h.code_oid, h.code_privilege, h.by_caller
+        FROM sync_roles.holders_by_code(g.class_oid, g.object_oid) AS h
+        WHERE h.privilege = g.privilege
+    ) AS h
 ),
 -- Whoever acts as an owner can call what that one can call.
 acts (owner, acts_as) AS (
@@ -666,29 +759,47 @@ COMMENT ON COLUMN sync_roles.opaque_code.code_privilege IS 'As in holders.';
 COMMENT ON COLUMN sync_roles.opaque_code.by_caller IS 'As in known_holders.';
 
 CREATE VIEW sync_roles.opaque_reach AS
-SELECT o.object_type, o.class_oid, o.object_oid, p.privilege, w.acts_as_oid
+SELECT o.object_type, o.class_oid, o.object_oid, o.schema_name, coalesce(o.signature, o.object_name::text) AS object_name, p.privilege,
+    w.acts_as_oid
 FROM (
-    SELECT DISTINCT k.acts_as_oid
+    SELECT DISTINCT k.acts_as_oid, r.rolsuper
     FROM sync_roles.opaque_code AS k
-    JOIN pg_catalog.pg_roles AS r ON r.oid = k.acts_as_oid AND r.rolsuper
+    JOIN pg_catalog.pg_roles AS r ON r.oid = k.acts_as_oid
 ) AS w
 CROSS JOIN sync_roles.objects AS o
-CROSS JOIN LATERAL unnest(sync_roles.privileges_of(o.object_type)) AS p (privilege)
-WHERE o.object_type IN ('table', 'sequence', 'property_graph', 'routine', 'large_object')
-UNION ALL
-SELECT DISTINCT h.object_type, h.class_oid, h.object_oid, h.privilege, w.acts_as_oid
-FROM (
-    SELECT DISTINCT k.acts_as_oid
-    FROM sync_roles.opaque_code AS k
-    JOIN pg_catalog.pg_roles AS r ON r.oid = k.acts_as_oid AND NOT r.rolsuper
-) AS w
-JOIN sync_roles.known_holders AS h ON h.holder_oid = 0 OR pg_has_role(w.acts_as_oid, h.holder_oid, 'USAGE')
-WHERE h.object_type IN ('table', 'sequence', 'property_graph', 'routine', 'large_object') AND NOT h.by_caller;
+CROSS JOIN LATERAL (
+    SELECT p.privilege
+    FROM unnest(sync_roles.privileges_of(o.object_type)) AS p (privilege)
+    WHERE w.rolsuper
+    UNION
+    SELECT h.privilege
+    FROM (
+        SELECT a.privilege_type AS privilege, a.grantee AS holder_oid
+        FROM aclexplode(o.acl) AS a
+        UNION ALL
+        SELECT a.privilege_type, a.grantee
+        FROM pg_catalog.pg_attribute AS c
+        CROSS JOIN LATERAL aclexplode(c.attacl) AS a
+        WHERE o.object_type = 'table' AND c.attrelid = o.object_oid AND c.attacl IS NOT NULL AND NOT c.attisdropped
+        UNION ALL
+        SELECT v.privilege, v.holder_oid
+        FROM sync_roles.predefined_holders AS v
+        WHERE v.object_type = o.object_type
+        UNION ALL
+        SELECT h.privilege, h.holder_oid
+        FROM sync_roles.holders_by_code(o.class_oid, CASE WHEN sync_roles.is_in_code(o.class_oid, o.object_oid) THEN o.object_oid END) AS h
+        WHERE NOT h.by_caller
+    ) AS h
+    WHERE NOT w.rolsuper AND (h.holder_oid = 0 OR pg_has_role(w.acts_as_oid, h.holder_oid, 'USAGE'))
+) AS p
+WHERE o.object_type IN ('table', 'sequence', 'property_graph', 'routine', 'large_object');
 
 COMMENT ON VIEW sync_roles.opaque_reach IS 'Internal. What those have as whom opaque_code acts.';
 COMMENT ON COLUMN sync_roles.opaque_reach.object_type IS 'As in holders.';
 COMMENT ON COLUMN sync_roles.opaque_reach.class_oid IS 'As in holders.';
 COMMENT ON COLUMN sync_roles.opaque_reach.object_oid IS 'As in holders.';
+COMMENT ON COLUMN sync_roles.opaque_reach.schema_name IS 'As in objects.';
+COMMENT ON COLUMN sync_roles.opaque_reach.object_name IS 'Its name; of a routine, its signature.';
 COMMENT ON COLUMN sync_roles.opaque_reach.privilege IS 'As in holders.';
 COMMENT ON COLUMN sync_roles.opaque_reach.acts_as_oid IS 'The role that has it.';
 
@@ -707,8 +818,8 @@ WHERE NOT k.by_caller;
 COMMENT ON VIEW sync_roles.holders IS
     'The roles such that whoever has their privileges has a privilege on an object: by an ACL entry, as a predefined role, or through code '
     '(views, rules, SECURITY DEFINER functions, parent tables). Superusers are not listed: they have all. Ask for an object. What a '
-    'SECURITY DEFINER function may do with tables, sequences, routines and large objects is all that its owner can, row by row, unless its body is '
-    'known (BEGIN ATOMIC); functions of PostgreSQL, of extensions and of this schema are left out.';
+    'SECURITY DEFINER function may do with tables, sequences, routines and large objects is all that its owner can, row by row, unless its '
+    'body is known (BEGIN ATOMIC); functions of PostgreSQL, of extensions and of this schema are left out.';
 COMMENT ON COLUMN sync_roles.holders.object_type IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.holders.class_oid IS 'The catalog that the object is in.';
 COMMENT ON COLUMN sync_roles.holders.object_oid IS 'The object.';
@@ -758,7 +869,8 @@ FROM (
             OVER (PARTITION BY g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name) AS whole
     FROM (
         SELECT r.rolname::text AS role_name, p.privilege, o.object_type, nullif(o.schema_name, '')::text AS schema_name,
-            coalesce(o.signature, o.object_name::text) AS object_name, NULL::text AS column_name, NULL::text AS through, u.possible
+            coalesce(o.signature, o.object_name::text) AS object_name, NULL::text AS column_name, NULL::text AS through,
+            u.possible OR sync_roles.are_met_in_part(r.oid, u.needs) AS possible
         FROM sync_roles.objects AS o
         CROSS JOIN LATERAL unnest(sync_roles.privileges_of(o.object_type)) AS p (privilege)
         CROSS JOIN LATERAL (
@@ -799,7 +911,7 @@ FROM (
             AND (cardinality(u.needs) = 0 OR sync_roles.are_met(r.oid, u.needs))
         UNION ALL
         SELECT r.rolname::text, h.privilege, h.object_type, nullif(h.schema_name, '')::text, h.object_name, h.column_name, h.through,
-            h.possible
+            h.possible OR h.through IS NULL AND sync_roles.are_met_in_part(r.oid, u.needs)
         FROM (
             SELECT o.object_type, o.schema_name, o.object_name, c.attname::text AS column_name, a.privilege_type AS privilege,
                 a.grantee AS holder_oid, NULL AS through, false AS possible, o.class_oid AS code_class_oid, o.object_oid AS code_oid,
@@ -812,8 +924,8 @@ FROM (
             SELECT o.object_type, o.schema_name, coalesce(o.signature, o.object_name::text), h.column_name, h.privilege, h.holder_oid,
                 h.through, h.possible, h.code_class_oid, h.code_oid, h.code_privilege
             FROM sync_roles.objects AS o
-            JOIN sync_roles.known_holders AS h ON h.class_oid = o.class_oid AND h.object_oid = o.object_oid
-            WHERE h.through IS NOT NULL AND o.object_type IN ('table', 'sequence', 'routine')
+            CROSS JOIN LATERAL sync_roles.holders_by_code(o.class_oid, o.object_oid) AS h
+            WHERE sync_roles.is_in_code(o.class_oid, o.object_oid)
         ) AS h
         CROSS JOIN LATERAL (
             SELECT sync_roles.schema_of(h.code_class_oid, h.code_oid) AS schema_oid,
@@ -824,23 +936,20 @@ FROM (
             AND has_schema_privilege(r.oid, u.schema_oid, 'USAGE')
         WHERE u.needs IS NOT NULL AND (cardinality(u.needs) = 0 OR sync_roles.are_met(r.oid, u.needs))
         UNION ALL
-        SELECT r.rolname::text, c.privilege, o.object_type, nullif(o.schema_name, '')::text, coalesce(o.signature, o.object_name::text),
-            NULL, k.text, true
-        FROM pg_catalog.pg_roles AS r
-        CROSS JOIN LATERAL (
-            SELECT k.acts_as_oid, min(k.text COLLATE "C") AS text
-            FROM sync_roles.opaque_code AS k
-            CROSS JOIN LATERAL (
-                SELECT sync_roles.schema_of(k.code_class_oid, k.code_oid) AS schema_oid,
+        SELECT k.role_name, c.privilege, c.object_type, nullif(c.schema_name, '')::text, c.object_name, NULL, k.text, true
+        FROM (
+            SELECT r.rolname::text AS role_name, k.acts_as_oid, min(k.text COLLATE "C") AS text
+            FROM (
+                SELECT k.acts_as_oid, k.text, k.holder_oid, sync_roles.schema_of(k.code_class_oid, k.code_oid) AS schema_oid,
                     sync_roles.further_needs(k.code_class_oid, k.code_oid, k.code_privilege) AS needs
+                FROM sync_roles.opaque_code AS k
                 OFFSET 0
-            ) AS u
-            WHERE NOT r.rolsuper AND (k.holder_oid = 0 OR pg_has_role(r.oid, k.holder_oid, 'USAGE'))
-                AND has_schema_privilege(r.oid, u.schema_oid, 'USAGE') AND sync_roles.are_met(r.oid, u.needs)
-            GROUP BY 1
+            ) AS k
+            JOIN pg_catalog.pg_roles AS r ON NOT r.rolsuper AND (k.holder_oid = 0 OR pg_has_role(r.oid, k.holder_oid, 'USAGE'))
+                AND has_schema_privilege(r.oid, k.schema_oid, 'USAGE') AND sync_roles.are_met(r.oid, k.needs)
+            GROUP BY 1, 2
         ) AS k
         JOIN sync_roles.opaque_reach AS c ON c.acts_as_oid = k.acts_as_oid
-        JOIN sync_roles.objects AS o ON o.class_oid = c.class_oid AND o.object_oid = c.object_oid AND o.object_type = c.object_type
     ) AS g
     GROUP BY 1, 2, 3, 4, 5, 6
 ) AS e
@@ -849,8 +958,8 @@ WHERE NOT (e.whole AND e.column_name IS NOT NULL AND e.through IS NOT NULL);
 COMMENT ON VIEW sync_roles.effective_grants IS
     'Who can do what, by whatever way: what each role of the cluster can use by its own ACL entries, PUBLIC, memberships it inherits from, '
     'owning, predefined roles, as a superuser, or through code. What it cannot use is not listed: an object in a schema without USAGE, a '
-    'view that needs what its owner or, where it is security_invoker, the role lacks. Ask for a role or an object: all with all are many. It '
-    'does not say whether the role may CONNECT, nor which rows row-level security shows.';
+    'view that needs what its owner or, where it is security_invoker, the role lacks. Ask for a role or an object: all with all are many. '
+    'It does not say whether the role may CONNECT, nor which rows row-level security shows.';
 COMMENT ON COLUMN sync_roles.effective_grants.through IS 'As in holders. NULL: the role can use the object by its name.';
 COMMENT ON COLUMN sync_roles.effective_grants.possible IS 'As in holders.';
 

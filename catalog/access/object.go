@@ -17,7 +17,9 @@ type Object struct {
 	RowSecurity bool     // row-level security decides which rows of the table are seen
 	SetByAll    bool     // a parameter that every role may SET, without a privilege
 	ForAllData  bool     // pg_read_all_data and pg_write_all_data reach it: a large object, since PostgreSQL 19
+	HasCode     bool     // a view, or rules or policies: more than the privilege can be needed to use it
 	Entries     []Entry
+	Through     []Through // who has privileges through code; see AddThrough
 }
 
 // Entry is one privilege for one role, or for PUBLIC, as the ACL of an object or of a column has it.
@@ -60,7 +62,7 @@ func ReadObjects(ctx context.Context, q catalog.Querier, filter Filter) ([]*Obje
 		var grantee, grantor *catalog.OID
 		var grantorName string
 		var grantable *bool
-		err := row.Scan(&o.Type, &o.Class, &o.OID, &o.Schema, &o.Name, &o.Signature, &o.Owner, &o.Privileges, &o.RowSecurity, &o.SetByAll, &o.ForAllData,
+		err := row.Scan(&o.Type, &o.Class, &o.OID, &o.Schema, &o.Name, &o.Signature, &o.Owner, &o.Privileges, &o.RowSecurity, &o.SetByAll, &o.ForAllData, &o.HasCode,
 			&column, &privilege, &grantee, &grantor, &grantorName, &grantable)
 		if err != nil {
 			return struct{}{}, err

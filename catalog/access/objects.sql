@@ -32,6 +32,8 @@ SELECT o.object_type, coalesce(o.class_oid, 0) AS class_oid, o.object_oid, o.sch
     (SELECT s.context = 'user' FROM pg_catalog.pg_settings AS s WHERE o.object_type = 'parameter'
         AND lower(s.name) = o.object_name) IS TRUE AS set_by_all,
     o.object_type = 'large_object' AND current_setting('server_version_num')::integer >= 190000 AS for_all_data,
+    (SELECT r.relhasrules OR r.relrowsecurity FROM pg_catalog.pg_class AS r WHERE o.object_type = 'table' AND r.oid = o.object_oid
+        AND r.relkind <> 'm') IS TRUE AS has_code,
     e.column_name, e.privilege_type AS privilege, e.grantee, e.grantor, coalesce(g.rolname::text, '') AS grantor_name, e.is_grantable
 FROM objects AS o
 LEFT JOIN entries AS e USING (object_type, class_oid, object_oid)

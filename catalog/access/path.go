@@ -17,6 +17,8 @@ const (
 	Predefined Means = "predefined" // a role of PostgreSQL's own, such as pg_read_all_data
 	Superuser  Means = "superuser"  // no ACL is asked
 	Member     Means = "member"     // of a role, or that role itself
+
+	ThroughCode Means = "code" // a privilege on a view, a function or the like, which gives this one
 )
 
 // Path is one way by which a role has a privilege: over memberships to a holder, and how that one has it.
@@ -27,6 +29,7 @@ type Path struct {
 	SetRole string // the role that one must SET ROLE to; empty: the privilege is there at once
 	Join    string // the role that one must make oneself a member of first, by an ADMIN option; empty: none
 	Entry   Entry  // for granted, public and owner
+	Code    *Code  // through which it has it, for code
 }
 
 // Effective reports whether the privilege is there without SET ROLE, and without a GRANT.

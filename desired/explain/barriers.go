@@ -74,7 +74,7 @@ func (b barriers) mark(ways []Path, role, schema string) {
 		if w.SetRole != "" {
 			user = w.SetRole
 		}
-		if schema != "" && slices.Contains(b[user].ClosedSchemas, schema) {
+		if schema != "" && w.code == nil && slices.Contains(b[user].ClosedSchemas, schema) {
 			ways[i].BlockedBy = append(ways[i].BlockedBy, "no USAGE on schema "+schema)
 		}
 	}

@@ -21,8 +21,16 @@ type Explanation struct {
 	Memberships []Membership `json:"memberships"` // its own, not those of its groups
 	Everything  []Path       `json:"everything"`  // by SET ROLE to a superuser; not listed again with each object
 	Everywhere  []Everywhere `json:"everywhere"`  // what it has on all objects of a type
+	Possible    []Possible   `json:"possible"`    // what code may do for it; without an object, as that can be everything
 	Objects     []Object     `json:"objects"`
 	NewObjects  []NewObjects `json:"new_objects"` // with an object: of its owner, in its schema
+}
+
+// Possible is code of which it cannot be told what it does.
+type Possible struct {
+	Through string `json:"through"`
+	Objects int    `json:"objects"` // how many it may be about
+	Paths   []Path `json:"ways"`
 }
 
 // Everywhere is a privilege on all objects of a type, which predefined roles have.
@@ -39,6 +47,8 @@ type Object struct {
 	Privileges []Privilege        `json:"privileges"`
 	BlockedBy  []string           `json:"in_the_way"` // what keeps it from using what it has, by whatever way
 	Notes      []string           `json:"notes"`
+
+	object *access.Object
 }
 
 // Privilege is one privilege on an object, or on a column of it.
@@ -57,10 +67,15 @@ type Path struct {
 	Means       access.Means `json:"how"`
 	SetRole     string       `json:"set_role,omitempty"` // the role that one must SET ROLE to
 	Join        string       `json:"join,omitempty"`     // the role that it must make itself a member of first, which its ADMIN option allows
+	Through     string       `json:"through,omitempty"`  // the view, function or the like on which the holder has a privilege
+	Privilege   string       `json:"through_privilege,omitempty"`
+	Possible    bool         `json:"possible,omitempty"` // it cannot be told whether that does it
 	Grantor     string       `json:"grantor,omitempty"`
 	Grantable   bool         `json:"grantable,omitempty"`
 	Rows        []Row        `json:"rows"`       // that ask for what the holder has
 	BlockedBy   []string     `json:"in_the_way"` // what keeps the role from using this way
+
+	code *access.Code
 }
 
 // Membership is one hop of a way.
@@ -84,7 +99,7 @@ type explainer struct {
 
 // Role explains what a role can do: with these objects, or with all on which it, PUBLIC or a role of which it is a member has a privilege.
 func Role(ctx context.Context, q catalog.Querier, name string, filter *access.Filter) (*Explanation, error) {
-	sources := []string{"desired_grants", "intermediate_roles", "memberships", "objects"}
+	sources := []string{"desired_grants", "holders", "intermediate_roles", "memberships", "objects"}
 	if filter != nil {
 		sources = append(sources, "grant_status")
 	}
@@ -103,7 +118,7 @@ func Role(ctx context.Context, q catalog.Querier, name string, filter *access.Fi
 		return nil, err
 	}
 	e.subject = e.graph.Subject(role)
-	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everything: []Path{}, Everywhere: []Everywhere{}, Objects: []Object{}, NewObjects: []NewObjects{}}
+	x := &Explanation{Role: name, Superuser: role.Superuser, Login: login, Memberships: []Membership{}, Everything: []Path{}, Everywhere: []Everywhere{}, Possible: []Possible{}, Objects: []Object{}, NewObjects: []NewObjects{}}
 	switch {
 	case filter == nil:
 		err = e.all(ctx, x)
@@ -148,6 +163,9 @@ func (e *explainer) some(ctx context.Context, x *Explanation, filter access.Filt
 	}
 	if len(objects) == 0 {
 		return notFound(ctx, e.q, filter)
+	}
+	if err := access.AddThrough(ctx, e.q, objects); err != nil {
+		return err
 	}
 	for _, o := range objects {
 		if e.desired, err = readDesired(ctx, e.q, e.reach(), &o.Object); err != nil {
@@ -203,6 +221,9 @@ func (e *explainer) all(ctx context.Context, x *Explanation) error {
 	if err != nil {
 		return err
 	}
+	if objects, err = e.addThrough(ctx, x, objects, holders); err != nil {
+		return err
+	}
 	for _, o := range objects {
 		if privileges := e.held(o); len(privileges) > 0 {
 			x.Objects = append(x.Objects, e.object(o, privileges))
@@ -221,7 +242,7 @@ func (e *explainer) memberships() []Membership {
 }
 
 func (e *explainer) object(o *access.Object, privileges []Privilege) Object {
-	return Object{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges, BlockedBy: []string{}, Notes: e.notes(o)}
+	return Object{Type: o.Type, Schema: o.Schema, Name: nameOf(o.Object), Privileges: privileges, BlockedBy: []string{}, Notes: e.notes(o), object: o}
 }
 
 // addBarriers says what is in the way to objects.
@@ -237,10 +258,20 @@ func (e *explainer) addBarriers(ctx context.Context, objects []Object) error {
 	if err != nil {
 		return err
 	}
+	lacking, err := readLacking(ctx, e.q, roles, objects)
+	if err != nil {
+		return err
+	}
+	notes, err := readRowSecurity(ctx, e.q, e.subject.Name, objects)
+	if err != nil {
+		return err
+	}
 	for i, o := range objects {
+		objects[i].Notes = append(notes[o.object.OID], o.Notes...)
 		objects[i].BlockedBy = closed.ofRole(e.subject.Name, o.Type, e.database)
 		for _, p := range o.Privileges {
 			closed.mark(p.Paths, e.subject.Name, o.Schema)
+			lacking.mark(p.Paths, e.subject.Name, o.object, p.Privilege)
 		}
 	}
 	return nil
@@ -248,9 +279,6 @@ func (e *explainer) addBarriers(ctx context.Context, objects []Object) error {
 
 func (e *explainer) notes(o *access.Object) []string {
 	list := []string{}
-	if o.RowSecurity && !e.subject.Superuser {
-		list = append(list, "row-level security decides which rows are seen, unless the role is the owner or has BYPASSRLS")
-	}
 	if o.SetByAll {
 		list = append(list, "every role may SET this parameter for its session, without a privilege")
 	}
@@ -271,13 +299,16 @@ func (e *explainer) privileges(o *access.Object, held bool) []Privilege {
 	list := []Privilege{}
 	columns := []string{""}
 	for _, entry := range o.Entries {
-		if !slices.Contains(columns, entry.Column) {
-			columns = append(columns, entry.Column)
-		}
+		columns = append(columns, entry.Column)
 	}
+	for _, t := range o.Through {
+		columns = append(columns, t.Column)
+	}
+	columns = distinct(columns)
 	for _, column := range columns {
 		for _, privilege := range o.Privileges {
-			if paths := e.subject.Paths(o, privilege, column); len(paths) > 0 || !held && column == "" {
+			n := len(e.subject.Paths(o, privilege, column)) + len(e.subject.PathsThrough(o, privilege, column))
+			if n > 0 || !held && column == "" {
 				list = append(list, e.privilege(o, privilege, column))
 			}
 		}
@@ -295,8 +326,9 @@ func (e *explainer) privilege(o *access.Object, privilege, column string) Privil
 		p.Has = slices.ContainsFunc(paths, access.Path.Effective)
 	default:
 		p.Has = e.subject.Has(o, privilege, column)
-		if paths = e.subject.Paths(o, privilege, column); len(paths) == 0 && column != "" {
-			paths = e.subject.Paths(o, privilege, "")
+		paths = append(e.subject.Paths(o, privilege, column), e.subject.PathsThrough(o, privilege, column)...)
+		if len(paths) == 0 && column != "" {
+			paths = append(e.subject.Paths(o, privilege, ""), e.subject.PathsThrough(o, privilege, "")...)
 		}
 	}
 	for _, path := range paths {
@@ -309,9 +341,16 @@ func (e *explainer) privilege(o *access.Object, privilege, column string) Privil
 }
 
 func (e *explainer) way(p access.Path, privilege string, o catalog.Object) Path {
+	var rows []Row
+	if p.Code == nil {
+		rows = e.desired.forHolder(p, o)
+	}
 	w := Path{
 		Memberships: []Membership{}, Holder: p.Holder, Means: p.Means, SetRole: p.SetRole, Join: p.Join, Grantor: p.Entry.GrantorName, Grantable: p.Entry.Grantable,
-		Rows: append([]Row{}, e.desired.forHolder(p, o)...), BlockedBy: []string{},
+		Rows: append([]Row{}, rows...), BlockedBy: []string{}, code: p.Code,
+	}
+	if p.Code != nil {
+		w.Through, w.Privilege, w.Possible = p.Code.Text, p.Code.Privilege, p.Code.Possible
 	}
 	for _, m := range p.Chain {
 		w.Memberships = append(w.Memberships, e.hop(m, privilege, o))

@@ -40,11 +40,12 @@ type Holder struct {
 	Paths  []Path `json:"ways"`
 	// What keeps it from using what it has, by whatever way.
 	BlockedBy []string `json:"in_the_way"`
+	Notes     []string `json:"notes"` // on row-level security
 }
 
 // Holders finds all roles that have a privilege on these objects, by whatever way.
 func Holders(ctx context.Context, q catalog.Querier, privilege string, filter access.Filter) ([]ObjectHolders, error) {
-	if err := mayRead(ctx, q, "desired_grants", "intermediate_roles", "memberships", "objects"); err != nil {
+	if err := mayRead(ctx, q, "desired_grants", "holders", "intermediate_roles", "memberships", "objects"); err != nil {
 		return nil, err
 	}
 	objects, err := access.ReadObjects(ctx, q, filter)
@@ -53,6 +54,9 @@ func Holders(ctx context.Context, q catalog.Querier, privilege string, filter ac
 	}
 	if len(objects) == 0 {
 		return nil, notFound(ctx, q, filter)
+	}
+	if err := access.AddThrough(ctx, q, objects); err != nil {
+		return nil, err
 	}
 	var list []ObjectHolders
 	for _, o := range objects {
@@ -122,9 +126,9 @@ func holders(ctx context.Context, q catalog.Querier, privilege string, o *access
 	var asWhom []string
 	for _, role := range append([]access.Role{{Name: catalog.Public}}, roles...) {
 		e := &explainer{graph: graph, subject: graph.Subject(role), desired: desired}
-		for _, p := range e.privileges(&access.Object{Object: o.Object, Privileges: []string{privilege}, Entries: o.Entries}, true) {
+		for _, p := range e.privileges(&access.Object{Object: o.Object, Privileges: []string{privilege}, Entries: o.Entries, Through: o.Through}, true) {
 			if role.OID != 0 {
-				p.Paths = slices.DeleteFunc(p.Paths, func(w Path) bool { return w.Means == access.Public })
+				p.Paths = slices.DeleteFunc(p.Paths, func(w Path) bool { return w.Holder == catalog.Public })
 			}
 			if len(p.Paths) > 0 {
 				w.Roles = append(w.Roles, Holder{Role: role.Name, Column: p.Column, Has: p.Has, Paths: p.Paths})
@@ -136,7 +140,21 @@ func holders(ctx context.Context, q catalog.Querier, privilege string, o *access
 	if err != nil {
 		return w, err
 	}
+	asked := []Object{{object: o}}
+	for _, h := range w.Roles {
+		asked[0].Privileges = append(asked[0].Privileges, Privilege{Privilege: privilege, Paths: h.Paths})
+	}
+	lacking, err := readLacking(ctx, q, asWhom, asked)
+	if err != nil {
+		return w, err
+	}
 	for i, h := range w.Roles {
+		notes, err := readRowSecurity(ctx, q, h.Role, asked)
+		if err != nil {
+			return w, err
+		}
+		w.Roles[i].Notes = append([]string{}, notes[o.OID]...)
+		lacking.mark(h.Paths, h.Role, o, privilege)
 		w.Roles[i].Login, w.Roles[i].BlockedBy = closed[h.Role].Login, closed.ofRole(h.Role, o.Type, database)
 		closed.mark(h.Paths, h.Role, o.Schema)
 	}
@@ -153,6 +171,11 @@ func candidates(ctx context.Context, q catalog.Querier, privilege string, o *acc
 	for _, e := range o.Entries {
 		if e.Privilege == privilege && e.Grantee != 0 {
 			ends = append(ends, e.Grantee)
+		}
+	}
+	for _, t := range o.Through {
+		if t.Privilege == privilege && t.Holder != 0 {
+			ends = append(ends, t.Holder)
 		}
 	}
 	rows, err := q.Query(ctx, `

@@ -181,6 +181,12 @@ func printExplanation(w io.Writer, x *explain.Explanation, asked bool) error {
 		for _, e := range x.Everywhere {
 			root.add(fmt.Sprintf("every %s", e.Type)).privilege(e.Privilege, x.Role, asked)
 		}
+		for _, p := range x.Possible {
+			code := root.add(fmt.Sprintf("possible: all that %s can do with %d tables, sequences, routines and large objects", p.Through, p.Objects))
+			for _, way := range p.Paths {
+				code.add(pathText(way))
+			}
+		}
 	}
 	for _, o := range x.Objects {
 		object := root.add(objectText(string(o.Type), o.Schema, o.Name))
@@ -233,6 +239,9 @@ func printHolders(w io.Writer, list []explain.ObjectHolders) error {
 			for _, why := range h.BlockedBy {
 				role.add("in the way: " + why)
 			}
+			for _, note := range h.Notes {
+				role.add("note: " + note)
+			}
 		}
 		for _, h := range who.New {
 			role := root.add(fmt.Sprintf("%s, on %s", roleText(h.Role), newObjectsText(who.Type, h.Creator, h.Schema)))
@@ -270,8 +279,16 @@ func (n *node) privilege(p explain.Privilege, role string, asked bool) {
 	case p.Has && !asked:
 	case p.Has:
 		text += ": yes"
-	case slices.ContainsFunc(p.Paths, func(w explain.Path) bool { return w.Join == "" }):
+	case has(p.Paths, func(w explain.Path) bool { return w.Join == "" && w.Through == "" }):
 		text += ": only after SET ROLE"
+	case has(p.Paths, func(w explain.Path) bool {
+		return w.Join == "" && w.SetRole == "" && len(w.BlockedBy) == 0 && !w.Possible
+	}):
+		text += ": only through code"
+	case has(p.Paths, func(w explain.Path) bool { return w.Join == "" && len(w.BlockedBy) == 0 }):
+		text += ": possible"
+	case !has(p.Paths, func(w explain.Path) bool { return w.Join != "" && w.Through == "" }):
+		text += ": no"
 	case len(p.Paths) > 0:
 		text += ": only after a GRANT that it can make itself"
 	default:
@@ -284,6 +301,10 @@ func (n *node) privilege(p explain.Privilege, role string, asked bool) {
 	for _, a := range p.Unfulfilled {
 		privilege.add(askedText(a, role))
 	}
+}
+
+func has(paths []explain.Path, is func(explain.Path) bool) bool {
+	return slices.ContainsFunc(paths, is)
 }
 
 // askedText is a row that is not fulfilled, in one line; for whom, where that is another role.
@@ -322,6 +343,8 @@ func pathText(w explain.Path) string {
 		}
 	case access.Owner:
 		how = "the owner"
+	case access.ThroughCode:
+		how = w.Privilege + " on it granted to " + roleText(w.Holder)
 	default:
 		how = "granted to " + roleText(w.Holder)
 		if w.Grantor != "" {
@@ -335,6 +358,12 @@ func pathText(w explain.Path) string {
 		parts = append(parts, how+rowsText(w.Rows))
 	}
 	text := strings.Join(parts, " → ")
+	switch {
+	case w.Through != "" && w.Possible:
+		text = "possible: through " + w.Through + ": " + text
+	case w.Through != "":
+		text = "through " + w.Through + ": " + text
+	}
 	if w.SetRole != "" {
 		text = "after SET ROLE " + roleText(w.SetRole) + ": " + text
 	}

@@ -26,7 +26,7 @@ type relations struct {
 
 // allowed says which relations the SQL of each package may name. The vocabulary (objects, memberships and the like) is for all.
 var allowed = map[string]relations{
-	"catalog/access": {}, // the vocabulary alone
+	"catalog/access": {reads: "holders"},
 	"desired": {
 		reads:  "managed_roles retries audit shortened_grants",
 		writes: "pending desired_grants withdrawn",
