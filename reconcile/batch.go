@@ -134,6 +134,7 @@ func (e *Engine) makePlan(ctx context.Context, tx pgx.Tx, w work, b *batch) erro
 			return err
 		}
 	}
+	b.facts.RulesExist = b.scope.Rules
 	for range maxQuestions {
 		b.plan = plan.Make(b.drift, b.facts, e.policy)
 		if b.plan.Questions.Empty() {
@@ -151,6 +152,7 @@ func (e *Engine) makePlan(ctx context.Context, tx pgx.Tx, w work, b *batch) erro
 func (b *batch) forgetAnswers() {
 	l := &b.facts.Limit
 	l.Elsewhere, l.ElsewhereHeld, l.Writers = nil, nil, nil
+	b.facts.Rules = nil
 	for _, c := range b.facts.Intermediates {
 		c.Stale = true
 	}

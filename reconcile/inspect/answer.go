@@ -38,6 +38,9 @@ const (
 // Answer answers the questions of a plan for the drift into f.
 func Answer(ctx context.Context, tx pgx.Tx, q plan.Questions, d *plan.Drift, f *plan.Facts, policy plan.Policy) error {
 	answerFreshNames(q.FreshNames, f)
+	if err := answerRules(ctx, tx, q.Rules, d, f); err != nil {
+		return err
+	}
 	if err := answerKeepers(ctx, tx, q.Keepers, f); err != nil {
 		return err
 	}

@@ -26,7 +26,8 @@ const premisesSQL = `
 		and (select true from sync_roles.withdrawn as w where not sync_roles.is_plain(w.schema_match, w.except_names, w.except_columns, w.partitions) limit 1) is null
 		and (select true from sync_roles.intermediate_roles as i where not sync_roles.is_plain(i.schema_match, i.except_names, i.except_columns, i.partitions) limit 1) is null,
 		(select true from sync_roles.desired_grants as g where g.at_creation limit 1) is not null
-		or (select true from pg_catalog.pg_default_acl as d limit 1) is not null`
+		or (select true from pg_catalog.pg_default_acl as d limit 1) is not null,
+		(select true from sync_roles.forbidden limit 1) is not null`
 
 const memberSQL = `
 	select coalesce(bool_or((select true from pg_catalog.pg_auth_members as m where m.member = r.oid limit 1)), false),
@@ -62,6 +63,8 @@ type Scope struct {
 	foreign  []string // roles that are named like other databases' intermediate roles
 	retired  []string // roles that are being retired: all that they have is surplus, and their rows ask for nothing
 
+	Rules bool // there are rows in sync_roles.forbidden
+
 	exclusive bool // there are roles that keep nothing but what their rows give
 	withdrawn []withdrawnKind
 
@@ -93,7 +96,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	}
 	catalog.Queue(batch, withdrawnKindsSQL, &s.withdrawn, names)
 	catalog.Queue(batch, unmatchedSQL, &s.Unmatched, names)
-	batch.Queue(premisesSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.legacy, &s.plain, &s.defaults) })
+	batch.Queue(premisesSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.legacy, &s.plain, &s.defaults, &s.Rules) })
 	batch.Queue(memberSQL, names).QueryRow(func(row pgx.Row) error { return row.Scan(&s.member, &s.options) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("read roles: %w", err)
@@ -145,7 +148,7 @@ func (s *Scope) Narrow(d *plan.Drift) *Scope {
 	}
 	n := &Scope{
 		Extent: s.Extent, roles: sorted(roles), retired: s.retired, kinds: sorted(kinds), plain: s.plain, defaults: s.defaults, legacy: s.legacy, foreign: sorted(foreign),
-		exclusive: s.exclusive, withdrawn: s.withdrawn, member: true, options: s.options, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
+		exclusive: s.exclusive, withdrawn: s.withdrawn, member: true, options: s.options, Rules: s.Rules, surplus: len(d.Grants)+len(d.Ownerships)+len(d.Memberships) > 0, Unmatched: s.Unmatched,
 	}
 	n.Members = s.Members && len(d.Memberships) > 0
 	n.Names = nil

@@ -23,6 +23,7 @@ const (
 	OwnerConflict        Code = "owner_conflict"        // another row gives the object to another role
 	OptionConflict       Code = "option_conflict"       // another row asks for other options of the membership
 	OwnerFollowsTable    Code = "owner_follows_table"   // a column's sequence has the owner of its table
+	Forbidden            Code = "forbidden"             // a rule forbids it
 	RoleRetired          Code = "role_retired"          // rows for a retired role are not obeyed
 	AttributeNotAllowed  Code = "attribute_not_allowed" // only a flag of the daemon allows it
 	SettingInvalid       Code = "setting_invalid"       // a setting of desired_roles that cannot be one

@@ -50,6 +50,9 @@ func (m *maker) changeDefaults() {
 		if !d.Surplus && missing[d.Role] > maxDefaults {
 			continue
 		}
+		if m.forbidsDefaults(d) {
+			continue
+		}
 		creator := m.facts.Rights[d.CreatorOID]
 		change := DefaultChange{DefaultPrivileges: d}
 		switch {

@@ -26,6 +26,9 @@ type Facts struct {
 
 	Retirements Retirements // what the plans before, in the same pass, have done about roles that are being retired
 
+	RulesExist bool       // there are rows in sync_roles.forbidden
+	Rules      *RuleFacts // nil: not read
+
 	Rejected map[StepKey]Rejection // what PostgreSQL refused in this pass
 	Separate bool                  // one object in each statement, so that one that PostgreSQL refuses is about nothing else
 }

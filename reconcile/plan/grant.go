@@ -9,6 +9,9 @@ import (
 
 // grant decides how a role gets a privilege: on the object itself, or through an intermediate role.
 func (m *maker) grant(missing Missing) {
+	if m.forbidsGrant(missing) {
+		return
+	}
 	if why := onlyIndirect(missing); why != "" && missing.GrantID != 0 && m.cannotInherit(missing.Role) {
 		m.report(missing.Role, missing.problem(Blocked, NoInherit,
 			fmt.Sprintf("role %s is NOINHERIT, so before PostgreSQL 16 it gains nothing from an intermediate role, which %s", missing.Role, why),

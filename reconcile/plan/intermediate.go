@@ -20,6 +20,9 @@ func (m *maker) throughIntermediate(missing Missing) {
 		m.createIntermediate(missing)
 		return
 	}
+	if m.forbidsMembership(missing, missing.IntermediateOID) {
+		return
+	}
 	name := m.facts.intermediateFor(missing.Target)
 	if rights := m.facts.Rights[missing.IntermediateOID]; rights.Name != "" {
 		name = rights.Name

@@ -17,10 +17,18 @@ func Make(d *Drift, f *Facts, policy Policy) *Plan {
 		m.replaceRoles()
 		return m.finish()
 	}
+	if f.RulesExist && f.Rules == nil && d.AsksForRules() {
+		m.plan.Questions.Rules = true
+		return m.finish()
+	}
 	m.refuseProtected()
 	m.recordResolved()
 	missing := slices.Clone(d.Missing)
 	slices.SortFunc(missing, compareMissing)
+	if f.Rules != nil {
+		m.judge = newJudge(f.Rules)
+		slices.SortStableFunc(missing, func(a, b Missing) int { return cmp.Compare(ruleOrder(a), ruleOrder(b)) })
+	}
 	m.plan.Grants = slices.Grow(m.plan.Grants, len(missing))
 	for _, missing := range missing {
 		m.missing(missing)
@@ -60,6 +68,7 @@ type maker struct {
 	onColumns map[columnEntry][]PrivilegeChange // see newOnColumns
 	leftovers []Step                            // of roles that are being retired
 	moved     map[string]int                    // objects of theirs that get another owner
+	judge     *judge                            // nil: there are no rules
 }
 
 func newMaker(d *Drift, f *Facts, policy Policy) *maker {

@@ -35,6 +35,9 @@ func (m *maker) addMember(missing Missing) {
 		m.report(missing.Role, missing.problem(Refused, OptionConflict, fmt.Sprintf("desired grant %d asks for other options of the same membership", missing.WinnerID), ""))
 		return
 	}
+	if m.forbidsMembership(missing, missing.ObjectOID) {
+		return
+	}
 	change := MembershipChange{Granted: missing.ObjectName, Member: missing.Role, Role: missing.Role, Options: membershipOptions(member, missing.Target, m.facts.Server)}
 	switch {
 	case m.facts.Server.Superuser || granted.Admin:

@@ -28,6 +28,7 @@ func (m *maker) giveOwnership(missing Missing) {
 	case strings.HasPrefix(missing.ObjectName, "pg_") && missing.ObjectType == catalog.Schema:
 	case missing.ObjectType == catalog.ForeignDataWrapper:
 		m.report(missing.Role, missing.problem(Blocked, SuperuserOnly, "only superusers can own foreign data wrappers, and superusers are never managed", ""))
+	case m.forbidsGrant(missing):
 	default:
 		m.plan.Ownerships = append(m.plan.Ownerships, OwnershipChange{
 			OwnerChange: OwnerChange{*object, missing.Role}, From: m.facts.Rights[missing.OwnerOID], Role: missing.Role, Given: true, GrantID: missing.GrantID,

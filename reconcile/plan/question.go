@@ -8,6 +8,7 @@ type Questions struct {
 	Keepers       []string       // derived names: who has them? (Facts.Conflicts)
 	Names         []NameQuestion // the same of intermediate roles
 	Contents      []string       // intermediate roles to be replaced (Facts.Intermediates)
+	Rules         bool           // what the rules say of what is missing (Facts.Rules)
 	Held          []string       // roles of which held revokes and approvals are to be read (LimitFacts)
 	Elsewhere     []int64        // deletions: what do they revoke from other roles, as their rows say? (LimitFacts.Elsewhere)
 	ElsewhereHeld []int64        // and of that, what do these roles have? (LimitFacts.ElsewhereHeld)
@@ -22,7 +23,7 @@ type NameQuestion struct {
 
 // Empty reports whether the plan is finished.
 func (q Questions) Empty() bool {
-	return len(q.Keepers)+len(q.Names)+len(q.FreshNames)+len(q.Contents)+len(q.Held)+len(q.Elsewhere)+len(q.ElsewhereHeld)+len(q.Writers) == 0
+	return !q.Rules && len(q.Keepers)+len(q.Names)+len(q.FreshNames)+len(q.Contents)+len(q.Held)+len(q.Elsewhere)+len(q.ElsewhereHeld)+len(q.Writers) == 0
 }
 
 // add adds the questions about the limit.

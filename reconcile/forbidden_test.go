@@ -1,0 +1,240 @@
+package reconcile_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
+)
+
+// vault is a fixture with tables that rules are about. In its SQL, {alice} and the like are roles of the test.
+type vault struct {
+	*fixture
+	names *strings.Replacer
+}
+
+func newVault(t *testing.T) *vault {
+	t.Helper()
+	f := newFixture(t)
+	var pairs []string
+	for _, name := range []string{"alice", "bob", "hannah"} {
+		pairs = append(pairs, "{"+name+"}", f.user(t, name))
+	}
+	for _, name := range []string{"hr", "team"} {
+		role := f.Role(name)
+		f.Exec(t, "create role "+role)
+		f.manageable(t, role)
+		pairs = append(pairs, "{"+name+"}", role)
+	}
+	v := &vault{f, strings.NewReplacer(pairs...)}
+	v.owner(t, `create schema hr; grant usage on schema hr to public;
+		create table hr.payroll (id int, pay int); create table hr.orders (id int); create table hr.payments (id int); create table hr.plain (id int);
+		create view hr.summary as select sum(pay) as pay from hr.payroll; create view hr.names as select id, pay from hr.payroll; create view hr.twice as select * from hr.names;
+		create function hr.known() returns bigint security definer begin atomic select sum(pay) from hr.payroll; end;
+		revoke execute on function hr.known() from public`)
+	v.manager(t, "grant {hr} to {hannah}")
+	return v
+}
+
+func (v *vault) owner(t *testing.T, sql string) { t.Helper(); v.asOwner(t, v.names.Replace(sql)) }
+
+// manager runs SQL as a superuser, for memberships.
+func (v *vault) manager(t *testing.T, sql string) { t.Helper(); v.Exec(t, v.names.Replace(sql)) }
+
+func (v *vault) role(name string) string { return v.names.Replace("{" + name + "}") }
+
+// rule inserts a rule: the columns after reason as in forbidden.
+func (v *vault) rule(t *testing.T, columns, values string) {
+	t.Helper()
+	v.write(t, "insert into sync_roles.forbidden (reason, "+columns+") values ('by the law', "+v.names.Replace(values)+")")
+}
+
+// row inserts a desired grant, with these columns.
+func (v *vault) row(t *testing.T, columns, values string) int64 {
+	t.Helper()
+	return pgtest.One[int64](t, v.super, "insert into sync_roles.desired_grants ("+columns+") values ("+v.names.Replace(values)+") returning id")
+}
+
+// violations counts them.
+func (v *vault) violations(t *testing.T) int {
+	t.Helper()
+	return pgtest.One[int](t, v.super, "select count(*)::int from sync_roles.violations")
+}
+
+const grantColumns = "role_name, privilege, object_type, schema_name, object_name"
+
+// forbiddenWays are rows that a rule about hr.payroll refuses.
+var forbiddenWays = map[string]struct{ before, columns, values, tries string }{
+	"a grant":          {"", grantColumns, "'{alice}', 'SELECT', 'table', 'hr', 'payroll'", "select from hr.payroll"},
+	"ALL":              {"", grantColumns, "'{alice}', 'ALL', 'table', 'hr', 'payroll'", "select from hr.payroll"},
+	"a column":         {"", grantColumns + ", column_name", "'{alice}', 'SELECT', 'table', 'hr', 'payroll', 'pay'", "select pay from hr.payroll"},
+	"grantable":        {"", grantColumns + ", grantable", "'{alice}', 'SELECT', 'table', 'hr', 'payroll', true", "select from hr.payroll"},
+	"indirect":         {"", grantColumns + ", direct", "'{alice}', 'SELECT', 'table', 'hr', 'payroll', false", "select from hr.payroll"},
+	"a pattern":        {"", grantColumns + ", name_match", "'{alice}', 'SELECT', 'table', 'hr', 'pay%l%', 'like'", "select from hr.payroll"},
+	"a direct pattern": {"", grantColumns + ", name_match, direct", "'{alice}', 'SELECT', 'table', 'hr', 'payr.*', 'regex', true", "select from hr.payroll"},
+	"PUBLIC":           {"", grantColumns, "'public', 'SELECT', 'table', 'hr', 'payroll'", "select from hr.payroll"},
+	"a group":          {"grant {team} to {alice}", grantColumns, "'{team}', 'SELECT', 'table', 'hr', 'payroll'", "select from hr.payroll"},
+	"a view":           {"", grantColumns, "'{alice}', 'SELECT', 'table', 'hr', 'names'", "select pay from hr.names"},
+	"a view of a view": {"", grantColumns, "'{alice}', 'SELECT', 'table', 'hr', 'twice'", "select pay from hr.twice"},
+	"a function":       {"", grantColumns, "'{alice}', 'EXECUTE', 'routine', 'hr', 'known()'", "select hr.known()"},
+	"except columns":   {"", grantColumns + ", except_columns", "'{alice}', 'SELECT', 'table', 'hr', 'payroll', '{id}'", "select pay from hr.payroll"},
+}
+
+// Before anything is granted, and with all else that the role's rows ask for.
+func TestForbiddenRowsAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, way := range forbiddenWays {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVault(t)
+			alice, bob, hannah := v.role("alice"), v.role("bob"), v.role("hannah")
+			v.rule(t, "privilege, object_type, schema_name, object_name, except_roles", "'SELECT', 'table', 'hr', 'payroll', '{{hr}}'")
+			if way.before != "" {
+				v.manager(t, way.before)
+			}
+			id := v.row(t, way.columns, way.values)
+			v.row(t, grantColumns, "'{alice}', 'SELECT', 'table', 'hr', 'plain'")
+			v.row(t, grantColumns, "'{hr}', 'SELECT', 'table', 'hr', 'payroll'")
+			v.pending(t)
+			v.cannot(t, alice, way.tries)
+			v.cannot(t, bob, way.tries)
+			v.can(t, alice, "select from hr.plain")
+			v.can(t, hannah, "select from hr.payroll")
+			status, reason := pgtest.One[string](t, v.super, "select status from sync_roles.grant_status where id = $1", id),
+				pgtest.One[string](t, v.super, "select coalesce(reason, '') from sync_roles.grant_status where id = $1", id)
+			if status != "refused" || !strings.Contains(reason, "rule 1 (by the law)") {
+				t.Errorf("the row is %s: %s", status, reason)
+			}
+			if n := v.violations(t); n != 0 {
+				t.Errorf("%d violations", n)
+			}
+			v.quiet(t)
+
+			// Without the rule the row is obeyed, and what it gave goes with it.
+			v.write(t, "delete from sync_roles.forbidden")
+			v.pending(t)
+			v.can(t, alice, way.tries)
+			v.quiet(t)
+			v.delete(t, id)
+			v.pending(t)
+			v.cannot(t, alice, way.tries)
+			v.can(t, hannah, "select from hr.payroll")
+			v.quiet(t)
+		})
+	}
+}
+
+// What rows give by memberships: in a role that has it, in one that comes to have it in the same pass, and in one that may not have members.
+func TestForbiddenMemberships(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	alice, team := v.role("alice"), v.role("team")
+	v.rule(t, "privilege, object_type, schema_name, object_name, applies_to, except_roles", "'SELECT', 'table', 'hr', 'payroll', 'logins', '{{hr}}'")
+	v.row(t, grantColumns, "'{alice}', 'MEMBER', 'role', null, '{team}'")
+	v.row(t, grantColumns, "'{team}', 'SELECT', 'table', 'hr', 'payroll'")
+	v.row(t, grantColumns, "'{team}', 'SELECT', 'table', 'hr', 'plain'")
+	v.pending(t)
+	v.isMember(t, true, alice, team)
+	v.can(t, alice, "select from hr.plain")
+	v.cannot(t, alice, "select from hr.payroll")
+	v.outcome(t, team, plan.Refused)
+	v.quiet(t)
+
+	// The other way round: the group has it already.
+	v.write(t, "delete from sync_roles.desired_grants where role_name = $1", alice)
+	v.pending(t)
+	v.isMember(t, false, alice, team)
+	v.is(t, true, "has_table_privilege($1, 'hr.payroll', 'SELECT')", team)
+	v.row(t, grantColumns, "'{alice}', 'MEMBER', 'role', null, '{team}'")
+	v.pending(t)
+	v.isMember(t, false, alice, team)
+	v.outcome(t, alice, plan.Refused)
+	v.quiet(t)
+
+	// Who is excepted by a membership of the same pass may have it.
+	v.row(t, grantColumns, "'{alice}', 'MEMBER', 'role', null, '{hr}'")
+	v.pending(t)
+	v.isMember(t, true, alice, v.role("hr"))
+	v.isMember(t, true, alice, team)
+	v.can(t, alice, "select from hr.payroll")
+	v.quiet(t)
+
+	v.rule(t, "privilege, object_type, object_name", "'MEMBER', 'role', '{team}'")
+	v.row(t, grantColumns, "'{bob}', 'MEMBER', 'role', null, '{team}'")
+	v.pending(t)
+	v.isMember(t, false, v.role("bob"), team)
+	v.outcome(t, v.role("bob"), plan.Refused)
+}
+
+// Two privileges of which no role may have both: in one pass, one after the other, over a group, and beside what PUBLIC has.
+func TestForbiddenTogether(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	alice, bob := v.role("alice"), v.role("bob")
+	v.rule(t, "privilege, object_type, schema_name, object_name, with_privilege, with_object_type, with_schema_name, with_object_name",
+		"'WRITE', 'table', 'hr', 'orders', 'WRITE', 'table', 'hr', 'payments'")
+	v.row(t, grantColumns, "'{alice}', 'INSERT', 'table', 'hr', 'orders'")
+	v.row(t, grantColumns, "'{alice}', 'INSERT', 'table', 'hr', 'payments'")
+	v.row(t, grantColumns, "'{alice}', 'SELECT', 'table', 'hr', 'payments'")
+	v.row(t, grantColumns, "'{team}', 'INSERT', 'table', 'hr', 'payments'")
+	v.row(t, grantColumns, "'{bob}', 'INSERT', 'table', 'hr', 'orders'")
+	v.pending(t)
+	v.can(t, alice, "insert into hr.orders values (1)")
+	v.cannot(t, alice, "insert into hr.payments values (1)")
+	v.can(t, alice, "select from hr.payments")
+	v.can(t, bob, "insert into hr.orders values (1)")
+	v.outcome(t, alice, plan.Refused)
+	v.row(t, grantColumns, "'{bob}', 'MEMBER', 'role', null, '{team}'")
+	v.pending(t)
+	v.isMember(t, false, bob, v.role("team"))
+	v.row(t, grantColumns, "'public', 'INSERT', 'table', 'hr', 'payments'")
+	v.pending(t)
+	v.cannot(t, bob, "insert into hr.payments values (1)")
+	if n := v.violations(t); n != 0 {
+		t.Errorf("%d violations", n)
+	}
+	v.quiet(t)
+	v.write(t, "delete from sync_roles.desired_grants where role_name = $1 and privilege = 'INSERT' and object_name = 'orders'", alice)
+	v.pending(t)
+	v.can(t, alice, "insert into hr.payments values (1)")
+	v.cannot(t, alice, "insert into hr.orders values (1)")
+	v.quiet(t)
+}
+
+// An intermediate role that some members may not share: a new object under the pattern is kept from it.
+func TestForbiddenToSomeMembers(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	alice, hannah := v.role("alice"), v.role("hannah")
+	v.rule(t, "privilege, object_type, schema_name, object_name, except_roles", "'SELECT', 'table', 'hr', 'late', '{{hr}}'")
+	for _, role := range []string{"{alice}", "{hannah}"} {
+		v.row(t, grantColumns+", name_match", "'"+role+"', 'SELECT', 'table', 'hr', 'la%', 'like'")
+	}
+	v.owner(t, "create table hr.lamp ()")
+	v.pending(t)
+	v.can(t, alice, "select from hr.lamp")
+	v.owner(t, "create table hr.late ()")
+	v.rescan(t)
+	v.cannot(t, alice, "select from hr.late")
+	v.is(t, true, "exists (select from sync_roles.grant_status where role_name = $1 and status = 'refused' and reason like '%rule 1%')", alice)
+	v.quiet(t)
+	v.row(t, grantColumns+", direct", "'{hannah}', 'SELECT', 'table', 'hr', 'late', true")
+	v.pending(t)
+	v.can(t, hannah, "select from hr.late")
+	v.cannot(t, alice, "select from hr.late")
+	v.quiet(t)
+}
+
+// Ownership by logins.
+func TestForbiddenOwnership(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	v.rule(t, "privilege, object_type, schema_name, object_name, name_match, applies_to", "'OWNER', 'table', 'hr', '%', 'like', 'logins'")
+	v.row(t, grantColumns, "'{alice}', 'OWNER', 'table', 'hr', 'plain'")
+	v.row(t, grantColumns, "'{team}', 'OWNER', 'table', 'hr', 'orders'")
+	v.pending(t)
+	v.outcome(t, v.role("alice"), plan.Refused)
+	v.owns(t, v.role("team"), "hr.orders")
+	v.quiet(t)
+}

@@ -1,0 +1,136 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
+)
+
+var (
+	ruleHitsSQL     = query("rule_hits")
+	ruleDefaultsSQL = query("rule_defaults")
+	ruleBearersSQL  = query("rule_bearers")
+	ruleHoldingsSQL = query("rule_holdings")
+)
+
+const rulesSQL = "select id, reason, applies_to, with_privilege is not null as pair from sync_roles.forbidden"
+
+// answerRules reads what the rules say of what is missing.
+func answerRules(ctx context.Context, tx pgx.Tx, asked bool, d *plan.Drift, f *plan.Facts) error {
+	if !asked {
+		return nil
+	}
+	facts := &plan.RuleFacts{
+		Rules: map[int64]plan.Rule{}, Hits: map[plan.RuleTarget][]plan.RuleHit{}, Bearers: map[catalog.OID][]plan.Bearer{},
+		Holdings: map[catalog.OID][]plan.RuleHit{},
+	}
+	changes := collectChanges(d)
+	var rules []plan.Rule
+	var bearers []plan.Bearer
+	var hits, defaults []hit
+	batch := &pgx.Batch{}
+	catalog.Queue(batch, rulesSQL, &rules)
+	catalog.Queue(batch, ruleHitsSQL, &hits, changes.classes, changes.objects, changes.privileges, changes.columns)
+	catalog.Queue(batch, ruleDefaultsSQL, &defaults, changes.schemas, changes.types, changes.defaults)
+	catalog.Queue(batch, ruleBearersSQL, &bearers, slices.Sorted(maps.Keys(changes.roles)))
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("read the rules of sync_roles.forbidden: %w", err)
+	}
+	for _, r := range rules {
+		facts.Rules[r.ID] = r
+	}
+	for _, h := range hits {
+		target := changes.targets[h.N-1]
+		facts.Hits[target] = append(facts.Hits[target], h.RuleHit)
+	}
+	for _, h := range defaults {
+		target := changes.defaultTargets[h.N-1]
+		facts.Hits[target] = append(facts.Hits[target], h.RuleHit)
+	}
+	holders := changes.granted
+	for _, b := range bearers {
+		facts.Bearers[b.Start] = append(facts.Bearers[b.Start], b)
+		if anyPair(rules) {
+			holders[b.OID] = true
+		}
+	}
+	holders[0] = true
+	holdings, err := catalog.Collect[holding](ctx, tx, ruleHoldingsSQL, slices.Sorted(maps.Keys(holders)))
+	if err != nil {
+		return fmt.Errorf("read what roles have of what the rules of sync_roles.forbidden are about: %w", err)
+	}
+	for _, h := range holdings {
+		facts.Holdings[h.StartOID] = append(facts.Holdings[h.StartOID], h.RuleHit)
+	}
+	f.Rules = facts
+	return nil
+}
+
+// hit is a rule's word on the Nth change.
+type hit struct {
+	N int64
+	plan.RuleHit
+}
+
+type holding struct {
+	StartOID catalog.OID
+	plan.RuleHit
+}
+
+// changes are what is missing, as the queries take it.
+type changes struct {
+	classes, objects    []catalog.OID
+	privileges, columns []string
+	targets             []plan.RuleTarget
+
+	schemas, types, defaults []string
+	defaultTargets           []plan.RuleTarget
+
+	roles   map[catalog.OID]bool // that get something, and those in which they get a membership
+	granted map[catalog.OID]bool // of these, the latter
+}
+
+func collectChanges(d *plan.Drift) *changes {
+	c := &changes{roles: map[catalog.OID]bool{}, granted: map[catalog.OID]bool{}}
+	known := map[plan.RuleTarget]bool{}
+	for _, m := range d.Missing {
+		if !m.Exists() {
+			continue
+		}
+		c.roles[d.Roles[m.Role].OID] = true
+		for _, granted := range m.Granted() {
+			c.roles[granted], c.granted[granted] = true, true
+		}
+		if target := m.RuleTarget(); !known[target] {
+			known[target] = true
+			c.targets = append(c.targets, target)
+			c.classes, c.objects = append(c.classes, target.Class), append(c.objects, target.OID)
+			c.privileges, c.columns = append(c.privileges, target.Privilege), append(c.columns, target.Column)
+		}
+	}
+	for _, p := range d.Defaults {
+		if p.Surplus {
+			continue
+		}
+		c.roles[d.Roles[p.Role].OID] = true
+		for _, target := range p.RuleTargets() {
+			if !known[target] {
+				known[target] = true
+				c.defaultTargets = append(c.defaultTargets, target)
+				c.schemas, c.types, c.defaults = append(c.schemas, target.Schema), append(c.types, string(target.ObjectType)), append(c.defaults, target.Privilege)
+			}
+		}
+	}
+	delete(c.roles, 0)
+	return c
+}
+
+func anyPair(rules []plan.Rule) bool {
+	return slices.ContainsFunc(rules, func(r plan.Rule) bool { return r.Pair })
+}
