@@ -397,6 +397,21 @@ WHERE (h.privilege = 'OWNER' OR b.role_oid IS DISTINCT FROM h.owner)
 COMMENT ON VIEW sync_roles.breaches IS
     'Internal. What roles have of what rules are about; of rules with two parts, each part by itself.';
 
+CREATE VIEW sync_roles.enforced_entries AS
+SELECT DISTINCT b.holder_oid AS grantee, coalesce(r.rolname::text, 'public') AS role_name, b.object_type, b.class_oid, b.object_oid,
+    b.privilege, coalesce(b.column_name, '') AS column_name
+FROM sync_roles.breaches AS b
+JOIN sync_roles.forbidden AS f ON f.id = b.forbidden_id AND f.enforce
+LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = b.holder_oid
+LEFT JOIN sync_roles.rule_objects AS o
+    ON o.forbidden_id = b.forbidden_id AND o.part = b.part AND o.class_oid = b.class_oid AND o.object_oid = b.object_oid
+WHERE b.through IS NULL AND b.holder_oid IS DISTINCT FROM o.owner
+    -- What a predefined role can do with every object is no entry of this one.
+    AND (r.rolname IS NULL OR NOT starts_with(r.rolname, 'pg_'));
+
+COMMENT ON VIEW sync_roles.enforced_entries IS
+    'Internal. The entries of ACLs by which rules with enforce are broken, and which the daemon revokes.';
+
 CREATE TABLE sync_roles.violation_history (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     forbidden_id bigint NOT NULL,

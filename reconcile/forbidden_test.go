@@ -145,6 +145,7 @@ func TestForbiddenMemberships(t *testing.T) {
 	v.write(t, "delete from sync_roles.desired_grants where role_name = $1", alice)
 	v.pending(t)
 	v.isMember(t, false, alice, team)
+	v.rescan(t)
 	v.is(t, true, "has_table_privilege($1, 'hr.payroll', 'SELECT')", team)
 	v.row(t, grantColumns, "'{alice}', 'MEMBER', 'role', null, '{team}'")
 	v.pending(t)
@@ -236,5 +237,62 @@ func TestForbiddenOwnership(t *testing.T) {
 	v.pending(t)
 	v.outcome(t, v.role("alice"), plan.Refused)
 	v.owns(t, v.role("team"), "hr.orders")
+	v.quiet(t)
+}
+
+// With enforce, the daemon revokes what breaks the rule, whoever has it, and nothing else.
+func TestForbiddenIsEnforced(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	alice, bob, hannah := v.role("alice"), v.role("bob"), v.role("hannah")
+	v.row(t, grantColumns, "'{hr}', 'SELECT', 'table', 'hr', 'payroll'")
+	v.row(t, grantColumns, "'{alice}', 'SELECT', 'table', 'hr', 'payroll'")
+	v.row(t, grantColumns+", direct", "'{bob}', 'SELECT', 'table', 'hr', 'payroll', false")
+	v.pending(t)
+	v.can(t, alice, "select from hr.payroll")
+	v.can(t, bob, "select from hr.payroll")
+	v.owner(t, "grant select (pay), update on hr.payroll to {team}; grant select on hr.payroll to public; grant select on hr.plain to {bob}")
+	v.rule(t, "privilege, object_type, schema_name, object_name, except_roles, enforce", "'SELECT', 'table', 'hr', 'payroll', '{{hr}}', true")
+	if v.violations(t) == 0 {
+		t.Error("the present state breaks no rule")
+	}
+	v.pending(t)
+	v.rescan(t)
+	v.cannot(t, alice, "select from hr.payroll")
+	v.cannot(t, bob, "select from hr.payroll")
+	v.can(t, bob, "select from hr.plain")
+	v.can(t, hannah, "select from hr.payroll")
+	v.is(t, false, "has_column_privilege($1, 'hr.payroll', 'pay', 'SELECT')", v.role("team"))
+	v.is(t, true, "has_table_privilege($1, 'hr.payroll', 'UPDATE')", v.role("team"))
+	if n := v.violations(t); n != 0 {
+		t.Errorf("%d violations are left", n)
+	}
+	v.quiet(t)
+	v.owner(t, "grant select on hr.payroll to {alice}")
+	v.rescan(t)
+	v.cannot(t, alice, "select from hr.payroll")
+	v.quiet(t)
+}
+
+// The rows say who may read a table, and no one else may.
+func TestForbiddenToUndeclared(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	alice, bob := v.role("alice"), v.role("bob")
+	v.rule(t, "privilege, object_type, schema_name, object_name, name_match, applies_to, enforce", "'ALL', 'table', 'hr', 'p%', 'like', 'undeclared', true")
+	v.row(t, grantColumns, "'{alice}', 'SELECT', 'table', 'hr', 'payroll'")
+	v.row(t, grantColumns+", name_match", "'{hr}', 'SELECT', 'table', 'hr', 'pay%', 'like'")
+	v.owner(t, "grant select on hr.payroll, hr.orders to {bob}; grant insert on hr.payroll to {alice}; grant select on hr.payments to public")
+	v.pending(t)
+	v.rescan(t)
+	v.can(t, alice, "select from hr.payroll")
+	v.can(t, v.role("hannah"), "select from hr.payroll")
+	v.cannot(t, alice, "insert into hr.payroll values (1)")
+	v.cannot(t, bob, "select from hr.payroll")
+	v.cannot(t, bob, "select from hr.payments")
+	v.can(t, bob, "select from hr.orders")
+	if n := v.violations(t); n != 0 {
+		t.Errorf("%d violations are left", n)
+	}
 	v.quiet(t)
 }

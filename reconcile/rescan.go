@@ -85,6 +85,8 @@ func (e *Engine) scan(ctx context.Context, roles []string, w work, report *Repor
 	s := &scan{engine: e, report: report, unsettled: w.renamed}
 	intermediates := w
 	intermediates.members = true
+	enforced := w
+	enforced.enforced = true
 	for _, part := range []struct {
 		w    work
 		list func() ([]string, error)
@@ -105,6 +107,8 @@ func (e *Engine) scan(ctx context.Context, roles []string, w work, report *Repor
 		{intermediates, func() ([]string, error) {
 			return inspect.PrivilegedMembers(ctx, e.conn, e.policy.AllowedMemberships())
 		}},
+		// Whoever has what a rule with enforce is about, managed or not.
+		{enforced, func() ([]string, error) { return inspect.EnforcedRoles(ctx, e.conn) }},
 	} {
 		list, err := part.list()
 		if err != nil {

@@ -16,6 +16,7 @@ type work struct {
 	names     []string // only what desired grants with these names or patterns ask for; nil: everything
 	renamed   bool     // look for objects that were renamed
 	members   bool     // inspect all members of intermediate roles
+	enforced  bool     // take what rules with enforce take
 	prune     bool     // drop intermediate roles that hold nothing, without waiting
 	rehearsal bool     // only to show: tell all problems, also those that were told before
 	insistent bool     // these roles were asked for: send again what had no effect
@@ -29,5 +30,5 @@ type work struct {
 
 // extent is what to read about the roles.
 func (e *Engine) extent(w work, members bool) inspect.Extent {
-	return inspect.Extent{Names: w.names, Renamed: w.renamed, Members: w.members || members, Allowed: e.policy.AllowedMemberships(), Citus: e.server.Citus, Owner: cmp.Or(e.policy.FallbackOwner, e.server.Role)}
+	return inspect.Extent{Names: w.names, Renamed: w.renamed, Enforced: w.enforced, Members: w.members || members, Allowed: e.policy.AllowedMemberships(), Citus: e.server.Citus, Owner: cmp.Or(e.policy.FallbackOwner, e.server.Role)}
 }

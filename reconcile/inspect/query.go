@@ -23,8 +23,8 @@ func query(name string) string {
 
 // constants are parameters of queries that decide what there is to plan, such as :renamed. They are explained where they are used.
 type constants struct {
-	plain, renamed, members, legacy, exclusive, whole, options bool
-	kind                                                       string // empty: any
+	plain, renamed, members, legacy, exclusive, whole, options, enforced bool
+	kind                                                                 string // empty: any
 }
 
 // rendered has the queries by constants: they are long, and the same pass after pass.
@@ -59,6 +59,7 @@ func (c constants) render(sql string) string {
 		":plain", strconv.FormatBool(c.plain),
 		":renamed", strconv.FormatBool(c.renamed), ":members", strconv.FormatBool(c.members), ":legacy", strconv.FormatBool(c.legacy),
 		":exclusive", strconv.FormatBool(c.exclusive), ":whole", strconv.FormatBool(c.whole), ":options", strconv.FormatBool(c.options),
+		":enforced", strconv.FormatBool(c.enforced),
 		":kind", kind, ":'object_type'", kind,
 	).Replace(sql)
 	rendered.Store(key, result)

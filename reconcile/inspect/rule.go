@@ -21,6 +21,22 @@ var (
 
 const rulesSQL = "select id, reason, applies_to, with_privilege is not null as pair from sync_roles.forbidden"
 
+// enforcedSQL reads nothing else where no rule has enforce.
+const enforcedSQL = `
+	select distinct e.role_name
+	from sync_roles.enforced_entries as e
+	where (select true from sync_roles.forbidden as f where f.enforce limit 1)
+	order by 1`
+
+// EnforcedRoles lists the roles, and PUBLIC, that have what a rule with enforce takes.
+func EnforcedRoles(ctx context.Context, q catalog.Querier) ([]string, error) {
+	list, err := catalog.Column[string](ctx, q, enforcedSQL)
+	if err != nil {
+		return nil, fmt.Errorf("look for roles that break an enforced rule: %w", err)
+	}
+	return list, nil
+}
+
 // answerRules reads what the rules say of what is missing.
 func answerRules(ctx context.Context, tx pgx.Tx, asked bool, d *plan.Drift, f *plan.Facts) error {
 	if !asked {

@@ -41,12 +41,13 @@ const memberSQL = `
 
 // Extent narrows or widens the search for differences.
 type Extent struct {
-	Names   []string // only what desired grants with these names or patterns ask for; nil: everything
-	Renamed bool     // also objects that were renamed, which reads every name in use
-	Members bool     // also members of intermediate roles that should not be, in the batch or outside
-	Allowed []string // privileged roles in which rows may ask for membership
-	Citus   bool     // there are shards, which look like tables of their own
-	Owner   string   // who gets what retired roles own, where their rows do not say
+	Names    []string // only what desired grants with these names or patterns ask for; nil: everything
+	Renamed  bool     // also objects that were renamed, which reads every name in use
+	Members  bool     // also members of intermediate roles that should not be, in the batch or outside
+	Enforced bool     // also what rules with enforce take from the roles
+	Allowed  []string // privileged roles in which rows may ask for membership
+	Citus    bool     // there are shards, which look like tables of their own
+	Owner    string   // who gets what retired roles own, where their rows do not say
 }
 
 // Scope is where differences are looked for.
@@ -103,7 +104,7 @@ func ReadScope(ctx context.Context, tx pgx.Tx, names []string, extent Extent) (m
 	}
 	// Nothing can be surplus where no row has gone, no role is exclusive and nothing was renamed. What was granted by hand to
 	// intermediate roles, or them to others, is found when all roles are inspected.
-	s.surplus = extent.Renamed
+	s.surplus = extent.Renamed || extent.Enforced
 	for _, r := range list {
 		if r.State == plan.Retired {
 			s.roles = slices.DeleteFunc(slices.Clone(s.roles), func(name string) bool { return name == r.Name })
@@ -163,7 +164,7 @@ func (s *Scope) surplusKinds() []string {
 	switch {
 	case !s.surplus:
 		return nil
-	case s.exclusive || s.Renamed:
+	case s.exclusive || s.Renamed || s.Enforced:
 		return []string{"", "OWNER"}
 	default:
 		var kinds []string
@@ -184,7 +185,7 @@ func (s *Scope) grantOptions() bool {
 // render puts constants in place of the parameters that decide what there is to plan.
 func (s *Scope) render(sql, kind string) string {
 	return constants{
-		plain: s.plain, renamed: s.Renamed, members: s.Members, legacy: s.legacy, exclusive: s.exclusive, whole: s.Names == nil, options: s.grantOptions(), kind: kind,
+		plain: s.plain, renamed: s.Renamed, members: s.Members, legacy: s.legacy, exclusive: s.exclusive, whole: s.Names == nil, options: s.grantOptions(), enforced: s.Enforced, kind: kind,
 	}.render(sql)
 }
 

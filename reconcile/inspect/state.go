@@ -25,7 +25,7 @@ var stateRelations = []string{
 	"pg_catalog.pg_largeobject_metadata", "pg_catalog.pg_namespace", "pg_catalog.pg_proc", "pg_catalog.pg_shdescription", "pg_catalog.pg_tablespace",
 	"pg_catalog.pg_type",
 	"sync_roles.applied_passwords", "sync_roles.approvals", "sync_roles.contested", "sync_roles.costly_patterns", "sync_roles.desired_grants",
-	"sync_roles.desired_roles", "sync_roles.held", "sync_roles.installation", "sync_roles.intermediate_roles", "sync_roles.keepers", "sync_roles.pending",
+	"sync_roles.desired_roles", "sync_roles.forbidden", "sync_roles.held", "sync_roles.installation", "sync_roles.intermediate_roles", "sync_roles.keepers", "sync_roles.pending",
 	"sync_roles.resolved_objects", "sync_roles.retries", "sync_roles.suspended_roles", "sync_roles.withdrawn",
 }
 

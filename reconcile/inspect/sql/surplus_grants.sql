@@ -7,6 +7,7 @@
 -- $1 text[]: names of roles, intermediate roles among them
 -- :renamed boolean: look for objects that were renamed, which costs a look at every name in use
 -- :exclusive boolean: there are roles in the batch that keep nothing but what their rows give
+-- :enforced boolean: also what rules of sync_roles.forbidden take
 -- :options boolean: of privileges that are desired, the grant option may be surplus
 -- :plain boolean: all rows are plain (sync_roles.is_plain); which views are read depends on it
 -- :kind text: the only type of objects of which rows are gone, where the other two are false; NULL: any
@@ -201,6 +202,11 @@ candidates AS MATERIALIZED (
     ) AS d
     WHERE :exclusive AND b.revoke_other <> '{}'
     UNION
+    SELECT b.role_name, b.grantee, e.privilege, e.column_name, 'exact', e.object_type, e.class_oid, e.object_oid, 'forbidden', false, false, 0
+    FROM batch AS b
+    JOIN sync_roles.enforced_entries AS e ON e.grantee = b.grantee
+    WHERE :enforced
+    UNION
     -- pg_shdepend does not know PUBLIC.
     SELECT b.role_name, b.grantee, '', '', 'exact', o.object_type, o.class_oid, o.object_oid, 'other', true, false, 0
     FROM batch AS b
@@ -259,7 +265,7 @@ column_entries AS MATERIALIZED (
 ),
 held AS MATERIALIZED (
     SELECT c.role_name, c.grantee, e.privilege, e.column_name, e.is_grantable, e.grantor, e.object_type, e.class_oid, e.object_oid,
-        bool_and(c.reason = 'other') AS other, bool_or(c.option AND e.is_grantable) AS option,
+        bool_and(c.reason IN ('other', 'forbidden')) AS other, bool_or(c.reason = 'forbidden') AS forbidden, bool_or(c.option AND e.is_grantable) AS option,
         -- What another row gave that was deleted before its time has not expired.
         coalesce(bool_and(c.expired) FILTER (WHERE c.reason = 'withdrawn'), false) AS expired,
         array_agg(DISTINCT c.transaction) FILTER (WHERE c.reason = 'withdrawn' AND NOT c.expired) AS transactions,
@@ -282,7 +288,7 @@ judged AS MATERIALIZED (
     WHERE
         -- What an owner holds on its own objects is implied by owning them.
         h.grantee <> o.owner
-        AND (NOT h.other OR (
+        AND (NOT h.other OR h.forbidden OR (
             sync_roles.covers(b.revoke_other, h.object_type, h.privilege)
             AND NOT o.schema_name = ANY (b.preserved)
             -- What a pattern asks for that costs too much to compare is not known.
@@ -313,7 +319,7 @@ below AS MATERIALIZED (
 surplus AS MATERIALIZED (
     SELECT j.*, false AS option_only
     FROM judged AS j
-    WHERE (
+    WHERE j.forbidden OR (
             SELECT true
             FROM sync_roles.desired_holdings AS g
             WHERE g.role_name = j.role_name AND g.object_type = j.object_type AND g.privilege = ANY (ARRAY[j.privilege, 'ALL'])
@@ -363,7 +369,7 @@ surplus AS MATERIALIZED (
         WHERE j.option
         OFFSET 0
     ) AS g
-    WHERE :options AND j.option AND NOT g.grantable
+    WHERE :options AND j.option AND NOT j.forbidden AND NOT g.grantable
 )
 SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.object_type, s.class_oid, s.object_oid,
     s.schema_name::text, s.object_name::text, coalesce(s.signature, '') AS signature, s.owner AS owner_oid, s.other AS undeclared,
@@ -378,7 +384,7 @@ SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.obje
     s.schema_name <> '' AND NOT has_schema_privilege(s.grantor, s.schema_name::text, 'USAGE') AS grantor_no_usage,
     s.option_only,
     -- Through an intermediate role, or on the object that bears the name now: nothing is lost.
-    s.moved OR (
+    s.moved OR NOT s.forbidden AND ((
         SELECT true
         FROM sync_roles.matchable_grants AS g
         WHERE g.role_name = s.role_name AND g.object_type = s.object_type AND g.privilege = ANY (ARRAY[s.privilege, 'ALL'])
@@ -395,7 +401,7 @@ SELECT s.role_name, s.privilege, s.column_name, s.grantor AS grantor_oid, s.obje
                 AND sync_roles.name_matches(s.object_name, g.object_name, g.compared_as)
             AND sync_roles.is_column(s.column_name, coalesce(g.column_name, ''), g.column_match) AND NOT g.direct
         LIMIT 1
-    ) IS NOT NULL AS still_desired,
+    ) IS NOT NULL) AS still_desired,
     s.expired,
     coalesce(s.transactions, '{}') AS transactions,
     s.lost AS name_lost,
