@@ -407,10 +407,25 @@ LEFT JOIN sync_roles.rule_objects AS o
     ON o.forbidden_id = b.forbidden_id AND o.part = b.part AND o.class_oid = b.class_oid AND o.object_oid = b.object_oid
 WHERE b.through IS NULL AND b.holder_oid IS DISTINCT FROM o.owner
     -- What a predefined role can do with every object is no entry of this one.
-    AND (r.rolname IS NULL OR NOT starts_with(r.rolname, 'pg_'));
+    AND (r.rolname IS NULL OR NOT starts_with(r.rolname, 'pg_'))
+    -- See enforced_members.
+    AND NOT EXISTS (SELECT FROM sync_roles.intermediate_roles AS i WHERE i.role_oid = b.holder_oid AND i.name_match = 'exact');
 
 COMMENT ON VIEW sync_roles.enforced_entries IS
     'Internal. The entries of ACLs by which rules with enforce are broken, and which the daemon revokes.';
+
+-- Members that are excepted keep what they share with those that are not.
+CREATE VIEW sync_roles.enforced_members AS
+SELECT DISTINCT i.role_oid, m.member_oid, r.rolname::text AS role_name
+FROM sync_roles.breaches AS b
+JOIN sync_roles.forbidden AS f ON f.id = b.forbidden_id AND f.enforce
+JOIN sync_roles.intermediate_roles AS i ON i.role_oid = b.holder_oid AND i.name_match = 'exact'
+JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid
+JOIN pg_catalog.pg_roles AS r ON r.oid = m.member_oid
+WHERE b.through IS NULL AND pg_has_role(b.role_oid, m.member_oid, 'MEMBER');
+
+COMMENT ON VIEW sync_roles.enforced_members IS
+    'Internal. The members of intermediate roles for one name that break a rule with enforce, and which the daemon lets be members no longer.';
 
 CREATE TABLE sync_roles.violation_history (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -23,8 +23,12 @@ const rulesSQL = "select id, reason, applies_to, with_privilege is not null as p
 
 // enforcedSQL reads nothing else where no rule has enforce.
 const enforcedSQL = `
-	select distinct e.role_name
+	select e.role_name
 	from sync_roles.enforced_entries as e
+	where (select true from sync_roles.forbidden as f where f.enforce limit 1)
+	union
+	select e.role_name
+	from sync_roles.enforced_members as e
 	where (select true from sync_roles.forbidden as f where f.enforce limit 1)
 	order by 1`
 

@@ -4,6 +4,7 @@
 -- :renamed boolean: look for roles that were renamed
 -- :members boolean: look at all members of intermediate roles, also those outside the batch
 -- :plain boolean: all rows are plain (sync_roles.is_plain); which views are read depends on it
+-- :enforced boolean: also what rules of sync_roles.forbidden take
 -- :legacy boolean: there are intermediate roles of the Python library
 WITH batch AS MATERIALIZED (
     SELECT r.oid AS member_oid, r.rolname::text AS role_name,
@@ -138,6 +139,12 @@ surplus AS MATERIALIZED (
     ) AS o (option, surplus)
     WHERE current_setting('server_version_num')::integer >= 160000 AND o.surplus
         AND (w.inherit_option IS NOT NULL OR w.set_option IS NOT NULL OR d.inherit = false)
+    UNION
+    -- What a rule forbids.
+    SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, ''
+    FROM held AS h
+    JOIN sync_roles.enforced_members AS e USING (role_oid, member_oid)
+    WHERE :enforced
     UNION
     -- What a MEMBER row gave and is refused by now.
     SELECT h.role_oid, h.member_oid, h.grantor_oid, h.role_name, ''
