@@ -82,7 +82,7 @@ CREATE TABLE sync_roles.review_items (
 
 COMMENT ON TABLE sync_roles.review_items IS
     'Rows of desired_grants as they were when a review was opened, and what was decided: a reviewer sees those that it may decide, and '
-    'does so by UPDATE … SET decision, comment. They stay when the row has gone.';
+    'does so by UPDATE and SET decision, comment. They stay when the row has gone.';
 COMMENT ON COLUMN sync_roles.review_items.id IS 'Given by PostgreSQL.';
 COMMENT ON COLUMN sync_roles.review_items.review_id IS 'reviews.id';
 COMMENT ON COLUMN sync_roles.review_items.grant_id IS 'desired_grants.id';

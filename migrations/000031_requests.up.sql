@@ -74,7 +74,7 @@ CREATE TABLE sync_roles.requests (
 );
 
 COMMENT ON TABLE sync_roles.requests IS
-    'What people ask for, by INSERT: privilege, object, duration, reason. Nothing changes later but the status: UPDATE … SET status = '
+    'What people ask for, by INSERT: privilege, object, duration, reason. Nothing changes later but the status: UPDATE and SET status = '
     '''withdrawn'' takes it back. People see their own, and those that they may decide. request_status knows which have expired.';
 COMMENT ON COLUMN sync_roles.requests.id IS 'Given by PostgreSQL.';
 COMMENT ON COLUMN sync_roles.requests.role_name IS 'Who gets it. Default: the requester.';
