@@ -119,7 +119,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     WITH RECURSIVE used AS (
-        SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = login
+        SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = login::name
         UNION
         SELECT m.role_oid
         FROM used AS u
@@ -164,7 +164,7 @@ AS $$
             FROM pg_catalog.pg_roles AS u
             JOIN sync_roles.memberships AS m ON m.member_oid = u.oid
             JOIN pg_catalog.pg_roles AS g ON g.oid = m.role_oid
-            WHERE u.rolname = r.role_name
+            WHERE u.rolname = r.role_name::name
             UNION ALL
             SELECT d.object_name
             FROM sync_roles.desired_grants AS d
@@ -731,6 +731,7 @@ AS $$
 DECLARE
     review record;
     closed bigint := 0;
+    all_decided boolean;
 BEGIN
     FOR review IN
         SELECT r.id, r.undecided
@@ -740,7 +741,7 @@ BEGIN
         FOR UPDATE SKIP LOCKED
     LOOP
         BEGIN
-            LOCK TABLE sync_roles.desired_grants IN ROW EXCLUSIVE MODE NOWAIT;
+            LOCK TABLE sync_roles.review_items, sync_roles.desired_grants IN ROW EXCLUSIVE MODE NOWAIT;
             WITH items AS MATERIALIZED (
                 SELECT i.id, i.grant_id
                 FROM sync_roles.review_items AS i
@@ -758,15 +759,16 @@ BEGIN
             FROM items AS u
             WHERE i.id = u.id AND (u.grant_id IN (SELECT r.id FROM rows AS r)
                 OR NOT EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.id = u.grant_id));
+            all_decided := NOT EXISTS (
+                SELECT FROM sync_roles.review_items AS i WHERE i.review_id = review.id AND i.decision IS NULL
+            );
         EXCEPTION WHEN lock_not_available THEN
-            NULL; -- below, it is tried again
+            all_decided := false;
         END;
-        IF EXISTS (SELECT FROM sync_roles.review_items AS i WHERE i.review_id = review.id AND i.decision IS NULL) THEN
-            UPDATE sync_roles.reviews AS r SET tried_at = now() WHERE r.id = review.id;
-        ELSE
-            UPDATE sync_roles.reviews AS r SET closed_at = now() WHERE r.id = review.id;
-            closed := closed + 1;
-        END IF;
+        UPDATE sync_roles.reviews AS r
+        SET tried_at = CASE WHEN all_decided THEN r.tried_at ELSE now() END, closed_at = CASE WHEN all_decided THEN now() END
+        WHERE r.id = review.id;
+        closed := closed + all_decided::integer;
     END LOOP;
     RETURN closed;
 END

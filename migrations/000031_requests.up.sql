@@ -527,8 +527,12 @@ BEGIN
     END IF;
 
     SELECT count(*) INTO deciders
-    FROM unnest(sync_roles.logins_of(ARRAY[chosen.approver_oid])) AS l (login)
-    WHERE sync_roles.is_independent(l.login, session_user::text, NEW.role_name);
+    FROM (
+        SELECT
+        FROM unnest(sync_roles.logins_of(ARRAY[chosen.approver_oid])) AS l (login)
+        WHERE sync_roles.is_independent(l.login, session_user::text, NEW.role_name)
+        LIMIT chosen.approvals
+    ) AS l;
     IF deciders < chosen.approvals THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation', SCHEMA = 'sync_roles', TABLE = 'requests', COLUMN = 'requestable_id',
             MESSAGE = format('requestable_id %s needs %s approvals, and %s logins of role %I could give one', chosen.id, chosen.approvals,
