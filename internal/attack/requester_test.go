@@ -74,6 +74,10 @@ func TestRequestGivesAndTakes(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.ask(t, d.mallory, "costs")
+	bot := d.login(t, d.anylogin)
+	if _, err := bot.Exec(t.Context(), "listen sync_roles_requests"); err != nil {
+		t.Fatal(err)
+	}
 	id := d.request(t, d.alice, request("SELECT", "orders"))
 	d.call(t, "sync").want(t, 0)
 	if d.Can(t, d.alice, "select from sales.orders") {
@@ -102,6 +106,15 @@ func TestRequestGivesAndTakes(t *testing.T) {
 	}
 	if got := d.status(t, id); got != "withdrawn" {
 		t.Errorf("the request is %s", got)
+	}
+	for _, event := range []string{"opened", "approved", "withdrawn"} {
+		told, err := bot.WaitForNotification(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf(`{"id" : %d, "event" : "%s"}`, id, event); told.Payload != want {
+			t.Errorf("the bot is told %s, want %s", told.Payload, want)
+		}
 	}
 
 	// And by time.
