@@ -622,8 +622,9 @@ DECLARE
     comment constant text := NEW.comment;
     problem text;
 BEGIN
+    -- What changes nothing is no decision: obey_decisions does not see it.
     IF NEW IS NOT DISTINCT FROM OLD THEN
-        RETURN NEW;
+        RETURN NULL;
     END IF;
     SELECT r.deadline, r.undecided, r.closed_at INTO review FROM sync_roles.reviews AS r WHERE r.id = OLD.review_id;
     NEW := OLD;
@@ -663,6 +664,7 @@ COMMENT ON FUNCTION sync_roles.decide_item() IS
 CREATE FUNCTION sync_roles.obey_decisions() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
     own constant bigint[] := (sync_roles.reviews_of_login()).to_decide;
@@ -682,8 +684,7 @@ BEGIN
             ELSE format('item %s is not for login %I to decide: it wrote the row, or had a part in it', n.id, session_user)
         END INTO wrong
         FROM new_rows AS n
-        JOIN old_rows AS o USING (id)
-        WHERE o.decision IS NULL AND n.decided_by IS NOT NULL
+        WHERE n.decided_by IS NOT NULL
             AND NOT (n.review_id = ANY (own) AND n.role_name <> ALL (reached)
                 AND session_user::text <> ALL (n.authors || coalesce(sync_roles.row_authors(n.grant_id), '{}')))
         LIMIT 1;
@@ -692,16 +693,12 @@ BEGIN
         END IF;
     END IF;
 
+    -- By id: a join with a large transition table would be a nested loop, and one with a hash would read all rows for one item.
     UPDATE sync_roles.desired_grants AS g
     SET expires_at = now()
-    FROM new_rows AS n
-    JOIN old_rows AS o USING (id)
-    WHERE g.id = n.grant_id AND o.decision IS NULL AND n.decision = 'end' AND NOT n.stale;
+    WHERE g.id = ANY (ARRAY(SELECT n.grant_id FROM new_rows AS n WHERE n.decision = 'end' AND NOT n.stale));
 
-    SELECT count(*) INTO stale
-    FROM new_rows AS n
-    JOIN old_rows AS o USING (id)
-    WHERE o.decision IS NULL AND n.decision = 'end' AND n.stale;
+    SELECT count(*) INTO stale FROM new_rows AS n WHERE n.decision = 'end' AND n.stale;
     IF stale > 0 THEN
         RAISE NOTICE USING MESSAGE = format(
             '%s items are stale: their rows have changed or gone since the review was opened, and were not ended', stale);
@@ -718,7 +715,7 @@ CREATE TRIGGER only_as_login BEFORE UPDATE ON sync_roles.review_items
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.only_as_login();
 CREATE TRIGGER decide_item BEFORE UPDATE ON sync_roles.review_items FOR EACH ROW EXECUTE FUNCTION sync_roles.decide_item();
 CREATE TRIGGER obey_decisions AFTER UPDATE ON sync_roles.review_items
-    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.obey_decisions();
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.obey_decisions();
 CREATE TRIGGER stays_on_record BEFORE DELETE OR TRUNCATE ON sync_roles.review_items
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.stays_on_record();
 

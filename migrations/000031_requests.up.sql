@@ -140,6 +140,8 @@ BEGIN
     ELSIF sync_roles.privileges_of(entry.object_type) IS NULL THEN
         RETURN format('object_type %L is unknown: allowed are those of desired_grants', entry.object_type)
             || sync_roles.did_you_mean('object_type', entry.object_type);
+    ELSIF sync_roles.privileges_of(entry.object_type) = '{}' THEN
+        RETURN format('object_type %L does not exist on this server, which is too old for it', entry.object_type);
     ELSIF cardinality(entry.privileges) = 0 THEN
         RETURN format('privileges is empty: allowed are %s', array_to_string(sync_roles.privileges_of(entry.object_type), ', '));
     END IF;
