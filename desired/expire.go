@@ -35,12 +35,21 @@ type Kept struct {
 	Holder string // who holds the lock; empty: PostgreSQL does not tell
 }
 
-// Due reports whether a grant has expired of a role that does not wait for another try.
-func Due(ctx context.Context, q catalog.Querier) (due bool, err error) {
-	if err := q.QueryRow(ctx, dueSQL).Scan(&due); err != nil {
-		return false, fmt.Errorf("look for expired grants: %w", err)
+// Due reports whether a grant has expired of a role that does not wait for another try, and whether the deadline of a review has passed.
+func Due(ctx context.Context, q catalog.Querier) (grants, reviews bool, err error) {
+	if err := q.QueryRow(ctx, dueSQL).Scan(&grants, &reviews); err != nil {
+		return false, false, fmt.Errorf("look for expired grants: %w", err)
 	}
-	return due, nil
+	return grants, reviews, nil
+}
+
+// CloseReviews closes the reviews whose deadline has passed. Rows that end by that have expired.
+func CloseReviews(ctx context.Context, q catalog.Querier) error {
+	var closed int64
+	if err := q.QueryRow(ctx, "select sync_roles.close_reviews()").Scan(&closed); err != nil {
+		return fmt.Errorf("close reviews: %w", err)
+	}
+	return nil
 }
 
 // A beginner is a connection, or a transaction.

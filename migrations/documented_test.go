@@ -45,7 +45,7 @@ func TestPublicHasNothing(t *testing.T) {
 			from pg_class as c, aclexplode(coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end, c.relowner))) as a
 			where c.relnamespace = 'sync_roles'::regnamespace and c.relkind in ('r', 'v', 'S') and a.grantee = 0
 				-- Who has USAGE on the schema finds there what is its own.
-				and not (c.relname in ('my_scopes', 'my_problems') and a.privilege_type = 'SELECT')`,
+				and not (c.relname in ('my_scopes', 'my_problems', 'my_requests') and a.privilege_type = 'SELECT')`,
 		"columns": `
 			select attrelid::regclass || '.' || attname from pg_attribute join pg_class as c on c.oid = attrelid, aclexplode(attacl) as a
 			where c.relnamespace = 'sync_roles'::regnamespace and a.grantee = 0`,
@@ -54,7 +54,7 @@ func TestPublicHasNothing(t *testing.T) {
 			select p.oid::regprocedure::text from pg_proc as p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
 			where p.pronamespace = 'sync_roles'::regnamespace and a.grantee = 0 and p.prosecdef and p.proname not in
 				('is_own_id', 'rows_written', 'patterns_written', 'direct_written', 'requests', 'requests_left', 'is_out_of_sync',
-				'is_known_role', 'rows_out_of_sync', 'queue_rows_about')`,
+				'is_known_role', 'rows_out_of_sync', 'queue_rows_about', 'reached_by_login', 'reviews_of_login', 'entries_of_login')`,
 	} {
 		if found := list[string](t, conn, sql); len(found) > 0 {
 			t.Errorf("PUBLIC has on %s: %v", what, found)

@@ -95,17 +95,20 @@ func (e *Engine) ServeRetries(ctx context.Context) (*Report, error) {
 	return report, nil
 }
 
-// ServeExpired ends desired grants that have expired: their rows are deleted in the same transaction that revokes what they gave. Where another session has
+// ServeExpired closes reviews whose deadline has passed, and ends desired grants that have expired: their rows are deleted in the same transaction that revokes what they gave. Where another session has
 // locked a row, what it gave is revoked all the same.
 func (e *Engine) ServeExpired(ctx context.Context) (*Report, error) {
 	report := &Report{}
 	for {
-		due, err := desired.Due(ctx, e.conn)
+		grants, reviews, err := desired.Due(ctx, e.conn)
+		if err == nil && reviews {
+			grants, err = true, desired.CloseReviews(ctx, e.conn)
+		}
 		if err != nil {
 			return report, e.outside(ctx, audit.Expiry, err, report)
 		}
 		e.tablesMissed = false
-		if !due {
+		if !grants {
 			return report, nil
 		}
 		before := report.Roles
@@ -121,6 +124,7 @@ func (e *Engine) ServeExpired(ctx context.Context) (*Report, error) {
 const nextDueSQL = `
 	select least(
 		(select min(next_retry_at) from sync_roles.retries),
+		(select min(sync_roles.review_due(r.deadline, r.tried_at)) from sync_roles.reviews as r where r.closed_at is null and isfinite(r.deadline)),
 		(
 			select min(g.expires_at) from sync_roles.desired_grants as g
 			where g.expires_at is not null and isfinite(g.expires_at)
@@ -128,7 +132,7 @@ const nextDueSQL = `
 		)
 	)`
 
-// NextDue returns when something is to be done without a request: a retry, or a grant that expires. ok is false if nothing is.
+// NextDue returns when something is to be done without a request: a retry, a grant that expires, or a review's deadline. ok is false if nothing is.
 func (e *Engine) NextDue(ctx context.Context) (at time.Time, ok bool, err error) {
 	var next *time.Time
 	if err := e.conn.QueryRow(ctx, nextDueSQL).Scan(&next); err != nil {

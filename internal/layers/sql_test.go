@@ -28,7 +28,7 @@ type relations struct {
 var allowed = map[string]relations{
 	"catalog/access": {reads: "holders"},
 	"desired": {
-		reads:  "managed_roles retries audit shortened_grants",
+		reads:  "managed_roles retries audit shortened_grants reviews",
 		writes: "pending desired_grants withdrawn",
 	},
 	"desired/rowfile": {writes: "desired_grants"},
@@ -36,7 +36,7 @@ var allowed = map[string]relations{
 		reads: "desired_grants intermediate_roles my_scopes grant_status",
 	},
 	"reconcile": {
-		reads: "installation intermediate_roles keepers retries pending desired_grants desired_roles held contested costly_patterns stale_sessions",
+		reads: "installation intermediate_roles keepers retries pending desired_grants desired_roles held contested costly_patterns stale_sessions reviews",
 	},
 	"reconcile/inspect": {
 		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn all_desired_holdings all_matchable_grants creators default_privileges withdrawn pending retries held approvals recent_revokes audit applied_passwords " +

@@ -21,8 +21,9 @@ grantees AS (
 relations AS (
     SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.oid <> ALL ($1::oid[]) AS new,
         CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS keyword,
-        c.relkind = 'r' AND c.relname NOT IN ('desired_grants', 'desired_roles', 'writers', 'approvals') AS internal,
-        c.relname IN ('my_scopes', 'my_problems') AS public
+        c.relkind = 'r' AND c.relname NOT IN ('desired_grants', 'desired_roles', 'writers', 'approvals', 'reviews', 'review_items',
+            'requestable', 'requests', 'request_approvals') AS internal,
+        c.relname IN ('my_scopes', 'my_problems', 'my_requests') AS public
     FROM ours AS o
     JOIN pg_catalog.pg_class AS c ON c.relnamespace = o.oid
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S')
@@ -46,7 +47,7 @@ functions AS (
             AND p.proname NOT IN ('adapt_to_server', 'apply_password', 'slow_pattern_problem')
             AND (NOT p.prosecdef OR p.proname IN (
                 'is_own_id', 'rows_written', 'patterns_written', 'direct_written', 'requests', 'requests_left', 'is_out_of_sync',
-                'is_known_role', 'rows_out_of_sync', 'queue_rows_about'
+                'is_known_role', 'rows_out_of_sync', 'queue_rows_about', 'reached_by_login', 'reviews_of_login', 'entries_of_login'
             )) AS public
     FROM ours AS o
     JOIN pg_catalog.pg_proc AS p ON p.pronamespace = o.oid AND p.proowner = o.nspowner
