@@ -22,7 +22,7 @@ relations AS (
     SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.oid <> ALL ($1::oid[]) AS new,
         CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS keyword,
         c.relkind = 'r' AND c.relname NOT IN ('desired_grants', 'desired_roles', 'writers', 'approvals') AS internal,
-        c.relname IN ('my_scopes', 'my_problems') AS public
+        c.relname IN ('my_scopes', 'my_problems', 'history_begin') AS public
     FROM ours AS o
     JOIN pg_catalog.pg_class AS c ON c.relnamespace = o.oid
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S')
