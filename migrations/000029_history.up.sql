@@ -656,12 +656,7 @@ CREATE FUNCTION sync_roles.write_membership_changes(cause text, pass xid8, at ti
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH ours AS MATERIALIZED (
-        SELECT i.role_oid FROM sync_roles.intermediate_roles AS i
-        UNION
-        SELECT p.role_oid FROM sync_roles.python_intermediate_roles AS p
-    ),
-    asked AS MATERIALIZED (
+    WITH asked AS MATERIALIZED (
         SELECT DISTINCT m.oid FROM unnest(members) AS m (oid)
         UNION
         SELECT r.oid
@@ -677,10 +672,14 @@ AS $$
         FROM asked AS a
         JOIN sync_roles.memberships AS m ON m.member_oid = a.oid AND (m.inherit_option OR m.set_option)
         JOIN pg_roles AS r ON r.oid = m.role_oid
-        LEFT JOIN ours AS o ON o.role_oid = m.role_oid
         -- A membership that passes nothing on counts as one in any role, unless another does.
         CROSS JOIN LATERAL (
-            SELECT o.role_oid IS NOT NULL AND (m.inherit_option OR EXISTS (
+            SELECT CASE
+                WHEN EXISTS (SELECT FROM sync_roles.intermediate_roles AS o WHERE o.role_oid = m.role_oid) THEN true
+                WHEN starts_with(r.rolname::text, '_pgsr_')
+                    THEN EXISTS (SELECT FROM sync_roles.python_intermediate_roles AS o WHERE o.role_oid = m.role_oid)
+                ELSE false
+            END AND (m.inherit_option OR EXISTS (
                 SELECT
                 FROM sync_roles.memberships AS i
                 WHERE i.member_oid = m.member_oid AND i.role_oid = m.role_oid AND i.inherit_option
@@ -843,7 +842,7 @@ BEGIN
         FULL JOIN sync_roles.seen_objects AS s USING (class_oid, object_oid, column_number)
         WHERE v.version IS DISTINCT FROM s.version OR v.schema_name IS DISTINCT FROM s.schema_name
         UNION
-        SELECT o.class_oid, o.object_oid FROM sync_roles.objects AS o WHERE o.object_type = 'parameter' AND o.acl IS NOT NULL
+        SELECT o.class_oid, o.object_oid FROM sync_roles.objects AS o WHERE o.object_type = 'parameter' AND o.object_oid <> 0
     ) AS c;
     changes := sync_roles.write_object_changes(observe_access.cause, NULL, seen_at, classes, objects)
         + sync_roles.write_membership_changes(observe_access.cause, NULL, seen_at, NULL);

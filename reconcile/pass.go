@@ -226,6 +226,9 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	records := &pgx.Batch{}
 	inspect.CheckRelations(records, e.relations)
 	inspect.CheckACLs(records, b.expected)
+	if !w.rehearsal {
+		audit.RecordAccess(records, w.cause, a.Done(), b.ended)
+	}
 	audit.RecordResolved(records, b.resolved)
 	grants, ownerships := b.forgettable(history.Withdrawn)
 	audit.ForgetWithdrawn(records, grants, ownerships, e.policy.FallbackOwner)
