@@ -69,15 +69,35 @@ COMMENT ON COLUMN sync_roles.row_versions.ended_application_name IS 'As in desir
 COMMENT ON COLUMN sync_roles.row_versions.ended_transaction IS 'As in desired_history.';
 COMMENT ON COLUMN sync_roles.row_versions."row" IS 'As in desired_history.';
 
+CREATE FUNCTION sync_roles.history_is_append_only() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND current_setting('sync_roles.retention', true) = 'on'
+        AND pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = TG_RELID), 'USAGE')
+    THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+        MESSAGE = format('%s of sync_roles.%s is not allowed: what happened stays on record', TG_OP, TG_TABLE_NAME),
+        HINT = 'Deleting old rows is left to pg-sync-roles.';
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION sync_roles.history_is_append_only() FROM PUBLIC;
+COMMENT ON FUNCTION sync_roles.history_is_append_only() IS
+    'Trigger: history is never changed, but that a version ends, and is deleted only by the retention of the schema''s owner.';
+
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON sync_roles.row_versions
-    FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.audit_is_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.history_is_append_only();
 CREATE TRIGGER only_ends BEFORE UPDATE ON sync_roles.row_versions
     FOR EACH ROW
     WHEN (NOT upper_inf(OLD.valid) OR lower(NEW.valid) <> lower(OLD.valid)
         OR (NEW.id, NEW.table_name, NEW.row_id, NEW.role_name, NEW.written_by, NEW.application_name, NEW.transaction, NEW."row")
             IS DISTINCT FROM
             (OLD.id, OLD.table_name, OLD.row_id, OLD.role_name, OLD.written_by, OLD.application_name, OLD.transaction, OLD."row"))
-    EXECUTE FUNCTION sync_roles.audit_is_append_only();
+    EXECUTE FUNCTION sync_roles.history_is_append_only();
 
 -- Whoever may read history need not be allowed to read verifiers.
 CREATE FUNCTION sync_roles.without_secrets(document jsonb) RETURNS jsonb
@@ -374,7 +394,7 @@ COMMENT ON COLUMN sync_roles.access_changes.cause IS 'As in access_history.';
 COMMENT ON COLUMN sync_roles.access_changes.pass IS 'The pass that did it; NULL: it was seen.';
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON sync_roles.access_changes
-    FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.audit_is_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.history_is_append_only();
 
 -- Without aclitem: pg_upgrade refuses tables that have it.
 CREATE TABLE sync_roles.seen_objects (
@@ -504,12 +524,21 @@ COMMENT ON COLUMN sync_roles.object_versions.column_number IS '0: the object its
 COMMENT ON COLUMN sync_roles.object_versions.schema_name IS 'As in objects.';
 COMMENT ON COLUMN sync_roles.object_versions.version IS 'xmin and ctid.';
 
--- One statement for all objects. Roles are named as history knows them, as it may be their names that have changed.
+-- One statement for all objects, of which the plan is made once: hash joins, as there may be many, and in LATERAL and scalar subqueries
+-- searches by index. Roles are named as history knows them, as it may be their names that have changed.
 CREATE FUNCTION sync_roles.write_object_changes(cause text, pass xid8, at timestamptz, class_oids oid[], object_oids oid[])
 RETURNS bigint
-LANGUAGE sql
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off
+SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
+#variable_conflict use_column
+DECLARE
+    changes bigint;
+BEGIN
     WITH asked AS MATERIALIZED (
         SELECT DISTINCT a.class_oid, a.object_oid FROM unnest(class_oids, object_oids) AS a (class_oid, object_oid)
     ),
@@ -518,7 +547,7 @@ AS $$
             coalesce(o.signature, o.object_name::text) AS object_name, o.owner, o.acl
         FROM asked AS a
         CROSS JOIN LATERAL (
-            SELECT o.* FROM sync_roles.objects AS o WHERE o.class_oid = a.class_oid AND o.object_oid = a.object_oid
+            SELECT o.* FROM sync_roles.objects AS o WHERE o.class_oid = a.class_oid AND o.object_oid = a.object_oid OFFSET 0
         ) AS o
     ),
     parts AS MATERIALIZED (
@@ -529,7 +558,12 @@ AS $$
         SELECT p.class_oid, p.object_oid, c.attnum, p.object_type, p.schema_name, p.object_name, c.attname::text, p.owner,
             sync_roles.unpacked(c.attacl)
         FROM present AS p
-        JOIN pg_attribute AS c ON c.attrelid = p.object_oid AND c.attacl IS NOT NULL AND NOT c.attisdropped
+        CROSS JOIN LATERAL (
+            SELECT c.attnum, c.attname, c.attacl
+            FROM pg_attribute AS c
+            WHERE c.attrelid = p.object_oid AND c.attacl IS NOT NULL AND NOT c.attisdropped
+            OFFSET 0
+        ) AS c
         WHERE p.object_type = 'table'
     ),
     becomes AS MATERIALIZED (
@@ -552,7 +586,12 @@ AS $$
     was AS MATERIALIZED (
         SELECT s.*
         FROM asked AS a
-        JOIN sync_roles.seen_objects AS s ON s.class_oid = a.class_oid AND s.object_oid = a.object_oid
+        CROSS JOIN LATERAL (
+            SELECT s.ctid AS place, s.*
+            FROM sync_roles.seen_objects AS s
+            WHERE s.class_oid = a.class_oid AND s.object_oid = a.object_oid
+            OFFSET 0
+        ) AS s
     ),
     changed AS MATERIALIZED (
         SELECT w.entries AS old_entries, b.entries AS new_entries,
@@ -595,11 +634,13 @@ AS $$
         ) AS f
     ),
     roles AS MATERIALIZED (
-        SELECT n.oid, coalesce(s.role_name, r.rolname::text) AS role_name, s.role_name IS NULL AND r.rolname IS NOT NULL AS is_new
-        FROM (SELECT n.grantee FROM named AS n UNION SELECT n.grantor FROM named AS n) AS n (oid)
-        LEFT JOIN sync_roles.seen_roles AS s ON s.role_oid = n.oid
-        LEFT JOIN pg_roles AS r ON r.oid = n.oid
-        WHERE n.oid <> 0
+        SELECT n.oid, coalesce(n.old_name, n.new_name) AS role_name, n.old_name IS NULL AND n.new_name IS NOT NULL AS is_new
+        FROM (
+            SELECT n.oid, (SELECT s.role_name FROM sync_roles.seen_roles AS s WHERE s.role_oid = n.oid) AS old_name,
+                (SELECT r.rolname::text FROM pg_roles AS r WHERE r.oid = n.oid) AS new_name
+            FROM (SELECT n.grantee FROM named AS n UNION SELECT n.grantor FROM named AS n) AS n (oid)
+            WHERE n.oid <> 0
+        ) AS n
         UNION ALL
         SELECT 0, 'public', false
     ),
@@ -610,13 +651,15 @@ AS $$
     ),
     gone AS (
         DELETE FROM sync_roles.seen_objects AS s
-        USING was AS w
-        WHERE s.class_oid = w.class_oid AND s.object_oid = w.object_oid AND s.column_number = w.column_number
-            AND NOT EXISTS (
+        WHERE s.ctid = ANY (ARRAY(
+            SELECT w.place
+            FROM was AS w
+            WHERE NOT EXISTS (
                 SELECT
                 FROM becomes AS b
                 WHERE b.class_oid = w.class_oid AND b.object_oid = w.object_oid AND b.column_number = w.column_number
             )
+        ))
     ),
     remembered AS (
         INSERT INTO sync_roles.seen_objects AS s (class_oid, object_oid, column_number, object_type, schema_name, object_name, column_name,
@@ -645,7 +688,9 @@ AS $$
         ORDER BY c.given
         RETURNING 1
     )
-    SELECT count(*) FROM written
+    SELECT count(*) INTO changes FROM written;
+    RETURN changes;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.write_object_changes(text, xid8, timestamptz, oid[], oid[]) IS
@@ -653,9 +698,17 @@ COMMENT ON FUNCTION sync_roles.write_object_changes(text, xid8, timestamptz, oid
 
 -- members: OIDs; NULL: of all managed roles, and of all that seen_memberships has.
 CREATE FUNCTION sync_roles.write_membership_changes(cause text, pass xid8, at timestamptz, members oid[]) RETURNS bigint
-LANGUAGE sql
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off
+SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
+#variable_conflict use_column
+DECLARE
+    changes bigint;
+BEGIN
     WITH asked AS MATERIALIZED (
         SELECT DISTINCT m.oid FROM unnest(members) AS m (oid)
         UNION
@@ -670,13 +723,18 @@ AS $$
         SELECT m.role_oid, m.member_oid, CASE WHEN p.passes_on THEN 0 ELSE m.grantor_oid END AS grantor_oid,
             bool_or(m.admin_option AND NOT p.passes_on) AS grantable, p.passes_on
         FROM asked AS a
-        JOIN sync_roles.memberships AS m ON m.member_oid = a.oid AND (m.inherit_option OR m.set_option)
-        JOIN pg_roles AS r ON r.oid = m.role_oid
+        CROSS JOIN LATERAL (
+            SELECT m.role_oid, m.member_oid, m.grantor_oid, m.admin_option, m.inherit_option,
+                (SELECT r.rolname::text FROM pg_roles AS r WHERE r.oid = m.role_oid) AS role_name
+            FROM sync_roles.memberships AS m
+            WHERE m.member_oid = a.oid AND (m.inherit_option OR m.set_option)
+            OFFSET 0
+        ) AS m
         -- A membership that passes nothing on counts as one in any role, unless another does.
         CROSS JOIN LATERAL (
             SELECT CASE
                 WHEN EXISTS (SELECT FROM sync_roles.intermediate_roles AS o WHERE o.role_oid = m.role_oid) THEN true
-                WHEN starts_with(r.rolname::text, '_pgsr_')
+                WHEN starts_with(m.role_name, '_pgsr_')
                     THEN EXISTS (SELECT FROM sync_roles.python_intermediate_roles AS o WHERE o.role_oid = m.role_oid)
                 ELSE false
             END AND (m.inherit_option OR EXISTS (
@@ -684,11 +742,17 @@ AS $$
                 FROM sync_roles.memberships AS i
                 WHERE i.member_oid = m.member_oid AND i.role_oid = m.role_oid AND i.inherit_option
             )) AS passes_on
+            OFFSET 0
         ) AS p
+        WHERE m.role_name IS NOT NULL
         GROUP BY m.role_oid, m.member_oid, 3, p.passes_on
     ),
     was AS MATERIALIZED (
-        SELECT s.* FROM asked AS a JOIN sync_roles.seen_memberships AS s ON s.member_oid = a.oid
+        SELECT s.*
+        FROM asked AS a
+        CROSS JOIN LATERAL (
+            SELECT s.ctid AS place, s.* FROM sync_roles.seen_memberships AS s WHERE s.member_oid = a.oid OFFSET 0
+        ) AS s
     ),
     changes AS MATERIALIZED (
         (SELECT false AS given, w.role_oid, w.member_oid, w.grantor_oid, w.grantable, w.passes_on FROM was AS w
@@ -700,16 +764,18 @@ AS $$
         SELECT true, w.role_oid, w.member_oid, w.grantor_oid, w.grantable, w.passes_on FROM was AS w)
     ),
     roles AS MATERIALIZED (
-        SELECT n.oid, coalesce(s.role_name, r.rolname::text) AS role_name, s.role_name IS NULL AND r.rolname IS NOT NULL AS is_new
+        SELECT n.oid, coalesce(n.old_name, n.new_name) AS role_name, n.old_name IS NULL AND n.new_name IS NOT NULL AS is_new
         FROM (
-            SELECT c.role_oid FROM changes AS c
-            UNION
-            SELECT c.member_oid FROM changes AS c
-            UNION
-            SELECT c.grantor_oid FROM changes AS c
-        ) AS n (oid)
-        LEFT JOIN sync_roles.seen_roles AS s ON s.role_oid = n.oid
-        LEFT JOIN pg_roles AS r ON r.oid = n.oid
+            SELECT n.oid, (SELECT s.role_name FROM sync_roles.seen_roles AS s WHERE s.role_oid = n.oid) AS old_name,
+                (SELECT r.rolname::text FROM pg_roles AS r WHERE r.oid = n.oid) AS new_name
+            FROM (
+                SELECT c.role_oid FROM changes AS c
+                UNION
+                SELECT c.member_oid FROM changes AS c
+                UNION
+                SELECT c.grantor_oid FROM changes AS c
+            ) AS n (oid)
+        ) AS n
     ),
     remembered_roles AS (
         INSERT INTO sync_roles.seen_roles (role_oid, role_name)
@@ -718,13 +784,15 @@ AS $$
     ),
     gone AS (
         DELETE FROM sync_roles.seen_memberships AS s
-        USING changes AS c
-        WHERE NOT c.given AND s.member_oid = c.member_oid AND s.role_oid = c.role_oid AND s.grantor_oid = c.grantor_oid
-            AND NOT EXISTS (
+        WHERE s.ctid = ANY (ARRAY(
+            SELECT w.place
+            FROM was AS w
+            WHERE NOT EXISTS (
                 SELECT
-                FROM changes AS n
-                WHERE n.given AND n.member_oid = c.member_oid AND n.role_oid = c.role_oid AND n.grantor_oid = c.grantor_oid
+                FROM becomes AS b
+                WHERE b.member_oid = w.member_oid AND b.role_oid = w.role_oid AND b.grantor_oid = w.grantor_oid
             )
+        ))
     ),
     remembered AS (
         INSERT INTO sync_roles.seen_memberships (role_oid, member_oid, grantor_oid, grantable, passes_on)
@@ -748,7 +816,9 @@ AS $$
         ORDER BY c.given
         RETURNING 1
     )
-    SELECT count(*) FROM written
+    SELECT count(*) INTO changes FROM written;
+    RETURN changes;
+END
 $$;
 
 COMMENT ON FUNCTION sync_roles.write_membership_changes(text, xid8, timestamptz, oid[]) IS
@@ -900,6 +970,54 @@ COMMENT ON FUNCTION sync_roles.record_access(text, oid[], oid[], oid[], text[], 
     'Writes to access_changes what a pass has done to these objects, to what follows these tables, to these schemas, and to the '
     'memberships of these roles; the first time, also all that is there.';
 
+-- A change is for many roles: of one, the ended periods go, and the rest is written again in its place.
+CREATE FUNCTION sync_roles.forget_access(keep interval) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    before constant timestamptz := now() - keep;
+    shortened sync_roles.access_changes[];
+    forgotten bigint;
+BEGIN
+    PERFORM FROM sync_roles.history_state FOR UPDATE;
+    UPDATE sync_roles.history_state AS s SET since = greatest(s.since, before) WHERE s.since < before;
+    -- Without an end that is old enough there is nothing to forget.
+    IF NOT EXISTS (SELECT FROM sync_roles.access_changes AS c WHERE NOT c.given AND c.at < before) THEN
+        RETURN 0;
+    END IF;
+    WITH ordered AS MATERIALIZED (
+        SELECT c.id, r.role_name, CASE WHEN c.given THEN coalesce(lead(c.at) OVER w, 'infinity') ELSE c.at END < before AS is_over
+        FROM sync_roles.access_changes AS c
+        CROSS JOIN LATERAL unnest(c.role_names) AS r (role_name)
+        WINDOW w AS (
+            PARTITION BY r.role_name, c.privilege, c.object_type, c.schema_name, c.object_name, c.column_name, c.grantor, c.passes_on
+            ORDER BY c.id
+        )
+    ),
+    rest AS MATERIALIZED (
+        SELECT o.id, array_agg(o.role_name) FILTER (WHERE NOT o.is_over) AS role_names
+        FROM ordered AS o
+        GROUP BY o.id
+        HAVING bool_or(o.is_over)
+    ),
+    gone AS (
+        DELETE FROM sync_roles.access_changes AS c USING rest AS r WHERE c.id = r.id RETURNING c.*
+    )
+    SELECT array_agg(ROW(g.id, g.at, g.given, r.role_names, g.privilege, g.object_type, g.schema_name, g.object_name, g.column_name,
+            g.grantable, g.grantor, g.passes_on, g.cause, g.pass)::sync_roles.access_changes) FILTER (WHERE r.role_names IS NOT NULL),
+        count(*)
+    INTO shortened, forgotten
+    FROM gone AS g
+    JOIN rest AS r ON r.id = g.id;
+    INSERT INTO sync_roles.access_changes OVERRIDING SYSTEM VALUE SELECT s.* FROM unnest(shortened) AS s;
+    RETURN forgotten;
+END
+$$;
+
+COMMENT ON FUNCTION sync_roles.forget_access(interval) IS
+    'Deletes from access_changes the periods that ended before that, and returns in how many rows. What is held stays. For the retention.';
+
 CREATE VIEW sync_roles.access_periods AS
 SELECT p.role_name, p.privilege, p.object_type, p.schema_name, p.object_name, p.column_name, p.grantable, p.grantor, p.passes_on,
     tstzrange(p.at, p.until) AS valid, p.cause, p.pass, p.ended_cause, p.ended_pass
@@ -940,7 +1058,7 @@ FROM (
     UNION ALL
     SELECT v.role_name, tstzrange(v.since, coalesce(
         (SELECT min(a.at) FROM sync_roles.audit AS a WHERE a.role_name = v.role_name AND a.at > v.until),
-        CASE WHEN NOT sync_roles.is_managed(v.role_name) THEN v.until END
+        CASE WHEN v.role_name NOT IN (SELECT m.role_name FROM sync_roles.managed_roles AS m) THEN v.until END
     ))
     FROM (
         SELECT v.role_name, v.table_name, v.row_id, min(lower(v.valid)) AS since, max(upper(v.valid)) AS until
@@ -1049,7 +1167,7 @@ BEGIN
             HINT = 'sync_roles.actual_grants has what they hold now.';
     END IF;
     RETURN QUERY
-    WITH held AS MATERIALIZED (
+    WITH RECURSIVE held AS MATERIALIZED (
         SELECT row_number() OVER () AS number, h.*, sync_roles.own_name(h.object_type, h.object_name) AS own_name
         FROM sync_roles.access_history AS h
         WHERE h.valid @> access_as_of.at
@@ -1063,6 +1181,21 @@ BEGIN
         FROM sync_roles.desired_history AS d
         CROSS JOIN LATERAL jsonb_populate_record(NULL::sync_roles.desired_grants, d."row") AS g
         WHERE d.table_name = 'desired_grants' AND d.valid @> access_as_of.at
+    ),
+    -- Of partitions, and tables that inherit, what is above them: now, as that is not in the history.
+    inherits (child_oid, parent_oid) AS (
+        SELECT i.inhrelid, i.inhparent FROM pg_inherits AS i
+        UNION
+        SELECT b.child_oid, i.inhparent FROM inherits AS b JOIN pg_inherits AS i ON i.inhrelid = b.parent_oid
+    ),
+    above AS MATERIALIZED (
+        SELECT n.nspname::text AS schema_name, c.relname::text AS object_name, m.nspname::text AS parent_schema,
+            p.relname::text AS parent_name
+        FROM inherits AS i
+        JOIN pg_class AS c ON c.oid = i.child_oid
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN pg_class AS p ON p.oid = i.parent_oid
+        JOIN pg_namespace AS m ON m.oid = p.relnamespace
     ),
     pairs AS (
         SELECT h.number, a.id
@@ -1091,8 +1224,10 @@ BEGIN
                     AND sync_roles.means(c.object_name, c.name_match, h.own_name, h.object_name)
                 OR a.partitions AND EXISTS (
                     SELECT
-                    FROM sync_roles.find_partitions(c.schema_name, c.schema_match, c.object_name, c.name_match) AS p
+                    FROM above AS p
                     WHERE p.schema_name = h.schema_name AND p.object_name = h.object_name
+                        AND sync_roles.in_schema(p.parent_schema, c.schema_name, c.schema_match)
+                        AND sync_roles.means(c.object_name, c.name_match, p.parent_name, NULL)
                 )
             )
     ),

@@ -18,6 +18,10 @@ func (e *Engine) observeAccess(ctx context.Context, cause audit.Cause) (done boo
 		if _, err := tx.Exec(ctx, limits, pgx.QueryExecModeSimpleProtocol); err != nil {
 			return err
 		}
+		e.handChanges, err = audit.HandChanges(ctx, tx)
+		if err != nil {
+			return err
+		}
 		return audit.Observe(ctx, tx, cause)
 	})
 	switch {

@@ -219,6 +219,9 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 		Cause: w.cause, Instance: e.instance, Pass: p.id, Started: started, Roles: b.roles(), Problems: b.problems, Done: a.Done(),
 		RequestedBy: requestedBy, ApprovedBy: verdicts.ApprovedBy, Rehearsal: w.rehearsal,
 	}.Rows()
+	if w.cause == audit.Rescan || w.cause == audit.DDL || w.cause == audit.Startup || w.cause == audit.Manual {
+		audit.NameHands(p.Rows, e.handChanges)
+	}
 
 	_, revoked := p.Changed()
 	e.total.learn(b.facts.Limit, verdicts.Sum, int64(revoked), started)
