@@ -421,7 +421,7 @@ COMMENT ON COLUMN sync_roles.seen_objects.schema_name IS 'As in actual_grants.';
 COMMENT ON COLUMN sync_roles.seen_objects.object_name IS 'As in actual_grants.';
 COMMENT ON COLUMN sync_roles.seen_objects.column_name IS 'As in actual_grants.';
 COMMENT ON COLUMN sync_roles.seen_objects.version IS 'Which version of its row the catalog had. NULL: it is compared each time.';
-COMMENT ON COLUMN sync_roles.seen_objects.entries IS 'grantee:grantor:grantable:privilege, in OIDs; and the owner.';
+COMMENT ON COLUMN sync_roles.seen_objects.entries IS 'grantor:grantable:privilege:grantees, in OIDs; and the owner.';
 
 CREATE TABLE sync_roles.seen_memberships (
     role_oid    oid NOT NULL,
@@ -563,8 +563,8 @@ FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
     SELECT 0::smallint AS column_number, NULL::text AS column_name,
-        sync_roles.unpacked(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' WHEN 'g' THEN 'g' ELSE 'r' END::"char", c.relowner)))
-            AS acl,
+        sync_roles.unpacked(coalesce(c.relacl,
+            acldefault(CASE c.relkind WHEN 'S' THEN 's' WHEN 'g' THEN 'g' ELSE 'r' END::"char", c.relowner))) AS acl,
         c.xmin::text || c.ctid::text AS version
     UNION ALL
     SELECT a.attnum, a.attname::text, sync_roles.unpacked(a.attacl), a.xmin::text || a.ctid::text
@@ -635,11 +635,13 @@ BEGIN
         SELECT p.class_oid, p.object_oid, p.column_number, p.object_type, p.schema_name, p.object_name, p.column_name,
             p.version,
             ARRAY(
-                SELECT a.grantee || ':' || a.grantor || CASE WHEN a.is_grantable THEN ':1:' ELSE ':0:' END || a.privilege_type
+                SELECT a.grantor || CASE WHEN a.is_grantable THEN ':1:' ELSE ':0:' END || a.privilege_type || ':'
+                    || string_agg(a.grantee::text, ',')
                 FROM aclexplode(p.acl) AS a
                 WHERE a.grantee <> p.owner
+                GROUP BY a.grantor, a.is_grantable, a.privilege_type
                 UNION ALL
-                SELECT p.owner || '::0:OWNER'
+                SELECT ':0:OWNER:' || p.owner
                 WHERE p.column_number = 0 AND p.object_type <> 'parameter'
             ) AS entries
         FROM parts AS p
@@ -655,44 +657,45 @@ BEGIN
         ) AS s
     ),
     changed AS MATERIALIZED (
-        SELECT w.entries AS old_entries, b.entries AS new_entries,
+        SELECT row_number() OVER () AS place, w.entries AS old_entries, b.entries AS new_entries,
             w.object_type AS old_type, w.schema_name AS old_schema, w.object_name AS old_name, w.column_name AS old_column,
             b.object_type AS new_type, b.schema_name AS new_schema, b.object_name AS new_name, b.column_name AS new_column,
             (w.object_type, w.schema_name, w.object_name, w.column_name)
-                IS NOT DISTINCT FROM (b.object_type, b.schema_name, b.object_name, b.column_name) AS same_name
+                IS NOT DISTINCT FROM (b.object_type, b.schema_name, b.object_name, b.column_name)
+                AND w.object_type IS NOT NULL AND b.object_type IS NOT NULL AS same_name
         FROM was AS w
         FULL JOIN becomes AS b USING (class_oid, object_oid, column_number)
         WHERE w.entries IS DISTINCT FROM b.entries
             OR (w.object_type, w.schema_name, w.object_name, w.column_name)
                 IS DISTINCT FROM (b.object_type, b.schema_name, b.object_name, b.column_name)
     ),
-    entries AS (
-        SELECT false AS given, c.old_type AS object_type, c.old_schema AS schema_name, c.old_name AS object_name,
-            c.old_column AS column_name, e.entry
-        FROM changed AS c
-        CROSS JOIN LATERAL (
-            SELECT unnest(c.old_entries) AS entry
-            EXCEPT
-            SELECT unnest(c.new_entries) WHERE c.same_name
-        ) AS e
-        WHERE c.old_type IS NOT NULL
-        UNION ALL
-        SELECT true, c.new_type, c.new_schema, c.new_name, c.new_column, e.entry
-        FROM changed AS c
-        CROSS JOIN LATERAL (
-            SELECT unnest(c.new_entries) AS entry
-            EXCEPT
-            SELECT unnest(c.old_entries) WHERE c.same_name
-        ) AS e
-        WHERE c.new_type IS NOT NULL
+    lines AS MATERIALIZED (
+        SELECT row_number() OVER () AS id, l.*, nullif(split_part(l.line, ':', 1), '')::oid AS grantor,
+            split_part(l.line, ':', 2) = '1' AS grantable, split_part(l.line, ':', 3) AS privilege,
+            string_to_array(split_part(l.line, ':', 4), ',')::oid[] AS grantees
+        FROM (
+            SELECT false AS given, c.place, c.same_name, c.old_type AS object_type, c.old_schema AS schema_name, c.old_name AS object_name,
+                c.old_column AS column_name, e.line
+            FROM changed AS c
+            CROSS JOIN LATERAL unnest(c.old_entries) AS e (line)
+            WHERE NOT (c.same_name AND e.line = ANY (c.new_entries))
+            UNION ALL
+            SELECT true, c.place, c.same_name, c.new_type, c.new_schema, c.new_name, c.new_column, e.line
+            FROM changed AS c
+            CROSS JOIN LATERAL unnest(c.new_entries) AS e (line)
+            WHERE NOT (c.same_name AND e.line = ANY (c.old_entries))
+        ) AS l
     ),
     named AS MATERIALIZED (
-        SELECT e.given, e.object_type, e.schema_name, e.object_name, e.column_name, f.grantee, f.grantor, f.grantable, f.privilege
-        FROM entries AS e
+        SELECT l.id, l.grantor, g.grantee
+        FROM lines AS l
+        LEFT JOIN lines AS o ON o.place = l.place AND o.given <> l.given AND o.same_name AND o.privilege = l.privilege
+            AND o.grantable = l.grantable AND o.grantor = l.grantor
         CROSS JOIN LATERAL (
-            SELECT split_part(e.entry, ':', 1)::oid AS grantee, nullif(split_part(e.entry, ':', 2), '')::oid AS grantor,
-                split_part(e.entry, ':', 3) = '1' AS grantable, split_part(e.entry, ':', 4) AS privilege
-        ) AS f
+            SELECT unnest(l.grantees)
+            EXCEPT
+            SELECT unnest(o.grantees)
+        ) AS g (grantee)
     ),
     roles AS MATERIALIZED (
         SELECT n.oid, coalesce(n.old_name, n.new_name) AS role_name, n.old_name IS NULL AND n.new_name IS NOT NULL AS is_new
@@ -738,12 +741,16 @@ BEGIN
         SELECT write_object_changes.at, c.given, c.role_names, c.privilege, c.object_type, c.schema_name, c.object_name, c.column_name,
             c.grantable, c.grantor, false, write_object_changes.cause, write_object_changes.pass
         FROM (
-            SELECT n.given, array_agg(r.role_name) AS role_names, n.privilege, n.object_type, n.schema_name, n.object_name, n.column_name,
-                n.grantable, g.role_name AS grantor
-            FROM named AS n
-            JOIN roles AS r ON r.oid = n.grantee
-            LEFT JOIN roles AS g ON g.oid = n.grantor
-            GROUP BY n.given, n.privilege, n.object_type, n.schema_name, n.object_name, n.column_name, n.grantable, g.role_name
+            SELECT l.given, n.role_names, l.privilege, l.object_type, l.schema_name, l.object_name, l.column_name, l.grantable,
+                g.role_name AS grantor
+            FROM (
+                SELECT n.id, array_agg(r.role_name) AS role_names
+                FROM named AS n
+                JOIN roles AS r ON r.oid = n.grantee
+                GROUP BY n.id
+            ) AS n
+            JOIN lines AS l ON l.id = n.id
+            LEFT JOIN roles AS g ON g.oid = l.grantor
         ) AS c
         -- What is lost first: what is given under the same name comes after it.
         ORDER BY c.given
@@ -914,8 +921,9 @@ BEGIN
         FROM sync_roles.seen_objects AS s
         CROSS JOIN LATERAL unnest(s.entries) AS e (entry)
         CROSS JOIN LATERAL (
-            SELECT split_part(e.entry, ':', 1)::oid AS grantee, nullif(split_part(e.entry, ':', 2), '')::oid AS grantor,
-                split_part(e.entry, ':', 3) = '1' AS grantable, split_part(e.entry, ':', 4) AS privilege
+            SELECT g.grantee::oid AS grantee, nullif(split_part(e.entry, ':', 1), '')::oid AS grantor,
+                split_part(e.entry, ':', 2) = '1' AS grantable, split_part(e.entry, ':', 3) AS privilege
+            FROM string_to_table(split_part(e.entry, ':', 4), ',') AS g (grantee)
         ) AS f
         WHERE f.grantee = ANY (renamed) OR f.grantor = ANY (renamed)
         UNION ALL
