@@ -82,7 +82,7 @@ BEGIN
     ) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_in_use',
             MESSAGE = pg_catalog.format('schema sync_roles_hand, or something in it, does not belong to %I', current_user),
-            HINT = 'Who made it removes it: migrate --no-event-triggers.';
+            HINT = 'Who made it removes it: migrate --event-triggers=false.';
     END IF;
 END
 $$;
