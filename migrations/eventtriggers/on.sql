@@ -62,9 +62,9 @@ CREATE EVENT TRIGGER sync_roles_drop ON sql_drop
 COMMENT ON EVENT TRIGGER sync_roles_ddl IS 'Tells the daemon of pg-sync-roles that objects or privileges have changed.';
 COMMENT ON EVENT TRIGGER sync_roles_drop IS 'Tells the daemon of pg-sync-roles that objects are gone.';
 
--- Who changes privileges by hand is recorded by a function with the rights of whoever runs this, because sessions have none in this schema.
--- It writes to a table in a schema that belongs to the same role: the owner of sync_roles could put triggers on a table of its own, or another
--- table in its place, and they would run with these rights.
+-- Who changes privileges by hand is recorded by a function with the rights of whoever runs this, because sessions have none in this
+-- schema. It writes to a table in a schema that belongs to the same role: the owner of sync_roles could put triggers on a table of its
+-- own, or another table in its place, and they would run with these rights.
 CREATE SCHEMA IF NOT EXISTS sync_roles_hand;
 REVOKE ALL ON SCHEMA sync_roles_hand FROM PUBLIC;
 DO $$
