@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,14 +15,14 @@ import (
 type HandChange struct {
 	At        time.Time
 	By        string
-	Program   string
+	Tag       string
 	Object    string // as PostgreSQL spells it; GRANT and REVOKE do not say
 	Statement string
 }
 
 // A change is recorded before it is committed, and so can be older than the last rescan, which did not see it.
 const handChangesSQL = `
-	select h.at, h."session_user" as by, coalesce(h.application_name, '') as program, coalesce(h.object_identity, '') as object, h.statement
+	select h.at, h."session_user" as by, h.command_tag as tag, coalesce(h.object_identity, '') as object, h.statement
 	from sync_roles.hand_changes as h
 	where h.at > (select s.observed_at - interval '1 minute' from sync_roles.history_state as s)
 	order by h.at desc
@@ -45,30 +47,34 @@ func NameHands(rows []Row, changes []HandChange) {
 		if r.Granted+r.Revoked == 0 || len(r.RequestedBy) > 0 {
 			continue
 		}
+		var list []HandChange
 		for _, c := range changes {
-			if c.concerns(*r) && len(r.RequestedBy) < maxHands {
-				r.RequestedBy = append(r.RequestedBy, c.String())
+			if c.relevance(*r) > 0 {
+				list = append(list, c)
 			}
+		}
+		slices.SortStableFunc(list, func(a, b HandChange) int { return cmp.Compare(b.relevance(*r), a.relevance(*r)) })
+		for _, c := range list[:min(len(list), maxHands)] {
+			r.RequestedBy = append(r.RequestedBy, c.String())
 		}
 	}
 }
 
-// concerns reports whether the change names the role, or an object that the row is about.
-func (c HandChange) concerns(r Row) bool {
-	if strings.Contains(strings.ToLower(c.Statement), strings.ToLower(r.Role)) {
-		return true
+// relevance is how likely the change is what the row undoes: one of privileges that names the role, another that does, one of an object that the row is about;
+// 0: it is not.
+func (c HandChange) relevance(r Row) int {
+	named := strings.Contains(strings.ToLower(c.Statement), strings.ToLower(r.Role))
+	switch {
+	case named && (c.Tag == "GRANT" || c.Tag == "REVOKE"):
+		return 3
+	case named:
+		return 2
 	}
-	name := c.Object[strings.LastIndexByte(c.Object, '.')+1:]
-	name = strings.Trim(name, `"`)
-	if name == "" {
-		return false
+	name := strings.Trim(c.Object[strings.LastIndexByte(c.Object, '.')+1:], `"`)
+	if name != "" && slices.ContainsFunc(r.Statements, func(sql string) bool { return strings.Contains(sql, `"`+name+`"`) }) {
+		return 1
 	}
-	for _, s := range r.Statements {
-		if strings.Contains(s, `"`+name+`"`) {
-			return true
-		}
-	}
-	return false
+	return 0
 }
 
 // maxHandStatement is how much of a statement a row of the audit repeats.
