@@ -155,8 +155,8 @@ DECLARE
     at constant timestamptz := clock_timestamp();
 BEGIN
     IF TG_OP <> 'DELETE' THEN
-        INSERT INTO sync_roles.writing_transactions (transaction)
-        SELECT pg_current_xact_id() WHERE EXISTS (SELECT FROM new_rows)
+        INSERT INTO sync_roles.writing_transactions (transaction, at)
+        SELECT pg_current_xact_id(), at WHERE EXISTS (SELECT FROM new_rows)
         ON CONFLICT DO NOTHING;
     END IF;
     IF TG_OP = 'UPDATE' THEN
@@ -206,18 +206,20 @@ CREATE FUNCTION sync_roles.keep_replicated_grant() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    at constant timestamptz := clock_timestamp();
 BEGIN
     IF TG_OP <> 'INSERT' AND OLD IS DISTINCT FROM NEW THEN
         INSERT INTO sync_roles.row_versions (table_name, row_id, role_name, valid, written_by, application_name, transaction,
             ended_by, ended_application_name, ended_transaction, "row")
         SELECT e.table_name, e.row_id, e.role_name, e.valid, e.written_by, e.application_name, e.transaction,
             e.ended_by, e.ended_application_name, e.ended_transaction, e."row"
-        FROM sync_roles.ended_version(OLD, clock_timestamp()) AS e;
+        FROM sync_roles.ended_version(OLD, at) AS e;
     END IF;
     IF TG_OP = 'DELETE' THEN
         RETURN OLD;
     END IF;
-    INSERT INTO sync_roles.writing_transactions (transaction) VALUES (DEFAULT) ON CONFLICT DO NOTHING;
+    INSERT INTO sync_roles.writing_transactions (at) VALUES (at) ON CONFLICT DO NOTHING;
     NEW.transaction := pg_current_xact_id();
     RETURN NEW;
 END

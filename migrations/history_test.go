@@ -47,6 +47,9 @@ func TestHistoryKeepsEachVersion(t *testing.T) {
 	execute(t, owner, `insert into sync_roles.desired_grants as g (role_name, privilege, object_type, object_name, note) values ('`+role+`', 'USAGE', 'schema', 'app', '3')
 		on conflict (role_name, selector) do update set note = excluded.note`)
 	sameVersions(t, "changed", versions(t, owner, "desired_grants", "note"), "1 "+d+" psql "+role, "2 "+role+" dbt "+d, "3 "+d+" psql now")
+	if n := pgtest.One[int](t, owner, "select count(*) from sync_roles.desired_history as a join sync_roles.desired_history as b using (table_name, row_id) where upper(a.valid) = lower(b.valid)"); n != 2 {
+		t.Errorf("%d of 2 versions begin when the one before ends", n)
+	}
 	execute(t, writer, "delete from sync_roles.desired_grants")
 	sameVersions(t, "deleted", versions(t, owner, "desired_grants", "note"), "1 "+d+" psql "+role, "2 "+role+" dbt "+d, "3 "+d+" psql "+role)
 	execute(t, owner, "insert into sync_roles.desired_grants (role_name, privilege, object_type, object_name, note) values ('b', 'USAGE', 'schema', 'app', '4')")
