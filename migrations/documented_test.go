@@ -45,7 +45,7 @@ func TestPublicHasNothing(t *testing.T) {
 			from pg_class as c, aclexplode(coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end, c.relowner))) as a
 			where c.relnamespace = 'sync_roles'::regnamespace and c.relkind in ('r', 'v', 'S') and a.grantee = 0
 				-- Who has USAGE on the schema finds there what is its own.
-				and not (c.relname in ('my_scopes', 'my_problems', 'my_requests') and a.privilege_type = 'SELECT')`,
+				and not (c.relname in ('my_scopes', 'my_problems', 'my_requests', 'history_begin') and a.privilege_type = 'SELECT')`,
 		"columns": `
 			select attrelid::regclass || '.' || attname from pg_attribute join pg_class as c on c.oid = attrelid, aclexplode(attacl) as a
 			where c.relnamespace = 'sync_roles'::regnamespace and a.grantee = 0`,

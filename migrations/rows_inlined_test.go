@@ -26,7 +26,8 @@ func TestRulesAreInlined(t *testing.T) {
 	if counted := list[string](t, conn, calls); !slices.Contains(counted, "desired_grants_validate 1") {
 		t.Fatalf("the calls were not counted: %q", counted)
 	}
-	called := list[string](t, conn, calls+"and calls >= 50 order by 1")
+	// Of small tables, history is kept row by row, so that what replication writes is kept too.
+	called := list[string](t, conn, calls+"and calls >= 50 and funcname <> 'keep_versions' order by 1")
 	if len(called) > 0 {
 		t.Errorf("called for each row: %q", called)
 	}

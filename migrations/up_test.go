@@ -413,7 +413,7 @@ func TestUpFromVersion4(t *testing.T) {
 		grantRow("alice").with(r).mustInsert(t, conn, "desired_grants")
 	}
 	rows := func() string {
-		return pgtest.One[string](t, conn, "select string_agg((to_jsonb(g) - '{selector,source,updated_by,updated_at,inherit_option,set_option,schema_match,except_names,except_schemas,except_columns,partitions,at_creation}'::text[])::text, ';' order by id) from sync_roles.desired_grants as g")
+		return pgtest.One[string](t, conn, "select string_agg((to_jsonb(g) - '{selector,source,updated_by,updated_at,inherit_option,set_option,schema_match,except_names,except_schemas,except_columns,partitions,at_creation,transaction}'::text[])::text, ';' order by id) from sync_roles.desired_grants as g")
 	}
 	before := rows()
 	up(t, env)

@@ -43,10 +43,11 @@ type Engine struct {
 	statementTimeout time.Duration
 	lockKeeper       string // the role as which to lock; empty: the connected one
 
-	lockMissed   bool       // the last pass did not get the lock, and the audit says so
-	tablesMissed bool       // the desired rows could not be read, and the audit says so
-	head         chain.Head // of the audit's chain, when this engine wrote last
-	rejections   rejections // what PostgreSQL refused is not sent again by each rescan
+	lockMissed   bool               // the last pass did not get the lock, and the audit says so
+	tablesMissed bool               // the desired rows could not be read, and the audit says so
+	head         chain.Head         // of the audit's chain, when this engine wrote last
+	handChanges  []audit.HandChange // by the last rescan: what others have done since the one before
+	rejections   rejections         // what PostgreSQL refused is not sent again by each rescan
 
 	portion portion
 	total   total

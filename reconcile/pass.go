@@ -219,6 +219,9 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 		Cause: w.cause, Instance: e.instance, Pass: p.id, Started: started, Roles: b.roles(), Problems: b.problems, Done: a.Done(),
 		RequestedBy: requestedBy, ApprovedBy: verdicts.ApprovedBy, Rehearsal: w.rehearsal,
 	}.Rows()
+	if w.cause == audit.Rescan || w.cause == audit.DDL || w.cause == audit.Startup || w.cause == audit.Manual {
+		audit.NameHands(p.Rows, e.handChanges)
+	}
 
 	_, revoked := p.Changed()
 	e.total.learn(b.facts.Limit, verdicts.Sum, int64(revoked), started)
@@ -226,6 +229,9 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 	records := &pgx.Batch{}
 	inspect.CheckRelations(records, e.relations)
 	inspect.CheckACLs(records, b.expected)
+	if !w.rehearsal {
+		audit.RecordAccess(records, w.cause, a.Done(), b.ended)
+	}
 	audit.RecordResolved(records, b.resolved)
 	grants, ownerships := b.forgettable(history.Withdrawn)
 	audit.ForgetWithdrawn(records, grants, ownerships, e.policy.FallbackOwner)

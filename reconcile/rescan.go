@@ -50,12 +50,16 @@ func (e *Engine) Rescan(ctx context.Context, cause audit.Cause) (*Report, error)
 		}
 	}
 	e.settled.state = ""
+	observed, err := e.observeAccess(ctx, cause)
+	if err != nil {
+		return report, err
+	}
 	scanned, err := e.scan(ctx, managed, work{cause: cause}, report)
 	if err != nil {
 		return report, e.outside(ctx, cause, err, report)
 	}
 	report.Roles = len(managed)
-	if scanned.done() {
+	if scanned.done() && observed {
 		if err := e.settle(ctx, state, len(managed), reading, time.Since(started)); err != nil {
 			return report, e.passing(ctx, err)
 		}

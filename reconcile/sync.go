@@ -39,6 +39,9 @@ func (e *Engine) Sync(ctx context.Context, roles []string, prune bool) (*Report,
 	if err != nil {
 		return report, err
 	}
+	if _, err := e.observeAccess(ctx, audit.Manual); err != nil {
+		return report, err
+	}
 	e.rejections.begin()
 	if _, err = e.scan(ctx, managed, work{cause: audit.Manual, prune: prune}, report); err != nil {
 		return report, err

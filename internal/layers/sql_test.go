@@ -48,8 +48,8 @@ var allowed = map[string]relations{
 		writes: "intermediate_roles keepers pending suspended_roles",
 	},
 	"reconcile/audit": {
-		reads:  "role_status desired_grants matchable_grants matchable_withdrawn all_matchable_grants all_matchable_withdrawn",
-		writes: "audit rescans retries held approvals recent_revokes withdrawn shortened_grants resolved_objects intermediate_roles contested costly_patterns policy ownership_claims lost_memberships suspended_roles",
+		reads:  "role_status desired_grants matchable_grants matchable_withdrawn all_matchable_grants all_matchable_withdrawn hand_changes history_state",
+		writes: "audit rescans retries held approvals recent_revokes withdrawn shortened_grants resolved_objects intermediate_roles contested costly_patterns policy ownership_claims lost_memberships suspended_roles row_versions writing_transactions",
 	},
 	"reconcile/audit/chain": {
 		writes: "audit audit_chain audit_removals",

@@ -23,7 +23,7 @@ relations AS (
         CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS keyword,
         c.relkind = 'r' AND c.relname NOT IN ('desired_grants', 'desired_roles', 'writers', 'approvals', 'reviews', 'review_items',
             'requestable', 'requests', 'request_approvals') AS internal,
-        c.relname IN ('my_scopes', 'my_problems', 'my_requests') AS public
+        c.relname IN ('my_scopes', 'my_problems', 'my_requests', 'history_begin') AS public
     FROM ours AS o
     JOIN pg_catalog.pg_class AS c ON c.relnamespace = o.oid
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S')

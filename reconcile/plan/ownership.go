@@ -143,7 +143,7 @@ func (o OwnershipChange) step() Step {
 		effect.Granted, effect.Revoked = 0, 1
 		effect.Changes = []string{fmt.Sprintf("%sOWNER of %s, which role %s owns now", revoke.sign, o.Object, o.To)}
 	}
-	step := Step{SQL: o.sql(), Effects: []Effect{effect}}
+	step := Step{SQL: o.sql(), Effects: []Effect{effect}, Owned: []catalog.Object{o.Object}}
 	if o.From.Name != "" && o.From.Name != o.Role {
 		// What the former owner's rows ask for, owning implied.
 		step.Record = Record{Kind: QueueRole, Args: []any{o.From.Name}}
