@@ -910,10 +910,11 @@ FROM (
             )
             AND (cardinality(u.needs) = 0 OR sync_roles.are_met(r.oid, u.needs))
         UNION ALL
-        SELECT r.rolname::text, h.privilege, h.object_type, nullif(h.schema_name, '')::text, h.object_name, h.column_name, h.through,
+        SELECT r.rolname::text, h.privilege, h.object_type, nullif(h.schema_name, '')::text, h.object_name::text, h.column_name, h.through,
             h.possible OR h.through IS NULL AND sync_roles.are_met_in_part(r.oid, u.needs)
         FROM (
-            SELECT o.object_type, o.schema_name, o.object_name, c.attname::text AS column_name, a.privilege_type AS privilege,
+            SELECT o.object_type, o.schema_name, coalesce(o.signature, o.object_name::text) AS object_name, c.attname::text AS column_name,
+                a.privilege_type AS privilege,
                 a.grantee AS holder_oid, NULL AS through, false AS possible, o.class_oid AS code_class_oid, o.object_oid AS code_oid,
                 a.privilege_type AS code_privilege
             FROM sync_roles.objects AS o
@@ -936,7 +937,7 @@ FROM (
             AND has_schema_privilege(r.oid, u.schema_oid, 'USAGE')
         WHERE u.needs IS NOT NULL AND (cardinality(u.needs) = 0 OR sync_roles.are_met(r.oid, u.needs))
         UNION ALL
-        SELECT k.role_name, c.privilege, c.object_type, nullif(c.schema_name, '')::text, c.object_name, NULL, k.text, true
+        SELECT k.role_name, c.privilege, c.object_type, nullif(c.schema_name, '')::text, c.object_name::text, NULL, k.text, true
         FROM (
             SELECT r.rolname::text AS role_name, k.acts_as_oid, min(k.text COLLATE "C") AS text
             FROM (
