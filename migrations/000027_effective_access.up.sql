@@ -910,10 +910,11 @@ FROM (
             )
             AND (cardinality(u.needs) = 0 OR sync_roles.are_met(r.oid, u.needs))
         UNION ALL
-        SELECT r.rolname::text, h.privilege, h.object_type, nullif(h.schema_name, '')::text, h.object_name, h.column_name, h.through,
+        SELECT r.rolname::text, h.privilege, h.object_type, nullif(h.schema_name, '')::text, h.object_name::text, h.column_name, h.through,
             h.possible OR h.through IS NULL AND sync_roles.are_met_in_part(r.oid, u.needs)
         FROM (
-            SELECT o.object_type, o.schema_name, o.object_name, c.attname::text AS column_name, a.privilege_type AS privilege,
+            SELECT o.object_type, o.schema_name, coalesce(o.signature, o.object_name::text) AS object_name, c.attname::text AS column_name,
+                a.privilege_type AS privilege,
                 a.grantee AS holder_oid, NULL AS through, false AS possible, o.class_oid AS code_class_oid, o.object_oid AS code_oid,
                 a.privilege_type AS code_privilege
             FROM sync_roles.objects AS o
@@ -936,7 +937,7 @@ FROM (
             AND has_schema_privilege(r.oid, u.schema_oid, 'USAGE')
         WHERE u.needs IS NOT NULL AND (cardinality(u.needs) = 0 OR sync_roles.are_met(r.oid, u.needs))
         UNION ALL
-        SELECT k.role_name, c.privilege, c.object_type, nullif(c.schema_name, '')::text, c.object_name, NULL, k.text, true
+        SELECT k.role_name, c.privilege, c.object_type, nullif(c.schema_name, '')::text, c.object_name::text, NULL, k.text, true
         FROM (
             SELECT r.rolname::text AS role_name, k.acts_as_oid, min(k.text COLLATE "C") AS text
             FROM (
@@ -962,5 +963,190 @@ COMMENT ON VIEW sync_roles.effective_grants IS
     'It does not say whether the role may CONNECT, nor which rows row-level security shows.';
 COMMENT ON COLUMN sync_roles.effective_grants.through IS 'As in holders. NULL: the role can use the object by its name.';
 COMMENT ON COLUMN sync_roles.effective_grants.possible IS 'As in holders.';
+
+-- As before, and says of a row that is applied what is missing behind the view.
+CREATE OR REPLACE VIEW sync_roles.grant_status AS
+-- Apart, and read only where there are any: what may cost much for each row makes PostgreSQL compile the query first, for seconds.
+WITH python AS MATERIALIZED (
+    SELECT m.member_oid, i.class_oid, i.object_oid, i.privilege, min(l.rolname)::text AS role_name
+    FROM sync_roles.python_intermediate_roles AS i
+    JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.inherit_option
+    JOIN pg_catalog.pg_roles AS l ON l.oid = i.role_oid
+    GROUP BY 1, 2, 3, 4
+)
+SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_name, g.name_match, g.column_name,
+    CASE
+        WHEN EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = g.role_name OR p.role_name IS NULL) OR a.outcome IS NULL
+            THEN 'pending'
+        WHEN problem.kind IN ('refused', 'blocked') THEN problem.kind
+        WHEN through.problems IS NOT NULL THEN 'blocked'
+        WHEN found.matches > 0 AND found.missing = 0 THEN 'applied'
+        WHEN a.outcome IN ('failed', 'held') OR a.outcome = 'blocked' AND found.matches > 0 THEN a.outcome
+        WHEN found.matches = 0 OR problem.kind = 'waiting' THEN 'waiting'
+        ELSE 'pending'
+    END AS status,
+    CASE
+        WHEN found.matches = 0 OR found.missing > 0 THEN NULL
+        WHEN through.role_name IS NOT NULL OR found.python_role IS NOT NULL THEN 'intermediate'
+        ELSE 'direct'
+    END AS encoding,
+    CASE WHEN found.matches > 0 AND found.missing = 0 THEN coalesce(through.role_name, found.python_role) END AS via,
+    found.matches,
+    nullif(concat_ws('; ', CASE
+        WHEN problem.reason IS NOT NULL THEN problem.reason
+        WHEN through.problems IS NOT NULL THEN (
+            SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(through.problems) AS p
+        )
+        WHEN a.outcome = 'failed' AND found.missing > 0 THEN a.error
+        -- What PostgreSQL refused is known by its statement.
+        WHEN a.outcome = 'blocked' AND found.missing > 0 THEN (
+            SELECT string_agg(DISTINCT p ->> 'reason', '; ') FROM jsonb_array_elements(a.problems) AS p WHERE p -> 'grant_id' IS NULL
+        )
+        WHEN found.matches = 0 THEN 'nothing that exists answers to this name'
+        WHEN found.missing > 0 THEN 'not yet granted'
+        WHEN g.schema_name IS NOT NULL AND g.privilege <> 'OWNER' AND r.oid IS NOT NULL AND n.oid IS NOT NULL
+            AND NOT has_schema_privilege(r.oid, n.oid, 'USAGE')
+            THEN format('granted, but of no use yet: %s has no USAGE on schema %s', g.role_name, g.schema_name)
+        WHEN found.useless IS NOT NULL THEN format('granted, but of no use yet: %s', found.useless)
+        WHEN found.readable IS NOT NULL
+            THEN format('PostgreSQL knows no exceptions: %s has %s on the whole of table %s by other means', g.role_name, g.privilege,
+                found.readable)
+    END, nullif(sync_roles.looks_like(g.role_name, g.object_type, g.object_name, g.name_match, found.matches > 0), '')), '') AS reason
+FROM sync_roles.desired_grants AS g
+LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role_name
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = g.schema_name AND g.schema_match = 'exact'
+-- What the row compares names with.
+CROSS JOIN LATERAL (
+    SELECT coalesce(sync_roles.compared_name(g.schema_name, g.schema_match, g.except_schemas), '') AS schema_name,
+        sync_roles.compared_match(g.schema_match, g.except_schemas) AS schema_match,
+        sync_roles.compared_name(g.object_name, g.name_match, g.except_names) AS object_name,
+        sync_roles.compared_match(g.name_match, g.except_names) AS name_match,
+        sync_roles.compared_column(g.column_name, g.name_match, g.except_columns) AS column_name,
+        sync_roles.compared_match('exact', g.except_columns) AS column_match
+) AS w
+LEFT JOIN sync_roles.costly_patterns AS k
+    ON g.name_match <> 'exact' AND k.object_name = w.object_name AND k.object_type = g.object_type
+    AND k.schema_name = w.schema_name AND k.name_match = w.name_match
+LEFT JOIN LATERAL (
+    SELECT i.role_name, i.problems
+    FROM sync_roles.intermediate_roles AS i
+    JOIN sync_roles.memberships AS m ON m.role_oid = i.role_oid AND m.member_oid = r.oid AND m.inherit_option
+    WHERE i.selector = g.selector AND g.direct IS NOT TRUE AND NOT g.grantable
+    LIMIT 1
+) AS through ON true
+LEFT JOIN LATERAL (
+    SELECT a.outcome, a.problems, a.error
+    FROM sync_roles.audit AS a
+    WHERE a.role_name = g.role_name
+    ORDER BY a.id DESC
+    LIMIT 1
+) AS a ON true
+LEFT JOIN LATERAL (
+    -- A problem without a privilege is about the role as a whole.
+    SELECT p.kind, string_agg(DISTINCT p.reason, '; ') AS reason
+    FROM jsonb_to_recordset(a.problems) AS p (grant_id bigint, kind text, reason text, object text, privilege text)
+    WHERE p.grant_id = g.id
+        OR p.grant_id IS NULL AND p.privilege IS NULL AND p.object = 'role ' || g.role_name AND p.kind IN ('refused', 'blocked')
+    GROUP BY p.kind
+    ORDER BY array_position('{blocked,refused,waiting}', p.kind)
+    LIMIT 1
+) AS problem ON true
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT o.object_oid) AS matches,
+        count(*) FILTER (WHERE NOT h.direct AND through.role_name IS NULL AND h.python_role IS NULL) AS missing,
+        min(h.python_role) FILTER (WHERE NOT h.direct) AS python_role,
+        min(concat_ws('.', quote_ident(o.schema_name), quote_ident(o.object_name))) FILTER (WHERE h.readable) AS readable,
+        min(h.useless) AS useless
+    -- As find_objects. But a function reads as its caller, who may have the view and nothing else.
+    FROM (
+        SELECT o.*
+        FROM sync_roles.objects AS o
+        WHERE g.name_match = 'exact' AND g.schema_match = 'exact' AND o.object_type = g.object_type
+            AND o.schema_name = coalesce(g.schema_name, '')
+            AND o.object_name = sync_roles.own_name(g.object_type, g.object_name)
+            AND sync_roles.means(g.object_name, g.name_match, o.object_name, o.signature)
+        UNION ALL
+        SELECT o.*
+        FROM sync_roles.objects AS o
+        WHERE g.name_match <> 'exact' AND g.schema_match = 'exact' AND o.object_type = g.object_type
+            AND o.schema_name = coalesce(g.schema_name, '')
+            -- A CASE, so that a pattern that costs too much is not compared first.
+            AND CASE WHEN k.object_name IS NULL THEN sync_roles.name_matches(o.object_name, w.object_name, w.name_match) END
+            -- Not a parameter that only rows name: see sync_roles.parameters.
+            AND (o.object_oid <> 0 OR o.acl IS NOT NULL)
+        UNION ALL
+        SELECT o.*
+        FROM sync_roles.objects AS o
+        WHERE g.schema_match <> 'exact' AND o.object_type = g.object_type
+            AND sync_roles.in_schema(o.schema_name, w.schema_name, w.schema_match)
+            AND CASE WHEN k.object_name IS NULL THEN sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature) END
+        UNION ALL
+        -- As find_partitions.
+        SELECT o.*
+        FROM sync_roles.objects AS o
+        WHERE g.partitions AND k.object_name IS NULL AND o.object_type = 'table' AND o.object_oid IN (
+                WITH RECURSIVE below (object_oid) AS (
+                    SELECT i.inhrelid
+                    FROM sync_roles.objects AS p
+                    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = p.object_oid
+                    WHERE p.object_type = 'table' AND sync_roles.in_schema(p.schema_name, w.schema_name, w.schema_match)
+                        AND sync_roles.means(w.object_name, w.name_match, p.object_name, p.signature)
+                    UNION
+                    SELECT i.inhrelid
+                    FROM below AS b
+                    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = b.object_oid
+                )
+                SELECT b.object_oid FROM below AS b
+            )
+            AND (sync_roles.in_schema(o.schema_name, w.schema_name, w.schema_match)
+                AND sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature)) IS NOT TRUE
+    ) AS o
+    LEFT JOIN pg_catalog.pg_attribute AS c
+        ON w.column_name <> '' AND c.attrelid = o.object_oid AND sync_roles.is_column(c.attname, w.column_name, w.column_match)
+        AND (w.column_match = 'exact' OR c.attnum > 0) AND NOT c.attisdropped
+    LEFT JOIN LATERAL unnest(sync_roles.privileges_of(g.object_type)) AS p (privilege) ON g.privilege IN (p.privilege, 'ALL')
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE g.privilege
+                WHEN 'OWNER' THEN o.owner = r.oid
+                -- As in missing_memberships.sql and surplus_memberships.sql. What no option asks for is left as it is.
+                WHEN 'MEMBER' THEN (
+                    SELECT count(*) > 0
+                        AND (bool_or(m.admin_option) OR NOT g.grantable)
+                        AND (bool_or(m.inherit_option OR m.set_option) OR g.inherit_option IS NOT NULL OR g.set_option IS NOT NULL)
+                        AND bool_or(m.inherit_option) = coalesce(g.inherit_option, bool_or(m.inherit_option))
+                        AND bool_or(m.set_option) = coalesce(g.set_option, bool_or(m.set_option))
+                    FROM sync_roles.memberships AS m
+                    WHERE m.role_oid = o.object_oid AND m.member_oid = r.oid
+                )
+                ELSE g.direct IS NOT FALSE AND EXISTS (
+                    SELECT
+                    FROM aclexplode(CASE WHEN w.column_name = '' THEN o.acl ELSE sync_roles.unpacked(c.attacl) END) AS a
+                    WHERE a.grantee = CASE WHEN g.role_name = 'public' THEN 0 ELSE r.oid END AND a.privilege_type = p.privilege
+                        AND (a.is_grantable OR NOT g.grantable)
+                )
+            END
+            OR g.name_match <> 'exact' AND through.role_name IS NULL
+                AND sync_roles.patterns_pass_by(o.class_oid, o.object_oid, o.owner, o.acl, coalesce(p.privilege, g.privilege)) AS direct,
+            CASE WHEN (SELECT EXISTS (
+                SELECT FROM pg_catalog.pg_roles AS l WHERE starts_with(l.rolname, '_pgsr_local_') OR starts_with(l.rolname, '_pgsr_global_')
+            )) THEN (
+                SELECT y.role_name
+                FROM python AS y
+                WHERE g.direct IS NOT TRUE AND y.member_oid = r.oid
+                    AND y.class_oid = o.class_oid AND y.object_oid = o.object_oid AND y.privilege = p.privilege
+            ) END AS python_role,
+            CASE WHEN g.except_columns <> '{}' AND r.oid IS NOT NULL THEN
+                has_table_privilege(r.oid, o.object_oid, g.privilege)
+            END AS readable,
+            -- Only views and relations with rules or policies can need more.
+            CASE WHEN g.name_match = 'exact' AND g.schema_match = 'exact' AND g.object_type = 'table' AND r.oid IS NOT NULL
+                AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+                AND (SELECT v.relhasrules OR v.relrowsecurity FROM pg_catalog.pg_class AS v WHERE v.oid = o.object_oid AND v.relkind <> 'm')
+                THEN sync_roles.missing_needs(r.oid, o.class_oid, o.object_oid, g.privilege)
+            END AS useless
+    ) AS h
+    WHERE w.column_name = '' OR c.attnum IS NOT NULL
+) AS found;
 
 UPDATE sync_roles.installation SET schema_version = 27;

@@ -241,6 +241,15 @@ WHERE f.with_privilege IS NOT NULL;
 
 COMMENT ON VIEW sync_roles.rule_parts IS
     'Internal. What each rule points at: one part, or the two that no role may have together.';
+COMMENT ON COLUMN sync_roles.rule_parts.forbidden_id IS 'The rule.';
+COMMENT ON COLUMN sync_roles.rule_parts.part IS '1, or 2 for what is forbidden together with it.';
+COMMENT ON COLUMN sync_roles.rule_parts.privileges IS 'The privileges.';
+COMMENT ON COLUMN sync_roles.rule_parts.object_type IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.rule_parts.schema_name IS 'As in desired_grants; empty: none.';
+COMMENT ON COLUMN sync_roles.rule_parts.schema_match IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.rule_parts.object_name IS 'The name of the object.';
+COMMENT ON COLUMN sync_roles.rule_parts.name_match IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.rule_parts.column_name IS 'A column; NULL: the object.';
 
 CREATE FUNCTION sync_roles.display_name(schema_name text, object_name text, signature text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -273,6 +282,17 @@ CROSS JOIN LATERAL (
 ) AS o;
 
 COMMENT ON VIEW sync_roles.rule_objects IS 'Internal. The objects that the parts of rules point at.';
+COMMENT ON COLUMN sync_roles.rule_objects.forbidden_id IS 'The rule.';
+COMMENT ON COLUMN sync_roles.rule_objects.part IS '1, or 2 for what is forbidden together with it.';
+COMMENT ON COLUMN sync_roles.rule_objects.privileges IS 'The privileges.';
+COMMENT ON COLUMN sync_roles.rule_objects.column_name IS 'A column; NULL: the object.';
+COMMENT ON COLUMN sync_roles.rule_objects.object_type IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.rule_objects.class_oid IS 'The catalog that the object is in.';
+COMMENT ON COLUMN sync_roles.rule_objects.object_oid IS 'The object.';
+COMMENT ON COLUMN sync_roles.rule_objects.schema_name IS 'As in desired_grants; empty: none.';
+COMMENT ON COLUMN sync_roles.rule_objects.object_name IS 'The name of the object.';
+COMMENT ON COLUMN sync_roles.rule_objects.signature IS 'Of a routine: name(argument types).';
+COMMENT ON COLUMN sync_roles.rule_objects.owner IS 'The owner of the object.';
 
 CREATE VIEW sync_roles.rule_holders AS
 SELECT o.forbidden_id, o.part, o.object_type, o.class_oid, o.object_oid, o.schema_name, o.object_name, o.signature, o.owner,
@@ -293,6 +313,19 @@ CROSS JOIN LATERAL (
 
 COMMENT ON VIEW sync_roles.rule_holders IS
     'Internal. The roles (0: PUBLIC) by whose privileges one has what a rule is about.';
+COMMENT ON COLUMN sync_roles.rule_holders.forbidden_id IS 'The rule.';
+COMMENT ON COLUMN sync_roles.rule_holders.part IS '1, or 2 for what is forbidden together with it.';
+COMMENT ON COLUMN sync_roles.rule_holders.object_type IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.rule_holders.class_oid IS 'The catalog that the object is in.';
+COMMENT ON COLUMN sync_roles.rule_holders.object_oid IS 'The object.';
+COMMENT ON COLUMN sync_roles.rule_holders.schema_name IS 'As in desired_grants; empty: none.';
+COMMENT ON COLUMN sync_roles.rule_holders.object_name IS 'The name of the object.';
+COMMENT ON COLUMN sync_roles.rule_holders.signature IS 'Of a routine: name(argument types).';
+COMMENT ON COLUMN sync_roles.rule_holders.owner IS 'The owner of the object.';
+COMMENT ON COLUMN sync_roles.rule_holders.privilege IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.rule_holders.column_name IS 'A column; NULL: the object.';
+COMMENT ON COLUMN sync_roles.rule_holders.holder_oid IS 'The role by whose privileges it is had; 0 is PUBLIC.';
+COMMENT ON COLUMN sync_roles.rule_holders.through IS 'As in holders.';
 
 -- Superusers, and what is ours, are never bound. Roles of PostgreSQL's own are not people; their members are.
 CREATE VIEW sync_roles.bound_roles AS
@@ -304,6 +337,9 @@ WHERE NOT r.rolsuper AND NOT starts_with(r.rolname, 'pg_')
     AND NOT EXISTS (SELECT FROM sync_roles.keepers AS k WHERE k.role_oid = r.oid);
 
 COMMENT ON VIEW sync_roles.bound_roles IS 'Internal. The roles that rules bind, where they are not excepted.';
+COMMENT ON COLUMN sync_roles.bound_roles.role_oid IS 'The role; 0 is PUBLIC.';
+COMMENT ON COLUMN sync_roles.bound_roles.role_name IS 'Its name; public: PUBLIC.';
+COMMENT ON COLUMN sync_roles.bound_roles.login IS 'Whether it can log in.';
 
 -- Memberships through which one has, or by SET ROLE can have, what the role has. An ADMIN option alone gives neither.
 CREATE VIEW sync_roles.useful_memberships AS
@@ -319,6 +355,8 @@ WHERE d.datname = current_database();
 
 COMMENT ON VIEW sync_roles.useful_memberships IS
     'Internal. The memberships that give a member what the role has, at once or by SET ROLE.';
+COMMENT ON COLUMN sync_roles.useful_memberships.role_oid IS 'The role; 0 is PUBLIC.';
+COMMENT ON COLUMN sync_roles.useful_memberships.member_oid IS 'The member.';
 
 CREATE VIEW sync_roles.breaches AS
 WITH RECURSIVE
@@ -396,6 +434,21 @@ WHERE (h.privilege = 'OWNER' OR b.role_oid IS DISTINCT FROM h.owner)
 
 COMMENT ON VIEW sync_roles.breaches IS
     'Internal. What roles have of what rules are about; of rules with two parts, each part by itself.';
+COMMENT ON COLUMN sync_roles.breaches.forbidden_id IS 'The rule.';
+COMMENT ON COLUMN sync_roles.breaches.part IS '1, or 2 for what is forbidden together with it.';
+COMMENT ON COLUMN sync_roles.breaches.role_oid IS 'The role; 0 is PUBLIC.';
+COMMENT ON COLUMN sync_roles.breaches.role_name IS 'Its name; public: PUBLIC.';
+COMMENT ON COLUMN sync_roles.breaches.privilege IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.breaches.object_type IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.breaches.class_oid IS 'The catalog that the object is in.';
+COMMENT ON COLUMN sync_roles.breaches.object_oid IS 'The object.';
+COMMENT ON COLUMN sync_roles.breaches.schema_name IS 'As in desired_grants; empty: none.';
+COMMENT ON COLUMN sync_roles.breaches.object_name IS 'The name of the object.';
+COMMENT ON COLUMN sync_roles.breaches.signature IS 'Of a routine: name(argument types).';
+COMMENT ON COLUMN sync_roles.breaches.column_name IS 'A column; NULL: the object.';
+COMMENT ON COLUMN sync_roles.breaches.holder_oid IS 'The role by whose privileges it is had; 0 is PUBLIC.';
+COMMENT ON COLUMN sync_roles.breaches.through IS 'As in holders.';
+COMMENT ON COLUMN sync_roles.breaches.depth IS 'How many memberships are between the two at least.';
 
 CREATE VIEW sync_roles.enforced_entries AS
 SELECT DISTINCT b.holder_oid AS grantee, coalesce(r.rolname::text, 'public') AS role_name, b.object_type, b.class_oid, b.object_oid,
@@ -413,6 +466,13 @@ WHERE b.through IS NULL AND b.holder_oid IS DISTINCT FROM o.owner
 
 COMMENT ON VIEW sync_roles.enforced_entries IS
     'Internal. The entries of ACLs by which rules with enforce are broken, and which the daemon revokes.';
+COMMENT ON COLUMN sync_roles.enforced_entries.grantee IS 'The role; 0 is PUBLIC.';
+COMMENT ON COLUMN sync_roles.enforced_entries.role_name IS 'Its name; public: PUBLIC.';
+COMMENT ON COLUMN sync_roles.enforced_entries.object_type IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.enforced_entries.class_oid IS 'The catalog that the object is in.';
+COMMENT ON COLUMN sync_roles.enforced_entries.object_oid IS 'The object.';
+COMMENT ON COLUMN sync_roles.enforced_entries.privilege IS 'As in desired_grants.';
+COMMENT ON COLUMN sync_roles.enforced_entries.column_name IS 'A column; NULL: the object.';
 
 -- Members that are excepted keep what they share with those that are not.
 CREATE VIEW sync_roles.enforced_members AS
@@ -426,6 +486,9 @@ WHERE b.through IS NULL AND pg_has_role(b.role_oid, m.member_oid, 'MEMBER');
 
 COMMENT ON VIEW sync_roles.enforced_members IS
     'Internal. The members of intermediate roles for one name that break a rule with enforce, and which the daemon lets be members no longer.';
+COMMENT ON COLUMN sync_roles.enforced_members.role_oid IS 'The role; 0 is PUBLIC.';
+COMMENT ON COLUMN sync_roles.enforced_members.member_oid IS 'The member.';
+COMMENT ON COLUMN sync_roles.enforced_members.role_name IS 'Its name; public: PUBLIC.';
 
 CREATE TABLE sync_roles.violation_history (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -597,6 +660,7 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
         WHEN g.schema_name IS NOT NULL AND g.privilege <> 'OWNER' AND r.oid IS NOT NULL AND n.oid IS NOT NULL
             AND NOT has_schema_privilege(r.oid, n.oid, 'USAGE')
             THEN format('granted, but of no use yet: %s has no USAGE on schema %s', g.role_name, g.schema_name)
+        WHEN found.useless IS NOT NULL THEN format('granted, but of no use yet: %s', found.useless)
         WHEN found.readable IS NOT NULL
             THEN format('PostgreSQL knows no exceptions: %s has %s on the whole of table %s by other means', g.role_name, g.privilege,
                 found.readable)
@@ -644,7 +708,8 @@ CROSS JOIN LATERAL (
     SELECT count(DISTINCT o.object_oid) AS matches,
         count(*) FILTER (WHERE NOT h.direct AND through.role_name IS NULL AND h.python_role IS NULL) AS missing,
         min(h.python_role) FILTER (WHERE NOT h.direct) AS python_role,
-        min(concat_ws('.', quote_ident(o.schema_name), quote_ident(o.object_name))) FILTER (WHERE h.readable) AS readable
+        min(concat_ws('.', quote_ident(o.schema_name), quote_ident(o.object_name))) FILTER (WHERE h.readable) AS readable,
+        min(h.useless) AS useless
     -- As find_objects. But a function reads as its caller, who may have the view and nothing else.
     FROM (
         SELECT o.*
@@ -726,7 +791,13 @@ CROSS JOIN LATERAL (
             ) END AS python_role,
             CASE WHEN g.except_columns <> '{}' AND r.oid IS NOT NULL THEN
                 has_table_privilege(r.oid, o.object_oid, g.privilege)
-            END AS readable
+            END AS readable,
+            -- Only views and relations with rules or policies can need more.
+            CASE WHEN g.name_match = 'exact' AND g.schema_match = 'exact' AND g.object_type = 'table' AND r.oid IS NOT NULL
+                AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+                AND (SELECT v.relhasrules OR v.relrowsecurity FROM pg_catalog.pg_class AS v WHERE v.oid = o.object_oid AND v.relkind <> 'm')
+                THEN sync_roles.missing_needs(r.oid, o.class_oid, o.object_oid, g.privilege)
+            END AS useless
     ) AS h
     WHERE w.column_name = '' OR c.attnum IS NOT NULL
 ) AS found;

@@ -280,10 +280,16 @@ CREATE TRIGGER keep_versions AFTER INSERT OR UPDATE OR DELETE ON sync_roles.writ
     FOR EACH ROW EXECUTE FUNCTION sync_roles.keep_versions('id');
 CREATE TRIGGER keep_truncate BEFORE TRUNCATE ON sync_roles.writers
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.keep_versions('id');
+CREATE TRIGGER keep_versions AFTER INSERT OR UPDATE OR DELETE ON sync_roles.forbidden
+    FOR EACH ROW EXECUTE FUNCTION sync_roles.keep_versions('id');
+CREATE TRIGGER keep_truncate BEFORE TRUNCATE ON sync_roles.forbidden
+    FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.keep_versions('id');
 ALTER TABLE sync_roles.desired_roles ENABLE ALWAYS TRIGGER keep_versions;
 ALTER TABLE sync_roles.desired_roles ENABLE ALWAYS TRIGGER keep_truncate;
 ALTER TABLE sync_roles.writers ENABLE ALWAYS TRIGGER keep_versions;
 ALTER TABLE sync_roles.writers ENABLE ALWAYS TRIGGER keep_truncate;
+ALTER TABLE sync_roles.forbidden ENABLE ALWAYS TRIGGER keep_versions;
+ALTER TABLE sync_roles.forbidden ENABLE ALWAYS TRIGGER keep_truncate;
 
 INSERT INTO sync_roles.row_versions (table_name, row_id, role_name, valid, written_by, "row")
 SELECT 'desired_roles', r.role_name, r.role_name, tstzrange(least(r.created_at, now()), NULL), r.created_by,

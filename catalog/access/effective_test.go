@@ -21,7 +21,7 @@ var worlds = flag.Int("worlds", 3, "how many databases are generated")
 // works, but for what is only possible.
 func TestEffectiveGrantsAreWhatWorks(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(*worlds) { //nolint:gosec // a small number
+	for seed := range uint64(*worlds) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			env := pgtest.New(t)
@@ -118,7 +118,7 @@ func (r *tried) write(t *testing.T, super *pgx.Conn, w *world, u use, sql string
 	for _, table := range w.tables {
 		counts = append(counts, fmt.Sprintf("select '%s', count(*), count(*) filter (where a = 'w'), count(*) filter (where b = 'w'), count(*) filter (where c = 'w') from only %[1]s", table))
 	}
-	after, err := tx.Query(t.Context(), strings.Join(counts, " union all "))
+	after, err := tx.Query(t.Context(), strings.Join(counts, " union all ")) //nolint:rowserrcheck // ForEachRow does
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func readEffective(t *testing.T, env *pgtest.Env) map[use]grant {
 	t.Helper()
 	rows, err := env.Connect(t, env.Daemon).Query(t.Context(), `
 		select role_name, privilege, concat_ws('.', schema_name, object_name), coalesce(column_name, ''), through, possible
-		from sync_roles.effective_grants where object_type in ('table', 'routine')`)
+		from sync_roles.effective_grants where object_type in ('table', 'routine')`) //nolint:rowserrcheck // ForEachRow does
 	if err != nil {
 		t.Fatal(err)
 	}

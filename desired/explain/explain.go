@@ -267,7 +267,7 @@ func (e *explainer) addBarriers(ctx context.Context, objects []Object) error {
 		return err
 	}
 	for i, o := range objects {
-		objects[i].Notes = append(notes[o.object.OID], o.Notes...)
+		objects[i].Notes = slices.Concat([]string{}, notes[o.object.OID], o.Notes)
 		objects[i].BlockedBy = closed.ofRole(e.subject.Name, o.Type, e.database)
 		for _, p := range o.Privileges {
 			closed.mark(p.Paths, e.subject.Name, o.Schema)

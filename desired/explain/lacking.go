@@ -40,7 +40,7 @@ func readLacking(ctx context.Context, q catalog.Querier, roles []string, objects
 	for use := range uses {
 		classes, oids, privileges = append(classes, use.class), append(oids, use.oid), append(privileges, use.privilege)
 	}
-	rows, err := q.Query(ctx, lackingSQL, distinct(roles), classes, oids, privileges)
+	rows, err := q.Query(ctx, lackingSQL, distinct(roles), classes, oids, privileges) //nolint:rowserrcheck // ForEachRow does
 	if err != nil {
 		return nil, fmt.Errorf("ask what views need: %w", err)
 	}
@@ -106,7 +106,7 @@ func readRowSecurity(ctx context.Context, q catalog.Querier, role string, object
 	if len(tables) == 0 {
 		return result, nil
 	}
-	rows, err := q.Query(ctx, rowSecuritySQL, role, tables)
+	rows, err := q.Query(ctx, rowSecuritySQL, role, tables) //nolint:rowserrcheck // ForEachRow does
 	if err != nil {
 		return nil, fmt.Errorf("read row-level security: %w", err)
 	}

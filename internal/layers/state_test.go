@@ -9,6 +9,8 @@ import (
 
 const retiring = "read of roles that are being retired: while there are any, rescans inspect"
 
+const code = "read for holders and effective_grants, which no inspection asks"
+
 // notInState says of what inspections read and inspect.State leaves out why that is right.
 var notInState = map[string]string{
 	"pg_catalog.pg_roles":          "a view: State reads what it says of each role",
@@ -25,6 +27,9 @@ var notInState = map[string]string{
 	"pg_catalog.pg_default_acl":    retiring,
 	"pg_catalog.pg_event_trigger":  "what was refused is sent again when it changes, and while anything is refused, rescans inspect",
 	"pg_catalog.pg_parameter_acl":  "read where there is one",
+	"pg_catalog.pg_operator":       code,
+	"pg_catalog.pg_rewrite":        code,
+	"pg_catalog.pg_trigger":        code,
 	"sync_roles.audit":             "passes alone write it, and change with it what it is about",
 	"sync_roles.recent_revokes":    "passes alone write it, and it only adds to the limits",
 }
