@@ -834,18 +834,12 @@ COMMENT ON COLUMN sync_roles.review_status.stale IS 'Of how many the row had cha
 COMMENT ON COLUMN sync_roles.review_status.decided_by IS 'Who has decided.';
 COMMENT ON COLUMN sync_roles.review_status.closed_at IS 'As in reviews.';
 
--- Everything is history.
+-- What was decided stays in the table; the rest is in desired_history.
 CREATE TRIGGER keep_versions AFTER INSERT OR UPDATE OR DELETE ON sync_roles.reviews
     FOR EACH ROW EXECUTE FUNCTION sync_roles.keep_versions('id');
 CREATE TRIGGER keep_truncate BEFORE TRUNCATE ON sync_roles.reviews
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.keep_versions('id');
 ALTER TABLE sync_roles.reviews ENABLE ALWAYS TRIGGER keep_versions;
 ALTER TABLE sync_roles.reviews ENABLE ALWAYS TRIGGER keep_truncate;
-CREATE TRIGGER keep_versions AFTER INSERT OR UPDATE OR DELETE ON sync_roles.review_items
-    FOR EACH ROW EXECUTE FUNCTION sync_roles.keep_versions('id');
-CREATE TRIGGER keep_truncate BEFORE TRUNCATE ON sync_roles.review_items
-    FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.keep_versions('id');
-ALTER TABLE sync_roles.review_items ENABLE ALWAYS TRIGGER keep_versions;
-ALTER TABLE sync_roles.review_items ENABLE ALWAYS TRIGGER keep_truncate;
 
 UPDATE sync_roles.installation SET schema_version = 30;

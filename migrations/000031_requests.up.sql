@@ -890,7 +890,7 @@ BEGIN
 END
 $$;
 
--- Everything is history.
+-- What was decided stays in the table; the rest is in desired_history.
 CREATE TRIGGER keep_versions AFTER INSERT OR UPDATE OR DELETE ON sync_roles.requestable
     FOR EACH ROW EXECUTE FUNCTION sync_roles.keep_versions('id');
 CREATE TRIGGER keep_truncate BEFORE TRUNCATE ON sync_roles.requestable
@@ -903,11 +903,5 @@ CREATE TRIGGER keep_truncate BEFORE TRUNCATE ON sync_roles.requests
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.keep_versions('id');
 ALTER TABLE sync_roles.requests ENABLE ALWAYS TRIGGER keep_versions;
 ALTER TABLE sync_roles.requests ENABLE ALWAYS TRIGGER keep_truncate;
-CREATE TRIGGER keep_versions AFTER INSERT OR UPDATE OR DELETE ON sync_roles.request_approvals
-    FOR EACH ROW EXECUTE FUNCTION sync_roles.keep_versions('id');
-CREATE TRIGGER keep_truncate BEFORE TRUNCATE ON sync_roles.request_approvals
-    FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.keep_versions('id');
-ALTER TABLE sync_roles.request_approvals ENABLE ALWAYS TRIGGER keep_versions;
-ALTER TABLE sync_roles.request_approvals ENABLE ALWAYS TRIGGER keep_truncate;
 
 UPDATE sync_roles.installation SET schema_version = 31;
