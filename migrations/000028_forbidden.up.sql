@@ -577,7 +577,7 @@ chains (start_oid, bearer_oid, role_oid, depth, names) AS (
 )
 SELECT b.forbidden_id, b.role_name, b.privilege, b.object_type, nullif(b.schema_name, '')::text AS schema_name,
     coalesce(b.signature, b.object_name::text) AS object_name, b.column_name,
-    concat_ws(': ', array_to_string(coalesce(c.names, ARRAY[CASE b.role_oid WHEN 0 THEN 'PUBLIC' ELSE b.role_name END]), ' → '),
+    concat_ws(': ', array_to_string(coalesce(c.names, ARRAY[CASE b.role_oid WHEN 0 THEN 'PUBLIC' ELSE b.role_name END]), ' -> '),
         CASE
             WHEN b.through IS NOT NULL THEN b.through
             WHEN b.privilege = 'OWNER' THEN 'owner'
