@@ -217,6 +217,8 @@ AS $$
 BEGIN
     INSERT INTO sync_roles.pending (requested_by) VALUES (session_user);
     PERFORM sync_roles.wake_daemons();
+    -- A look at all roles, which also notes violations.
+    PERFORM pg_notify('sync_roles', 'ddl');
     RETURN NULL;
 END
 $$;

@@ -1,8 +1,11 @@
 package reconcile_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
@@ -295,4 +298,50 @@ func TestForbiddenToUndeclared(t *testing.T) {
 		t.Errorf("%d violations are left", n)
 	}
 	v.quiet(t)
+}
+
+// What others do is a violation at the next look, and told once; and over when it is.
+func TestViolationsAreTold(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	listener := v.Connect(t, v.Daemon)
+	if _, err := listener.Exec(t.Context(), "listen sync_roles_events"); err != nil {
+		t.Fatal(err)
+	}
+	v.rule(t, "privilege, object_type, schema_name, object_name, except_roles", "'SELECT', 'table', 'hr', 'payroll', '{{hr}}'")
+	v.pending(t)
+	v.owner(t, "grant select on hr.payroll to {team}; grant select (pay) on hr.names to {bob}")
+	v.manager(t, "grant {team} to {alice}")
+	v.rescan(t)
+	want := v.names.Replace("1 {alice} SELECT payroll: {alice} -> {team}: granted; 1 {bob} SELECT payroll pay: {bob}: view hr.names, owned by ") + v.Owner +
+		v.names.Replace("; 1 {team} SELECT payroll: {team}: granted")
+	const list = `select coalesce(string_agg(concat_ws(' ', forbidden_id, role_name, privilege, object_name, column_name) || ': ' || path, '; ' order by role_name), '')
+		from sync_roles.%s`
+	if got := pgtest.One[string](t, v.super, fmt.Sprintf(list, "violations")); got != want {
+		t.Errorf("the violations are %s, want %s", got, want)
+	}
+	if got := pgtest.One[string](t, v.super, fmt.Sprintf(list, "violation_history where until is null")); got != want {
+		t.Errorf("noted is %s, want %s", got, want)
+	}
+	told := 0
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		n, err := listener.WaitForNotification(ctx)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(n.Payload, `"violation"`) {
+			told++
+		}
+	}
+	if told != 3 {
+		t.Errorf("told of %d violations", told)
+	}
+	v.quiet(t)
+	v.manager(t, "revoke {team} from {alice}")
+	v.rescan(t)
+	v.is(t, true, "exists (select from sync_roles.violation_history where role_name = $1 and until is not null)", v.role("alice"))
+	v.is(t, false, "exists (select from sync_roles.violations where role_name = $1)", v.role("alice"))
+	v.is(t, true, "(select since < now() from sync_roles.violations where role_name = $1)", v.role("team"))
 }

@@ -218,6 +218,13 @@ func (s *scan) beside(ctx context.Context, w work) error {
 		s.unsettled = true
 		e.log.Warn().Err(err).Msg("cannot tell which roles are contested; trying again at the next rescan")
 	}
+	if err := e.recordViolations(ctx); err != nil {
+		if e.lost(ctx, err) {
+			return err
+		}
+		s.unsettled = true
+		e.log.Warn().Err(err).Msg("cannot note the violations of rules; trying again at the next rescan")
+	}
 	if differ, err := e.compareNodes(ctx, w, s.report); err != nil {
 		if e.lost(ctx, err) {
 			return err

@@ -21,11 +21,15 @@ type databaseStatus struct {
 	database string // empty where only one is meant
 	roles    []audit.Status
 	lost     reconcile.LostAdmin
+	broken   []audit.Violation // of the rules
 	err      error // why it could not be read, where others could
 }
 
 func (d *databaseStatus) read(ctx context.Context, q catalog.Querier, roles []string) (err error) {
 	if d.roles, err = audit.Statuses(ctx, q, roles); err != nil {
+		return err
+	}
+	if d.broken, err = audit.Violations(ctx, q, roles); err != nil {
 		return err
 	}
 	d.lost, err = lostAdminOfOwner(ctx, q)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,7 +33,9 @@ func statusCommand() *cobra.Command {
 
 With --all, of every database of the server that has the schema; with --databases, of those that match a pattern, as run has it.
 
-Exit codes: 0 all in sync or waiting, 2 not, 1 an error.`,
+What breaks a rule of sync_roles.forbidden comes after the roles, where the connected role may read sync_roles.violations. JSON has the roles alone.
+
+Exit codes: 0 all in sync or waiting, and no rule broken, 2 not, 1 an error.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd); err != nil {
 				return err
@@ -98,9 +101,40 @@ func (o *statusOptions) print(w io.Writer, list []databaseStatus) error {
 	case o.json():
 		return o.printJSON(w, list)
 	case o.problems:
-		return printProblems(w, list)
+		if err := printProblems(w, list); err != nil {
+			return err
+		}
+	default:
+		if err := printStatuses(w, list, o.several()); err != nil {
+			return err
+		}
 	}
-	return printStatuses(w, list, o.several())
+	return printViolations(w, list, o.several())
+}
+
+// printViolations shows what roles have and rules forbid; nothing where no rule is broken.
+func printViolations(w io.Writer, list []databaseStatus, several bool) error {
+	if !slices.ContainsFunc(list, func(d databaseStatus) bool { return len(d.broken) > 0 }) {
+		return nil
+	}
+	header := []string{"RULE", "ROLE", "HAS", "BY", "WHY NOT"}
+	if several {
+		header = append([]string{"DATABASE"}, header...)
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	t := newTable(w, header...)
+	for _, d := range list {
+		for _, v := range d.broken {
+			cells := []string{strconv.FormatInt(v.Rule, 10), v.Role, v.Privilege + " on " + v.Object, v.Path, v.Reason}
+			if several {
+				cells = append([]string{d.database}, cells...)
+			}
+			t.row(cells...)
+		}
+	}
+	return t.flush()
 }
 
 func (o *statusOptions) printJSON(w io.Writer, list []databaseStatus) error {
@@ -133,7 +167,7 @@ func (o *statusOptions) conclude(cmd *cobra.Command, list []databaseStatus) erro
 		if d.err != nil {
 			errs = append(errs, d.explained())
 		}
-		differs = differs || slices.ContainsFunc(d.roles, func(s audit.Status) bool { return !s.InOrder() })
+		differs = differs || len(d.broken) > 0 || slices.ContainsFunc(d.roles, func(s audit.Status) bool { return !s.InOrder() })
 		if !warned && len(d.lost.Roles) > 0 { // the fix is the same for all databases of a server
 			warned = true
 			if err := sayLostAdmin(cmd, d.lost, nil); err != nil {

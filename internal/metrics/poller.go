@@ -43,6 +43,7 @@ type databaseState struct {
 	Pending       int64
 	PendingOldest float64 // its age, in seconds
 	Retries       int64
+	Violations    int64
 	roles         map[string]int64 // by status
 }
 

@@ -41,10 +41,11 @@ func (m *Metrics) ask(ctx context.Context) snapshot {
 }
 
 var (
-	scrapeOK      = description("scrape_ok", "Whether the database could be asked for this scrape. If not, the series that it knows are left out: pending, pending_oldest_age_seconds, retries_waiting, roles.")
+	scrapeOK      = description("scrape_ok", "Whether the database could be asked for this scrape. If not, the series that it knows are left out: pending, pending_oldest_age_seconds, retries_waiting, violations, roles.")
 	pending       = description("pending", "Requests in the queue, sync_roles.pending.")
 	pendingOldest = description("pending_oldest_age_seconds", "How long ago the transaction of the oldest of them began; 0 if there is none.")
 	retries       = description("retries_waiting", "Roles whose last pass failed and that will be tried again, sync_roles.retries.")
+	violations    = description("violations", "Violations of the rules in sync_roles.forbidden, as the last rescan found them.")
 	roles         = description("roles", "Managed roles, by their status in sync_roles.role_status; up to 10 s old.", "status")
 )
 
@@ -54,7 +55,7 @@ func description(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (snapshot) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{scrapeOK, pending, pendingOldest, retries, roles} {
+	for _, d := range []*prometheus.Desc{scrapeOK, pending, pendingOldest, retries, violations, roles} {
 		to <- d
 	}
 }
@@ -72,6 +73,7 @@ func (all snapshot) Collect(to chan<- prometheus.Metric) {
 		gauge(pending, float64(got.Pending))
 		gauge(pendingOldest, got.PendingOldest)
 		gauge(retries, float64(got.Retries))
+		gauge(violations, float64(got.Violations))
 		for _, status := range statuses {
 			gauge(roles, float64(got.roles[status]), status)
 		}

@@ -1,0 +1,61 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+)
+
+var recordViolationsSQL = query("record_violations")
+
+// Violation is something that breaks a rule of sync_roles.forbidden.
+type Violation struct {
+	Rule      int64  `db:"forbidden_id"`
+	Role      string `db:"role_name"`
+	Privilege string
+	Object    string
+	Path      string
+	Reason    string
+}
+
+// anyRulesSQL spares a database without rules the search.
+const anyRulesSQL = `
+	select (select true from sync_roles.forbidden limit 1) is not null
+		or (select true from sync_roles.violation_history where until is null limit 1) is not null`
+
+// RecordViolations notes the violations that are new, at most so many as a transaction notifies of, and those that are over. It returns the new ones.
+func RecordViolations(ctx context.Context, q catalog.Querier) ([]Violation, error) {
+	var any bool
+	if err := q.QueryRow(ctx, anyRulesSQL).Scan(&any); err != nil || !any {
+		return nil, err
+	}
+	list, err := catalog.Collect[Violation](ctx, q, recordViolationsSQL, EventChannel, maxEvents)
+	if err != nil {
+		return nil, fmt.Errorf("note the violations of rules: %w", err)
+	}
+	return list, nil
+}
+
+const (
+	mayReadViolationsSQL = "select coalesce(has_table_privilege(to_regclass('sync_roles.violations'), 'SELECT'), false)"
+	violationsSQL        = `
+		select v.forbidden_id, v.role_name, v.privilege, v.path, v.reason,
+			v.object_type || ' ' || concat_ws('.', v.schema_name, v.object_name) || coalesce(' (' || v.column_name || ')', '') as object
+		from sync_roles.violations as v
+		where $1::text[] is null or v.role_name = any ($1)
+		order by v.forbidden_id, v.role_name, object, v.privilege`
+)
+
+// Violations lists what breaks the rules at this moment, for these roles or all; none where the connected role may not read them.
+func Violations(ctx context.Context, q catalog.Querier, roles []string) ([]Violation, error) {
+	var may bool
+	if err := q.QueryRow(ctx, mayReadViolationsSQL).Scan(&may); err != nil || !may {
+		return nil, err
+	}
+	list, err := catalog.Collect[Violation](ctx, q, violationsSQL, roles)
+	if err != nil {
+		return nil, fmt.Errorf("read the violations of rules: %w", err)
+	}
+	return list, nil
+}
