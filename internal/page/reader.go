@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -98,7 +99,7 @@ func (r *reader) lacksSchema() *result {
 		}}
 	case !r.Usage:
 		fix := catalog.Printable("GRANT USAGE ON SCHEMA sync_roles TO "+catalog.Quote(r.Role)+";") + "\n" + r.grant(slices.DeleteFunc(slices.Clone(everything), func(name string) bool { return !r.there(name) }))
-		return &result{template: "lack", title: "Nothing to see yet", data: &lackError{View: "The page", Fix: fix}}
+		return &result{status: http.StatusForbidden, template: "lack", title: "Nothing to see yet", data: &lackError{View: "The page", Fix: fix}}
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ type layout struct {
 type document struct {
 	layout
 	Style string
+	User  string // the role that has logged in; empty: none has
 	Token string
 	Menu  []entry
 	Data  any
@@ -83,9 +84,7 @@ var functions = template.FuncMap{
 	"status":  statusText,
 	"tone":    tone,
 	"link":    link,
-	"list":    func(items ...string) []string { return items },
 	"join":    strings.Join,
-	"lower":   strings.ToLower,
 	"objects": objectText,
 	"means":   meansText,
 	"object": func(t, schema, name string) map[string]string {
@@ -98,7 +97,7 @@ var functions = template.FuncMap{
 func (p *Page) render(w http.ResponseWriter, status int, name string, page layout, data any) {
 	doc := document{layout: page, Style: "/assets/" + styleName, Data: data}
 	if page.Session != nil {
-		doc.Token = page.Session.token
+		doc.User, doc.Token = page.Session.role, page.Session.token
 	}
 	if page.Reader != nil {
 		doc.Menu = menu(page.Reader, page.Path)
@@ -193,11 +192,11 @@ func plural(n any, one, many string) string {
 }
 
 // statusText is a status in words.
-func statusText(s string) string { return strings.ReplaceAll(s, "_", " ") }
+func statusText(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") }
 
 // tone is the kind of colour of a status or outcome.
-func tone(s string) string {
-	switch s {
+func tone(s any) string {
+	switch fmt.Sprint(s) {
 	case "in_sync", "applied", "unchanged", "confirmed":
 		return "good"
 	case "held", "due":
@@ -223,11 +222,11 @@ func link(path string, pairs ...any) string {
 }
 
 // objectText names an object for people.
-func objectText(objectType, schema, name string) string {
+func objectText(objectType any, schema, name string) string {
 	if schema != "" {
 		name = schema + "." + name
 	}
-	return strings.ReplaceAll(objectType, "_", " ") + " " + visible(name)
+	return statusText(objectType) + " " + visible(name)
 }
 
 // ago is how long ago something was, in one word.
