@@ -25,6 +25,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 	"github.com/pg-sync-roles/pg-sync-roles/migrations"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
 // The server that the package's tests share asks for passwords, as the page wants it.
@@ -68,7 +69,7 @@ func server(tb testing.TB) *pgserver.Server {
 }
 
 func start() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	bin, err := pgserver.Locate(ctx, os.Stderr)
 	if err != nil {
@@ -98,8 +99,8 @@ func start() error {
 	done := make(chan error, 1)
 	go func() {
 		done <- daemon.Run(running, []connect.Source{{Text: shared.server.URL("daemon", "shop")}}, daemon.Config{
-			Engine:         reconcile.Config{Policy: daemon.DefaultPolicy(), Log: zerolog.Nop(), LockTimeout: time.Minute, StatementTimeout: time.Minute},
-			RescanInterval: rescanned,
+			Engine: reconcile.Config{Policy: daemon.DefaultPolicy(), Log: zerolog.Nop(), LockTimeout: time.Minute, StatementTimeout: time.Minute},
+			Policy: audit.StoredPolicy{}, RescanInterval: rescanned,
 		})
 	}()
 	shared.stop = func() {
