@@ -1,6 +1,8 @@
 package page
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
@@ -43,7 +45,7 @@ func accessOf(x *explain.Explanation, search string, from int) *roleAccess {
 			a.add(line)
 		}
 	}
-	a.more = a.Total > from+manyLines
+	a.take()
 	return a
 }
 
@@ -51,10 +53,24 @@ func (a *roleAccess) add(line accessLine) {
 	if a.Search != "" && !strings.Contains(strings.ToLower(line.Schema+"."+line.Name), strings.ToLower(a.Search)) {
 		return
 	}
-	if a.Total >= a.From && a.Total < a.From+manyLines {
-		a.Lines = append(a.Lines, line)
+	a.Lines = append(a.Lines, line)
+}
+
+// take takes the lines that fit the page: what every role has comes last.
+func (a *roleAccess) take() {
+	slices.SortStableFunc(a.Lines, func(x, y accessLine) int { return cmp.Compare(x.weight(), y.weight()) })
+	a.Total = len(a.Lines)
+	a.From = min(a.From, a.Total)
+	end := min(a.From+manyLines, a.Total)
+	a.more = end < a.Total
+	a.Lines = a.Lines[a.From:end]
+}
+
+func (l accessLine) weight() int {
+	if l.Path != nil && l.Path.Means == access.Public {
+		return 1
 	}
-	a.Total++
+	return 0
 }
 
 // linesOf has one line for each path to an object, with all the privileges that it gives.
@@ -100,6 +116,7 @@ func (a *roleAccess) groups() map[string]bool {
 	for _, m := range a.Memberships {
 		names[m.Role] = true
 	}
+	names[a.Role] = true
 	for _, o := range a.Objects {
 		for _, p := range o.Privileges {
 			for _, path := range p.Paths {

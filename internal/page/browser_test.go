@@ -120,10 +120,11 @@ func eval[T any](t *tab, script string) (value T) {
 	return value
 }
 
-func (t *tab) login(role, password string) {
+// login logs in, and waits for what is to be there then.
+func (t *tab) login(role, password, then string) {
 	t.tb.Helper()
 	t.open("/login")
-	t.run(chromedp.SendKeys("#role", role), chromedp.SendKeys("#password", password), chromedp.Click("button.main"), chromedp.WaitReady("main h1"))
+	t.run(chromedp.SendKeys("#role", role), chromedp.SendKeys("#password", password), chromedp.Click("button.main"), chromedp.WaitReady(then))
 }
 
 func (t *tab) quiet() {
@@ -153,7 +154,7 @@ func TestViewsInBrowser(t *testing.T) {
 	b := newTab(t, newSite(t))
 	b.open("/login")
 	b.examine("login")
-	b.login("auditor", password)
+	b.login("auditor", password, ".counts")
 	for name, path := range views {
 		b.open(path)
 		b.examine(name)
@@ -234,7 +235,7 @@ func TestLoginInBrowser(t *testing.T) {
 	t.Parallel()
 	b := newTab(t, newSite(t))
 	b.size(1024, "light")
-	b.login("auditor", "wrong")
+	b.login("auditor", "wrong", "[role=alert]")
 	if text := eval[string](b, "document.querySelector('[role=alert]').textContent"); !strings.Contains(text, "does not accept") {
 		t.Errorf("the alert is %q", text)
 	}
@@ -242,7 +243,7 @@ func TestLoginInBrowser(t *testing.T) {
 	b.open(views["role-strange"])
 	b.scripts(true)
 	b.run(chromedp.Reload(), chromedp.WaitReady("#access"))
-	want := strings.ReplaceAll(strange, "\n", "␊")
+	want := strings.ReplaceAll(strange, "\n", "↵")
 	if name := eval[string](b, "document.querySelector('h1 bdi').textContent"); name != want {
 		t.Errorf("the name is %q, want %q", name, want)
 	}

@@ -200,6 +200,7 @@ func (d *drawing) addTargets() {
 	for i, key := range d.order {
 		list[i] = d.targets[key]
 	}
+	list = d.gathered(list)
 	for _, key := range []func(*target) string{
 		func(t *target) string {
 			return strings.Join([]string{t.from.key, t.class, t.objectType, t.schema, strings.Join(t.privileges, ",")}, "\x00")
@@ -223,6 +224,16 @@ func (d *drawing) addTargets() {
 		d.nodes[n.key] = n
 		d.connect(t.from, n, t.class)
 	}
+}
+
+// gathered puts together what every role has: it is seldom what one looks for.
+func (d *drawing) gathered(list []*target) []*target {
+	own := slices.DeleteFunc(slices.Clone(list), func(t *target) bool { return t.from.key == "role "+catalog.Public })
+	public := slices.DeleteFunc(slices.Clone(list), func(t *target) bool { return t.from.key != "role "+catalog.Public })
+	if len(own) > 0 && len(public) > 2 {
+		public = merged(public, func(t *target) string { return t.class })
+	}
+	return append(own, public...)
 }
 
 // merged puts together what has the same key.
@@ -302,6 +313,10 @@ func (d *drawing) place(start *node) {
 		n.Y = margin + int(row*rowHeight)
 		d.Nodes = append(d.Nodes, n)
 		return row
+	}
+	if at := slices.IndexFunc(start.below, func(n *node) bool { return n.key == "role "+catalog.Public }); at >= 0 {
+		public := start.below[at]
+		start.below = append(slices.Delete(start.below, at, at+1), public)
 	}
 	walk(start)
 	d.Height = 2*margin + rows*rowHeight - (rowHeight - nodeHeight)

@@ -39,7 +39,7 @@ func showObject(r *request) (*result, error) {
 	if err := r.reader.need("Who has access to an object", objectRelations...); err != nil {
 		return nil, err
 	}
-	v := &objectView{Type: r.query("type"), Schema: r.query("schema"), Name: r.query("name"), Privilege: r.query("privilege"), HidesRows: r.reader.HidesRows}
+	v := &objectView{Type: r.query("type"), Schema: r.query("schema"), Name: r.query("name"), Privilege: r.query("privilege")}
 	if !slices.Contains(catalog.TypeNames(), v.Type) || v.Type == string(catalog.Role) || v.Name == "" {
 		return nil, errNotFound
 	}
@@ -62,6 +62,9 @@ func showObject(r *request) (*result, error) {
 		return nil, explained(err)
 	}
 	if err := v.take(list, r.query("from")); err != nil {
+		return nil, err
+	}
+	if v.HidesRows, err = r.hidesRows(); err != nil {
 		return nil, err
 	}
 	return &result{template: "object", title: objectText(v.Type, v.Schema, v.Name), data: v}, nil

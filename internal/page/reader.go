@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/desired/explain"
 )
 
 // reader is the person's role in its database, and which relations of the schema it may read.
@@ -20,9 +21,8 @@ type reader struct {
 	Database   string   `db:"database_name"`
 	Installed  bool     `db:"installed"`
 	Usage      bool     `db:"usage"`
-	HidesRows  bool     `db:"hides_rows"` // row-level security may hide rows of desired_grants
-	Relations  []string `db:"relations"`  // that there are
-	Readable   []string `db:"readable"`   // of these
+	Relations  []string `db:"relations"` // that there are
+	Readable   []string `db:"readable"`  // of these
 	AccessAsOf bool     `db:"access_as_of"`
 }
 
@@ -102,4 +102,10 @@ func (r *reader) lacksSchema() *result {
 		return &result{status: http.StatusForbidden, template: "lack", title: "Nothing to see yet", data: &lackError{View: "The page", Fix: fix}}
 	}
 	return nil
+}
+
+// hidesRows reports whether row-level security may hide rows of desired_grants from the reader.
+func (r *request) hidesRows() (bool, error) {
+	_, hides, err := explain.HidesRows(r.ctx, r.tx)
+	return hides, err
 }

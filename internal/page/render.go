@@ -75,18 +75,19 @@ func parseTemplates() map[string]*template.Template {
 }
 
 var functions = template.FuncMap{
-	"name":    visible,
-	"sql":     catalog.Printable,
-	"time":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"number":  grouped,
-	"plural":  plural,
-	"status":  statusText,
-	"tone":    tone,
-	"link":    link,
-	"join":    strings.Join,
-	"objects": objectText,
-	"means":   meansText,
+	"name":         visible,
+	"sql":          catalog.Printable,
+	"time":         func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"iso":          func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"number":       grouped,
+	"plural":       plural,
+	"status":       statusText,
+	"tone":         tone,
+	"link":         link,
+	"join":         strings.Join,
+	"objects":      objectText,
+	"means":        meansText,
+	"intermediate": isIntermediate,
 	"object": func(t, schema, name string) map[string]string {
 		return map[string]string{"Type": t, "Schema": schema, "Name": name}
 	},
@@ -158,10 +159,8 @@ func visible(name string) string {
 	var b strings.Builder
 	for _, r := range name {
 		switch {
-		case r < 0x20:
-			b.WriteRune('\u2400' + r)
-		case r == 0x7f:
-			b.WriteRune('\u2421')
+		case r == '\n':
+			b.WriteRune('↵')
 		case unicode.IsPrint(r):
 			b.WriteRune(r)
 		default:
@@ -234,7 +233,7 @@ func ago(then, now time.Time) string {
 	d := now.Sub(then)
 	switch {
 	case d < time.Second:
-		return "now"
+		return "just now"
 	case d < 2*time.Minute:
 		return strconv.Itoa(int(d.Seconds())) + " s ago"
 	case d < 2*time.Hour:
@@ -244,3 +243,6 @@ func ago(then, now time.Time) string {
 	}
 	return strconv.Itoa(int(d.Hours()/24)) + " days ago"
 }
+
+// isIntermediate reports whether a name is one that the daemon gives its intermediate roles. It is for words alone: who is one, the registry says.
+func isIntermediate(name string) bool { return strings.HasPrefix(name, "_pgsr_") }

@@ -68,7 +68,7 @@ type rowStatus struct {
 }
 
 func showRole(r *request) (*result, error) {
-	v := &roleView{Name: r.query("name"), HidesRows: r.reader.HidesRows}
+	v := &roleView{Name: r.query("name")}
 	if v.Name == "" {
 		return nil, errNotFound
 	}
@@ -102,8 +102,12 @@ func (v *roleView) readStatus(r *request) error {
 
 // readRows reads a part of the rows, with how each is.
 func (v *roleView) readRows(r *request) error {
+	var err error
 	if v.SeesRows = r.reader.may("desired_grants"); !v.SeesRows {
 		return nil
+	}
+	if v.HidesRows, err = r.hidesRows(); err != nil {
+		return err
 	}
 	after, err := idOf("rows", r.query("rows"))
 	if err != nil {

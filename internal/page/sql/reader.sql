@@ -7,11 +7,6 @@ SELECT
         SELECT FROM pg_catalog.pg_class AS c WHERE c.relnamespace = n.oid AND c.relname = 'role_status'
     ) AS installed,
     coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS usage,
-    coalesce((
-        SELECT row_security_active(c.oid)
-        FROM pg_catalog.pg_class AS c
-        WHERE c.relnamespace = n.oid AND c.relname = 'desired_grants'
-    ), false) AS hides_rows,
     ARRAY(
         SELECT c.relname::text FROM pg_catalog.pg_class AS c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v') ORDER BY c.relname
     ) AS relations,
