@@ -44,10 +44,10 @@ type edge struct {
 const (
 	nodeHeight, rowHeight = 42, 54
 	columnGap, margin     = 64, 2
-	minWidth, maxWidth    = 84, 232
-	labelRune, subRune    = 7.8, 6.6
+	minWidth, maxWidth    = 84, 264
+	labelRune, subRune    = 8.8, 7.2
 	padding               = 24
-	labelRunes, subRunes  = 26, 31 // that fit the widest node
+	labelRunes, subRunes  = 27, 33 // that fit the widest node
 	maxTargets            = 24
 )
 

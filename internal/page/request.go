@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -198,9 +199,11 @@ func (p *Page) failSession(w http.ResponseWriter, r *http.Request, s *session, e
 	switch {
 	case errors.As(err, &pgErr) && pgErr.Code == "57014", errors.Is(err, context.DeadlineExceeded):
 		p.fail(w, http.StatusServiceUnavailable, "This took too long", "The database did not answer in time. Ask for less, with a filter, or try again.")
+	case errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "22"): // such as a name that no encoding has
+		p.fail(w, http.StatusBadRequest, "Not understood", "PostgreSQL: "+pgErr.Message)
 	case errors.As(err, &pgErr) && pgErr.Code == "42501":
 		p.fail(w, http.StatusForbidden, "Not yours to see", "PostgreSQL: "+pgErr.Message)
-	case errors.As(err, &pgErr) && pgErr.Code != "53300" && pgErr.Code[:2] != "57":
+	case errors.As(err, &pgErr) && pgErr.Code != "53300" && !strings.HasPrefix(pgErr.Code, "57"):
 		p.fail(w, http.StatusInternalServerError, "PostgreSQL reports an error", pgErr.Message+" (SQLSTATE "+pgErr.Code+")")
 	default:
 		p.fail(w, http.StatusServiceUnavailable, "Not available", unavailable(err))
