@@ -3,6 +3,7 @@ package page_test
 import (
 	"context"
 	_ "embed"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -160,6 +161,11 @@ func TestViewsInBrowser(t *testing.T) {
 		b.examine(name)
 	}
 	b.quiet()
+	if *readme != "" {
+		b.size(1024, "light")
+		b.open("/")
+		b.keep(*readme, chromedp.CaptureScreenshot())
+	}
 }
 
 // examine looks at what is open, at all widths.
@@ -176,18 +182,26 @@ func (t *tab) examine(name string) {
 	}
 }
 
-// picture keeps a screenshot, where PAGE_PICTURES names a folder.
+var (
+	pictures = flag.String("page.pictures", "", "folder for a picture of each view at each width")
+	readme   = flag.String("page.readme", "", "file for the picture in the README, docs/page.png")
+)
+
+// picture keeps a picture of all that is open, where there is a folder for it.
 func (t *tab) picture(file string) {
 	t.tb.Helper()
-	folder := os.Getenv("PAGE_PICTURES")
-	if folder == "" {
-		return
+	if *pictures != "" {
+		t.keep(filepath.Join(*pictures, file), chromedp.FullScreenshot(100))
 	}
-	png, err := chromedp.Run(t.ctx, chromedp.FullScreenshot(100))
+}
+
+func (t *tab) keep(file string, take chromedp.Action[[]byte]) {
+	t.tb.Helper()
+	png, err := chromedp.Run(t.ctx, take)
 	if err != nil {
 		t.tb.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, file), png, 0o600); err != nil {
+	if err := os.WriteFile(file, png, 0o600); err != nil {
 		t.tb.Fatal(err)
 	}
 }

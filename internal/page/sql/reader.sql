@@ -8,7 +8,10 @@ SELECT
     ) AS installed,
     coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS usage,
     ARRAY(
-        SELECT c.relname::text FROM pg_catalog.pg_class AS c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v') ORDER BY c.relname
+        SELECT c.relname::text
+        FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v')
+        ORDER BY c.relname
     ) AS relations,
     ARRAY(
         SELECT c.relname::text
