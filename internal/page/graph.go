@@ -86,7 +86,6 @@ type target struct {
 	schema     string
 	names      []string
 	privileges []string
-	schemas    []string
 }
 
 // drawn draws the paths of an explanation; nil: there are none.

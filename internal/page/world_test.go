@@ -105,7 +105,9 @@ func start() error {
 	}()
 	shared.stop = func() {
 		stop()
-		<-done
+		if err := <-done; err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}
 	if err := as(ctx, "daemon", "shop", grants, rows); err != nil {
 		return err
