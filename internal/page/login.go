@@ -41,7 +41,15 @@ func cookieOf(r *http.Request, name string) string {
 	return cookie.Value
 }
 
-func (p *Page) session(r *http.Request) *session { return p.sessions.get(cookieOf(r, p.config.Cookie)) }
+// session is that of a request; nil: there is none, or its database is served no more.
+func (p *Page) session(r *http.Request) *session {
+	s := p.sessions.get(cookieOf(r, p.config.Cookie))
+	if s != nil && p.databases.find(s.database.Name) != s.database {
+		p.sessions.remove(s.id)
+		return nil
+	}
+	return s
+}
 
 func (p *Page) showLogin(w http.ResponseWriter, r *http.Request) {
 	if p.session(r) != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/page"
@@ -117,6 +118,28 @@ func TestSessionEnds(t *testing.T) {
 			over(v)
 		}
 	}
+}
+
+// With several databases the form asks for one; a session ends when its database is served no more.
+func TestDatabasesComeAndGo(t *testing.T) {
+	t.Parallel()
+	s := &site{log: &lines{}, clock: &clock{}}
+	all, url2 := databases(t), server(t).URL("daemon", "postgres")
+	other := &page.Database{Name: "postgres", Configure: func() (*pgx.ConnConfig, error) { return pgx.ParseConfig(url2) }}
+	all.Add(other)
+	s.Server = httptest.NewServer(page.New(page.Config{Log: zerolog.New(s.log), Now: s.clock.now}, all))
+	defer s.Close()
+	v := s.visitor(t)
+	v.get("/login").want(t, 200, `name="database"`)
+	form := func(database string) url.Values {
+		return url.Values{"token": {v.get("/login").token(t)}, "role": {"auditor"}, "password": {password}, "database": {database}}
+	}
+	v.post("/login", form("template1")).want(t, 401)
+	v.post("/login", form("")).want(t, 401)
+	v.post("/login", form("postgres")).want(t, 200, "no schema sync_roles")
+	all.Remove(other)
+	v.get("/").want(t, 200, "Log in", `!name="database"`)
+	v.post("/login", form("shop")).want(t, 200, "Overview")
 }
 
 // A session has an id that nobody knew before it began, in a cookie that only the browser reads.

@@ -187,7 +187,7 @@ func (p *Page) toLogin(w http.ResponseWriter, r *http.Request, why string) {
 
 // failSession answers when the database did not: it ends the session where the login is not accepted any more.
 func (p *Page) failSession(w http.ResponseWriter, r *http.Request, s *session, err error) {
-	if refusal := new(refusalError); errors.As(err, refusal) || p.databases.find(s.database.Name) != s.database {
+	if refusal := new(refusalError); errors.As(err, refusal) {
 		p.sessions.remove(s.id)
 		p.config.Log.Info().Str("role", s.role).Str("database", s.database.Name).Msg("page: a session has ended, as the database does not accept its login any more")
 		p.setCookie(w, p.config.Cookie, "", -1)
