@@ -14,6 +14,15 @@ import (
 // every session, are the transaction's own: so the connection may also be that of a pooler that gives each transaction another session. The transaction
 // ends with its connection.
 func BeginRead(ctx context.Context, config *pgx.ConnConfig, settings map[string]string) (pgx.Tx, error) {
+	return begin(ctx, config, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, settings)
+}
+
+// BeginWrite is BeginRead for a transaction that writes, which sees what others commit meanwhile.
+func BeginWrite(ctx context.Context, config *pgx.ConnConfig, settings map[string]string) (pgx.Tx, error) {
+	return begin(ctx, config, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}, settings)
+}
+
+func begin(ctx context.Context, config *pgx.ConnConfig, options pgx.TxOptions, settings map[string]string) (pgx.Tx, error) {
 	config = config.Copy()
 	// A statement that is prepared by name may be in another session than the one that is to run it.
 	config.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
@@ -22,13 +31,13 @@ func BeginRead(ctx context.Context, config *pgx.ConnConfig, settings map[string]
 	if err != nil {
 		return nil, err
 	}
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	tx, err := conn.BeginTx(ctx, options)
 	if err == nil {
 		_, err = conn.PgConn().Exec(ctx, setLocal(settings)).ReadAll()
 	}
 	if err != nil {
 		_ = Close(ctx, conn)
-		return nil, fmt.Errorf("begin a transaction to read in: %w", err)
+		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
 	return tx, nil
 }

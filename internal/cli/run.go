@@ -20,7 +20,8 @@ func runCommand() *cobra.Command {
 	var interval time.Duration
 	var noMigrate bool
 	retention := days(daemon.Retention)
-	var listenAddress string
+	var listenAddress, tlsCert, tlsKey string
+	var ui bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "The daemon: keep roles as desired until told to stop",
@@ -35,6 +36,13 @@ func runCommand() *cobra.Command {
 			}
 			if err := checkListenAddress(listenAddress); err != nil {
 				return err
+			}
+			whole := daemon.Config{
+				Engine: config, Policy: policyOf(cmd.Flags()), RescanInterval: interval, Migrate: !noMigrate, Retention: time.Duration(retention),
+				ListenAddress: listenAddress, UI: ui, TLSCert: tlsCert, TLSKey: tlsKey, Version: version(), Databases: patterns,
+			}
+			if err := daemon.CheckUI(whole); err != nil {
+				return usageError{err}
 			}
 			databases, err := sources(cmd.Flags(), urls, files)
 			if err != nil {
@@ -52,10 +60,7 @@ func runCommand() *cobra.Command {
 					config.Log.Warn().Msg(warning)
 				}
 			}
-			err = daemon.Run(cmd.Context(), databases, daemon.Config{
-				Engine: config, Policy: policyOf(cmd.Flags()), RescanInterval: interval, Migrate: !noMigrate, Retention: time.Duration(retention),
-				ListenAddress: listenAddress, Version: version(), Databases: patterns,
-			})
+			err = daemon.Run(cmd.Context(), databases, whole)
 			if call := new(daemon.CallError); errors.As(err, call) {
 				return usageError{err}
 			}
@@ -69,6 +74,9 @@ func runCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&noMigrate, "no-migrate", false, "do not install or upgrade the schema first")
 	cmd.Flags().Var(&retention, "audit-retention", "how long rows of the audit and rescans are kept; 0: for ever")
 	cmd.Flags().StringVar(&listenAddress, "listen-address", "", "host:port to serve /healthz, /readyz and /metrics on (default: off)")
+	cmd.Flags().BoolVar(&ui, "ui", false, "also serve a page there, to look at, for people with a login of the database; on another address than this machine's own it needs TLS")
+	cmd.Flags().StringVar(&tlsCert, "tls-cert", "", "file with the certificate (PEM, with its chain), to serve all on --listen-address over TLS; read again when it changes")
+	cmd.Flags().StringVar(&tlsKey, "tls-key", "", "file with the certificate's key")
 	o.flags(cmd, "info")
 	return cmd
 }

@@ -31,6 +31,12 @@ func TestUsageErrors(t *testing.T) {
 		{"run", "--rescan-interval", "soon"},
 		{"run", "--rescan-interval", "0s", "-d", nowhere},
 		{"run", "--rescan-interval", "-1m", "-d", nowhere},
+		{"run", "--ui", "-d", nowhere},
+		{"run", "--ui", "--listen-address", ":8080", "-d", nowhere},
+		{"run", "--ui", "--listen-address", "192.0.2.1:8080", "-d", nowhere},
+		{"run", "--tls-cert", "c", "--listen-address", ":8080", "-d", nowhere},
+		{"run", "--tls-key", "k", "--listen-address", ":8080", "-d", nowhere},
+		{"run", "--tls-cert", "c", "--tls-key", "k", "-d", nowhere},
 		{"sync", "--lock-timeout", "5"},
 		{"sync", "--lock-timeout", "0s", "-d", nowhere},
 		{"sync", "--statement-timeout", "-1s", "-d", nowhere},
@@ -169,7 +175,7 @@ func flagsOf(t *testing.T, command string) (flags []string) {
 
 // Every flag can be given by environment: a value that is wrong for the flag is as wrong there, and the error names the variable.
 func TestEveryFlagByEnvironment(t *testing.T) { //nolint:paralleltest // it sets the environment
-	text := []string{"protect", "allow-membership-in", "fallback-owner", "with-sql", "databases", "role", "owner", "manage", "source", "reassign-to", "view"} // any value is one
+	text := []string{"protect", "allow-membership-in", "fallback-owner", "with-sql", "databases", "role", "owner", "manage", "source", "reassign-to", "view", "tls-cert", "tls-key"} // any value is one
 	arguments := map[string][]string{"adopt": {"alice"}, "explain": {"alice"}, "who": {"SELECT", "orders"}, "retire": {"alice"}}
 	for _, command := range commands {
 		for _, flag := range flagsOf(t, command) {

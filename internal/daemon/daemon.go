@@ -22,8 +22,11 @@ type Config struct {
 	Migrate        bool          // install and upgrade the schema
 	Retention      time.Duration // of the audit; 0: for ever
 	ListenAddress  string        // to serve /healthz, /readyz and /metrics on; empty: off
-	Version        string        // for the metrics
-	Databases      []string      // patterns of the databases to serve, as LIKE has them, now and later; empty: those of the sources
+	UI             bool          // serve the page there, too
+	TLSCert        string        // files of the certificate and the key for it; empty: plain HTTP
+	TLSKey         string
+	Version        string   // for the metrics
+	Databases      []string // patterns of the databases to serve, as LIKE has them, now and later; empty: those of the sources
 }
 
 // Defaults of the options, for the daemon, the demo and the commands alike.

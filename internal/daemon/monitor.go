@@ -2,36 +2,54 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/metrics"
+	"github.com/pg-sync-roles/pg-sync-roles/internal/page"
 )
 
-// monitor keeps the metrics of all databases, and answers monitoring where it has an address.
+// monitor keeps the metrics of all databases, and answers monitoring, and people who look at the page, where it has an address.
 type monitor struct {
 	config   Config
 	metrics  *metrics.Metrics
 	listener net.Listener // nil: nothing is served
+	page     *page.Page   // nil: there is none
+	pages    page.Databases
+
+	mu    sync.Mutex
+	shown map[*metrics.Database]*page.Database
 }
 
 // newMonitor takes the address, if there is one.
 func newMonitor(ctx context.Context, config Config) (*monitor, error) {
 	log := config.Engine.Log
-	m := &monitor{config: config, metrics: metrics.New(config.Version, log)}
+	m := &monitor{config: config, metrics: metrics.New(config.Version, log), shown: map[*metrics.Database]*page.Database{}}
 	if config.ListenAddress == "" {
 		return m, nil
+	}
+	encryption, err := tlsOf(config.TLSCert, config.TLSKey)
+	if err != nil {
+		return nil, err
 	}
 	listener, err := metrics.Listen(ctx, config.ListenAddress)
 	if err != nil {
 		return nil, err
 	}
-	m.listener = listener
-	log.Info().Str("address", listener.Addr().String()).Msg("serving /healthz, /readyz and /metrics")
+	log.Info().Str("address", listener.Addr().String()).Bool("tls", encryption != nil).Msg("serving /healthz, /readyz and /metrics")
+	if config.UI {
+		m.page = newPage(listener.Addr(), encryption != nil, log, &m.pages)
+		log.Info().Str("address", listener.Addr().String()).Bool("tls", encryption != nil).Msg("serving the page")
+	}
+	if m.listener = listener; encryption != nil {
+		m.listener = tls.NewListener(listener, encryption)
+	}
 	return m, nil
 }
 
@@ -40,18 +58,30 @@ func (m *monitor) serve(ctx context.Context) error {
 	if m.listener == nil {
 		return nil
 	}
-	return m.metrics.Serve(ctx, m.listener)
+	if m.page == nil {
+		return m.metrics.Serve(ctx, m.listener, nil)
+	}
+	return m.metrics.Serve(ctx, m.listener, m.page)
 }
 
 // add adds a database, under a name that no other has.
 func (m *monitor) add(name string, source connect.Source, at place) *metrics.Database {
 	database := m.metrics.Database(name, m.config.RescanInterval, monitorConnection(source))
 	database.LogTo(at.log(m.config.Engine.Log))
+	shown := &page.Database{Name: name, Configure: func() (*pgx.ConnConfig, error) { return parse(source) }}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shown[database] = shown
+	m.pages.Add(shown)
 	return database
 }
 
 func (m *monitor) remove(ctx context.Context, database *metrics.Database) {
 	m.metrics.Remove(ctx, database)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pages.Remove(m.shown[database])
+	delete(m.shown, database)
 }
 
 // monitorConnection returns what opens the connection on which a database is asked how it is. It changes nothing, and a query that no caller

@@ -60,6 +60,10 @@ var allowed = map[string]relations{
 	},
 	"internal/daemon":  {reads: "installation"},
 	"internal/metrics": {reads: "role_status pending retries"},
+	"internal/page": {
+		reads:  "role_status grant_status held rescans audit my_problems desired_grants intermediate_roles violations hand_changes reviews",
+		writes: "review_items",
+	},
 	"internal/cli": {
 		reads:  "audit audit_chain audit_removals",
 		writes: "desired_grants desired_roles", // demo and password

@@ -15,9 +15,12 @@ import (
 // scrapeTimeout is how long the databases have to answer, all together. Prometheus itself waits for 10 s.
 const scrapeTimeout = 5 * time.Second
 
-// Handler answers /healthz, /readyz and /metrics, to GET and HEAD.
-func (m *Metrics) Handler() http.Handler {
+// Handler answers /healthz, /readyz and /metrics, to GET and HEAD. All else the other handler answers, if there is one.
+func (m *Metrics) Handler(other http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	if other != nil {
+		mux.Handle("/", other)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", m.readiness)
 	mux.HandleFunc("GET /metrics", m.scrape)

@@ -35,7 +35,7 @@ func get(tb testing.TB, m *metrics.Metrics, path string) *httptest.ResponseRecor
 
 func request(ctx context.Context, m *metrics.Metrics, method, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	m.Handler().ServeHTTP(w, httptest.NewRequestWithContext(ctx, method, path, http.NoBody))
+	m.Handler(nil).ServeHTTP(w, httptest.NewRequestWithContext(ctx, method, path, http.NoBody))
 	return w
 }
 

@@ -4,10 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/rs/zerolog"
 )
+
+// complaints are what the server says of clients that do not speak HTTP, or not TLS: for those who look for it.
+type complaints struct{ log zerolog.Logger }
+
+func (c complaints) Write(line []byte) (int, error) {
+	c.log.Debug().Msg("listen address: " + strings.TrimSpace(string(line)))
+	return len(line), nil
+}
 
 // graceful is how long requests may take once the process is told to stop.
 const graceful = 2 * time.Second
@@ -25,13 +37,15 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// Serve serves until the context ends, and then returns nil. It closes the listener, and the connections to the databases.
-func (m *Metrics) Serve(ctx context.Context, listener net.Listener) error {
+// Serve serves until the context ends, and then returns nil. It closes the listener, and the connections to the databases. Other paths are the other handler's;
+// nil: they are not found.
+func (m *Metrics) Serve(ctx context.Context, listener net.Listener, other http.Handler) error {
 	// Requests may go on for a moment after the context has ended.
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	server := &http.Server{
-		Handler:           m.Handler(),
+		Handler:           m.Handler(other),
+		ErrorLog:          stdlog.New(complaints{m.log}, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,

@@ -52,7 +52,7 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- m.Serve(ctx, listener) }()
+	go func() { done <- m.Serve(ctx, listener, nil) }()
 	url := "http://" + listener.Addr().String()
 	for path, want := range map[string]string{"/healthz": "ok\n", "/metrics": "pg_sync_roles_scrape_ok{database=\"db\"} 1\n", "/readyz": "database \"db\": not connected"} {
 		if body, err := fetch(t, http.DefaultClient, url+path); err != nil || !strings.Contains(body, want) {
@@ -81,7 +81,7 @@ func TestServeWithoutListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = listener.Close()
-	err = metrics.New("test", zerolog.Nop()).Serve(t.Context(), listener)
+	err = metrics.New("test", zerolog.Nop()).Serve(t.Context(), listener, nil)
 	if !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "serve on "+listener.Addr().String()+" (--listen-address): ") {
 		t.Errorf("got %v", err)
 	}
@@ -114,7 +114,7 @@ func TestServeEndsGracefully(t *testing.T) {
 				})
 				pipes := newPipes()
 				done := make(chan error, 1)
-				go func() { done <- m.Serve(ctx, pipes) }()
+				go func() { done <- m.Serve(ctx, pipes, nil) }()
 				body := make(chan string, 1)
 				go func() {
 					text, err := fetch(t, pipes.client(), "http://daemon/metrics")
