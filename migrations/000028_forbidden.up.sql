@@ -41,12 +41,12 @@ COMMENT ON COLUMN sync_roles.forbidden.column_name IS
     'A column. NULL: the object, and each column of it. A privilege on the whole table is one on each column.';
 COMMENT ON COLUMN sync_roles.forbidden.except_roles IS 'The roles that may have it, with their members.';
 COMMENT ON COLUMN sync_roles.forbidden.enforce IS
-    'Whether the daemon revokes, on the object itself, what breaks the rule: whoever granted it, also from PUBLIC and from roles that no row '
-    'names. The limits hold it as they hold other revokes that no deleted row explains.';
+    'Whether the daemon revokes, on the object itself, what breaks the rule: whoever granted it, also from PUBLIC and from roles that no '
+    'row names. The limits hold it as they hold other revokes that no deleted row explains.';
 COMMENT ON COLUMN sync_roles.forbidden.reason IS 'Why, for whoever is refused: never empty.';
 COMMENT ON COLUMN sync_roles.forbidden.applies_to IS
-    'everyone; logins: roles that can log in; public: only what is granted to PUBLIC; undeclared: what is granted on the object itself, and '
-    'no row of desired_grants asks for: with enforce, the rows say who has the privilege, and no one else keeps it.';
+    'everyone; logins: roles that can log in; public: only what is granted to PUBLIC; undeclared: what is granted on the object itself, '
+    'and no row of desired_grants asks for: with enforce, the rows say who has the privilege, and no one else keeps it.';
 COMMENT ON COLUMN sync_roles.forbidden.with_privilege IS
     'Segregation of duties: only having both this and the privilege of the rule breaks it. NULL: the one alone does.';
 COMMENT ON COLUMN sync_roles.forbidden.with_object_type IS 'The type of the other object; with with_privilege.';
@@ -148,7 +148,8 @@ BEGIN
         RETURN 'except_roles is no list of names';
     ELSIF 'public' = ANY (rule.except_roles) THEN
         RETURN 'except_roles has ''public'': a rule that excepts PUBLIC binds no role';
-    ELSIF (rule.with_privilege IS NULL) <> (rule.with_object_type IS NULL) OR (rule.with_privilege IS NULL) <> (rule.with_object_name IS NULL) THEN
+    ELSIF (rule.with_privilege IS NULL) <> (rule.with_object_type IS NULL)
+        OR (rule.with_privilege IS NULL) <> (rule.with_object_name IS NULL) THEN
         RETURN 'with_privilege, with_object_type and with_object_name belong together: set all of them, or none';
     ELSIF rule.with_privilege IS NULL
         AND (rule.with_schema_name IS NOT NULL OR rule.with_column_name IS NOT NULL
@@ -165,8 +166,8 @@ BEGIN
         sync_roles.forbidden_privileges(rule.privilege, rule.object_type), rule.object_type, rule.object_name, rule.name_match,
         rule.except_roles) OR rule.enforce AND rule.applies_to = 'undeclared' AND sync_roles.locks_daemon_out(
         sync_roles.forbidden_privileges(rule.privilege, rule.object_type), rule.object_type, rule.object_name, rule.name_match, '{}') THEN
-        RETURN format('enforce true would lock pg-sync-roles out: its role connects to database %s only because PUBLIC may; GRANT CONNECT to it '
-            || 'first', quote_literal(current_database()));
+        RETURN format('enforce true would lock pg-sync-roles out: its role connects to database %s only because PUBLIC may; '
+            || 'GRANT CONNECT to it first', quote_literal(current_database()));
     END IF;
     IF rule.with_privilege IS NOT NULL THEN
         wrong := sync_roles.pointer_problem(rule.with_privilege, rule.with_object_type, rule.with_schema_name, rule.with_schema_match,
@@ -487,7 +488,7 @@ JOIN pg_catalog.pg_roles AS r ON r.oid = m.member_oid
 WHERE b.through IS NULL AND pg_has_role(b.role_oid, m.member_oid, 'MEMBER');
 
 COMMENT ON VIEW sync_roles.enforced_members IS
-    'Internal. The members of intermediate roles for one name that break a rule with enforce, and which the daemon lets be members no longer.';
+    'Internal. The members of intermediate roles for one name that break a rule with enforce, whose membership the daemon ends.';
 COMMENT ON COLUMN sync_roles.enforced_members.role_oid IS 'The role; 0 is PUBLIC.';
 COMMENT ON COLUMN sync_roles.enforced_members.member_oid IS 'The member.';
 COMMENT ON COLUMN sync_roles.enforced_members.role_name IS 'Its name; public: PUBLIC.';
@@ -508,7 +509,7 @@ CREATE TABLE sync_roles.violation_history (
 );
 
 COMMENT ON TABLE sync_roles.violation_history IS
-    'Each violation that the daemon has seen, and until when: as exact as its looks, which follow DDL at once where there are event triggers.';
+    'Each violation that the daemon has seen, and until when: as exact as its looks, which follow DDL at once with event triggers.';
 COMMENT ON COLUMN sync_roles.violation_history.id IS 'Counts the violations.';
 COMMENT ON COLUMN sync_roles.violation_history.forbidden_id IS 'The rule. It may be gone.';
 COMMENT ON COLUMN sync_roles.violation_history.role_name IS 'As in violations.';
@@ -605,8 +606,8 @@ LEFT JOIN sync_roles.violation_history AS h
     AND h.object_name = coalesce(b.signature, b.object_name::text) AND coalesce(h.column_name, '') = coalesce(b.column_name, '');
 
 COMMENT ON VIEW sync_roles.violations IS
-    'What breaks the rules of forbidden at this moment, as PostgreSQL''s catalogs have it. A privilege that PUBLIC has is one violation, of '
-    'role_name public.';
+    'What breaks the rules of forbidden at this moment, as PostgreSQL''s catalogs have it. A privilege that PUBLIC has is one violation, '
+    'of role_name public.';
 COMMENT ON COLUMN sync_roles.violations.forbidden_id IS 'The rule.';
 COMMENT ON COLUMN sync_roles.violations.role_name IS 'The role that has what it may not have; public: PUBLIC.';
 COMMENT ON COLUMN sync_roles.violations.privilege IS 'What it has.';
@@ -614,7 +615,8 @@ COMMENT ON COLUMN sync_roles.violations.object_type IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.violations.schema_name IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.violations.object_name IS 'As in desired_grants; routines as name(argument types).';
 COMMENT ON COLUMN sync_roles.violations.column_name IS 'The column on which alone it has the privilege; NULL: the object.';
-COMMENT ON COLUMN sync_roles.violations.path IS 'A shortest path: the memberships from the role upward, and what gives the last of them the privilege.';
+COMMENT ON COLUMN sync_roles.violations.path IS
+    'A shortest path: the memberships from the role upward, and what gives the last of them the privilege.';
 COMMENT ON COLUMN sync_roles.violations.since IS 'When the daemon first saw it; now, where it has not looked yet.';
 COMMENT ON COLUMN sync_roles.violations.reason IS 'The reason of the rule.';
 

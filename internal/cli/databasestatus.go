@@ -22,7 +22,7 @@ type databaseStatus struct {
 	roles    []audit.Status
 	lost     reconcile.LostAdmin
 	broken   []audit.Violation // of the rules
-	err      error // why it could not be read, where others could
+	err      error             // why it could not be read, where others could
 }
 
 func (d *databaseStatus) read(ctx context.Context, q catalog.Querier, roles []string) (err error) {

@@ -40,7 +40,8 @@ var allowed = map[string]relations{
 	},
 	"reconcile/inspect": {
 		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn all_desired_holdings all_matchable_grants creators default_privileges withdrawn pending retries held approvals recent_revokes audit applied_passwords " +
-			"intermediate_roles keepers resolved_objects costly_patterns costly_holdings privileged_roles installation contested python_intermediate_roles parameters stale_sessions suspended_roles",
+			"intermediate_roles keepers resolved_objects costly_patterns costly_holdings privileged_roles installation contested python_intermediate_roles parameters stale_sessions suspended_roles " +
+			"forbidden rule_parts rule_objects rule_holders bound_roles useful_memberships enforced_entries enforced_members",
 	},
 	"reconcile/plan": {writes: "desired_grants withdrawn"}, // fixes, which people run
 	"reconcile/apply": {
@@ -48,8 +49,8 @@ var allowed = map[string]relations{
 		writes: "intermediate_roles keepers pending suspended_roles",
 	},
 	"reconcile/audit": {
-		reads:  "role_status desired_grants matchable_grants matchable_withdrawn all_matchable_grants all_matchable_withdrawn hand_changes history_state",
-		writes: "audit rescans retries held approvals recent_revokes withdrawn shortened_grants resolved_objects intermediate_roles contested costly_patterns policy ownership_claims lost_memberships suspended_roles row_versions writing_transactions",
+		reads:  "role_status forbidden violations desired_grants matchable_grants matchable_withdrawn all_matchable_grants all_matchable_withdrawn hand_changes history_state",
+		writes: "audit rescans retries held approvals recent_revokes withdrawn shortened_grants resolved_objects intermediate_roles contested costly_patterns policy ownership_claims lost_memberships suspended_roles violation_history row_versions writing_transactions",
 	},
 	"reconcile/audit/chain": {
 		writes: "audit audit_chain audit_removals",
@@ -59,7 +60,7 @@ var allowed = map[string]relations{
 		writes: "desired_grants desired_roles",
 	},
 	"internal/daemon":  {reads: "installation"},
-	"internal/metrics": {reads: "role_status pending retries"},
+	"internal/metrics": {reads: "role_status pending retries violation_history"},
 	"internal/page": {
 		reads:  "role_status grant_status held rescans audit my_problems desired_grants intermediate_roles violations hand_changes reviews",
 		writes: "review_items",

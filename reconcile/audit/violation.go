@@ -26,8 +26,8 @@ const anyRulesSQL = `
 
 // RecordViolations notes the violations that are new, at most so many as a transaction notifies of, and those that are over. It returns the new ones.
 func RecordViolations(ctx context.Context, q catalog.Querier) ([]Violation, error) {
-	var any bool
-	if err := q.QueryRow(ctx, anyRulesSQL).Scan(&any); err != nil || !any {
+	var asked bool
+	if err := q.QueryRow(ctx, anyRulesSQL).Scan(&asked); err != nil || !asked {
 		return nil, err
 	}
 	list, err := catalog.Collect[Violation](ctx, q, recordViolationsSQL, EventChannel, maxEvents)

@@ -202,7 +202,8 @@ candidates AS MATERIALIZED (
     ) AS d
     WHERE :exclusive AND b.revoke_other <> '{}'
     UNION
-    SELECT b.role_name, b.grantee, e.privilege, e.column_name, 'exact', e.object_type, e.class_oid, e.object_oid, 'forbidden', false, false, 0
+    SELECT b.role_name, b.grantee, e.privilege, e.column_name, 'exact', e.object_type, e.class_oid, e.object_oid, 'forbidden', false,
+        false, 0
     FROM batch AS b
     JOIN sync_roles.enforced_entries AS e ON e.grantee = b.grantee
     WHERE :enforced
@@ -265,7 +266,8 @@ column_entries AS MATERIALIZED (
 ),
 held AS MATERIALIZED (
     SELECT c.role_name, c.grantee, e.privilege, e.column_name, e.is_grantable, e.grantor, e.object_type, e.class_oid, e.object_oid,
-        bool_and(c.reason IN ('other', 'forbidden')) AS other, bool_or(c.reason = 'forbidden') AS forbidden, bool_or(c.option AND e.is_grantable) AS option,
+        bool_and(c.reason IN ('other', 'forbidden')) AS other, bool_or(c.reason = 'forbidden') AS forbidden,
+        bool_or(c.option AND e.is_grantable) AS option,
         -- What another row gave that was deleted before its time has not expired.
         coalesce(bool_and(c.expired) FILTER (WHERE c.reason = 'withdrawn'), false) AS expired,
         array_agg(DISTINCT c.transaction) FILTER (WHERE c.reason = 'withdrawn' AND NOT c.expired) AS transactions,
