@@ -279,12 +279,31 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'check_violation', SCHEMA = 'sync_roles', TABLE = 'reviews', COLUMN = 'forbidden_id',
-        MESSAGE = format('forbidden_id %s is the id of no rule', forbidden_id);
+    IF NOT EXISTS (SELECT FROM sync_roles.forbidden AS f WHERE f.id = rows_of_rule.forbidden_id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation', SCHEMA = 'sync_roles', TABLE = 'reviews', COLUMN = 'forbidden_id',
+            MESSAGE = format('forbidden_id %s is the id of no rule', rows_of_rule.forbidden_id);
+    END IF;
+    RETURN QUERY
+        SELECT g.id
+        FROM sync_roles.rule_objects AS o
+        JOIN sync_roles.all_matchable_grants AS g ON g.object_type = o.object_type
+            AND (g.privilege = 'ALL' OR g.privilege = ANY (o.privileges))
+            AND sync_roles.in_schema(o.schema_name, coalesce(g.schema_name, ''), g.schema_match)
+            AND sync_roles.means(g.object_name, g.name_match, o.object_name, o.signature)
+            AND (o.column_name IS NULL OR g.column_name IS NULL OR sync_roles.is_column(o.column_name, g.column_name, g.column_match))
+        WHERE o.forbidden_id = rows_of_rule.forbidden_id
+        UNION
+        -- Membership in a role that has it.
+        SELECT g.id
+        FROM (SELECT DISTINCT h.holder_oid FROM sync_roles.rule_holders AS h WHERE h.forbidden_id = rows_of_rule.forbidden_id) AS h
+        JOIN pg_catalog.pg_roles AS r ON pg_has_role(r.oid, h.holder_oid, 'MEMBER') AND NOT r.rolsuper
+        JOIN sync_roles.desired_grants AS g ON g.object_type = 'role' AND sync_roles.name_matches(r.rolname, g.object_name, g.name_match)
+        WHERE h.holder_oid <> 0;
 END
 $$;
 
-COMMENT ON FUNCTION sync_roles.rows_of_rule(bigint) IS 'The rows of desired_grants that a rule is about.';
+COMMENT ON FUNCTION sync_roles.rows_of_rule(bigint) IS
+    'The rows of desired_grants that give what a rule is about, themselves or by membership.';
 
 CREATE FUNCTION sync_roles.rows_to_review(review sync_roles.reviews) RETURNS SETOF bigint
 LANGUAGE sql STABLE

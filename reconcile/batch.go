@@ -34,6 +34,7 @@ type batch struct {
 	retiring      map[string]int                     // how much was left of roles that are being retired, when the pass began
 	ended         []plan.Membership                  // memberships that the pass ends
 	ending        []string                           // the roles whose sessions are to end after the commit
+	breaches      map[string]string                  // of rules, before the pass gave anything; nil: not read
 	staleSessions []plan.Session                     // of the batch's roles, as far as they are to end
 }
 
@@ -221,6 +222,9 @@ func (e *Engine) apply(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 			break
 		}
 		prepared := b.plan
+		if err := b.noteBreaches(ctx, tx, prepared.Preparation()); err != nil {
+			return err
+		}
 		if err := a.Run(ctx, prepared.Preparation()); err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
@@ -237,7 +241,11 @@ func (e *Engine) apply(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 			return err
 		}
 	}
-	if err := a.Run(ctx, b.plan.GrantSteps()); err != nil {
+	grants := b.plan.GrantSteps()
+	if err := b.noteBreaches(ctx, tx, grants); err != nil {
+		return err
+	}
+	if err := a.Run(ctx, grants); err != nil {
 		return err
 	}
 	b.ended = b.plan.EndedMemberships()

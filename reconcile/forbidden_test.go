@@ -345,3 +345,63 @@ func TestViolationsAreTold(t *testing.T) {
 	v.is(t, false, "exists (select from sync_roles.violations where role_name = $1)", v.role("alice"))
 	v.is(t, true, "(select since < now() from sync_roles.violations where role_name = $1)", v.role("team"))
 }
+
+// What no row says by itself: a view shows more since its owner may read more. Nothing of that pass is committed, and other roles are served.
+func TestForbiddenThroughTheOwnerOfAView(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	alice, bob := v.role("alice"), v.role("bob")
+	v.manager(t, "grant create on schema hr to {team}; alter view hr.names owner to {team}; grant select on hr.names to {alice}")
+	v.rule(t, "privilege, object_type, schema_name, object_name, except_roles", "'SELECT', 'table', 'hr', 'payroll', '{{hr}, {team}}'")
+	v.row(t, grantColumns, "'{team}', 'SELECT', 'table', 'hr', 'payroll'")
+	v.row(t, grantColumns, "'{bob}', 'SELECT', 'table', 'hr', 'plain'")
+	v.pending(t)
+	v.cannot(t, alice, "select from hr.names")
+	v.can(t, bob, "select from hr.plain")
+	v.outcome(t, v.role("team"), plan.Refused)
+	if n := v.violations(t); n != 0 {
+		t.Errorf("%d violations", n)
+	}
+	v.owner(t, "set role {team}; revoke select on hr.names from {alice}; reset role")
+	v.write(t, "insert into sync_roles.pending (role_name) values ($1)", v.role("team"))
+	v.pending(t)
+	v.is(t, true, "has_table_privilege($1, 'hr.payroll', 'SELECT')", v.role("team"))
+	v.quiet(t)
+}
+
+// Objects that are created later are kept from whom a rule keeps them, also in the moment in which they are created.
+func TestForbiddenAtCreation(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	alice, bob := v.role("alice"), v.role("bob")
+	v.rule(t, "privilege, object_type, schema_name, object_name, except_roles", "'SELECT', 'table', 'hr', 'later', '{{hr}}'")
+	v.row(t, grantColumns+", name_match, at_creation", "'{alice}', 'SELECT', 'table', 'hr', '%', 'like', true")
+	v.row(t, grantColumns+", name_match, at_creation", "'{bob}', 'INSERT', 'table', 'hr', '%', 'like', true")
+	v.pending(t)
+	v.owner(t, "create table hr.later (id int); create table hr.other (id int)")
+	v.cannot(t, alice, "select from hr.later")
+	v.can(t, bob, "insert into hr.later values (1)")
+	v.rescan(t)
+	v.cannot(t, alice, "select from hr.later")
+	v.can(t, alice, "select from hr.other")
+	if n := v.violations(t); n != 0 {
+		t.Errorf("%d violations", n)
+	}
+	v.quiet(t)
+}
+
+// A role that a rule for logins does not bind may not become a login.
+func TestForbiddenToLogins(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	v.rule(t, "privilege, object_type, schema_name, object_name, applies_to", "'SELECT', 'table', 'hr', 'payroll', 'logins'")
+	v.row(t, grantColumns, "'{team}', 'SELECT', 'table', 'hr', 'payroll'")
+	v.pending(t)
+	v.write(t, "insert into sync_roles.desired_roles (role_name, login) values ($1, true)", v.role("team"))
+	v.pending(t)
+	v.is(t, false, "(select rolcanlogin from pg_roles where rolname = $1)", v.role("team"))
+	v.outcome(t, v.role("team"), plan.Refused)
+	v.write(t, "delete from sync_roles.desired_grants where role_name = $1", v.role("team"))
+	v.pending(t)
+	v.is(t, false, "has_table_privilege($1, 'hr.payroll', 'SELECT')", v.role("team"))
+}

@@ -175,6 +175,9 @@ func (e *Engine) reconcile(ctx context.Context, tx pgx.Tx, w work, p *Pass, requ
 	if err := a.GiveBack(ctx); err != nil {
 		return err
 	}
+	if err := b.checkBreaches(ctx, tx); err != nil {
+		return err
+	}
 	if err := b.addConflicts(ctx, tx); err != nil {
 		return err
 	}

@@ -24,6 +24,10 @@ func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause e
 		row.Outcome = plan.Blocked
 		row.Problems = []plan.Problem{{Kind: plan.Blocked, Code: plan.RoleFailed, Role: role, Object: "role " + role, Reason: cause.Error()}}
 	}
+	if errors.As(cause, new(*breachError)) {
+		row.Outcome, row.Error = plan.Refused, ""
+		row.Problems = []plan.Problem{{Kind: plan.Refused, Code: plan.Forbidden, Role: role, Object: "role " + role, Reason: cause.Error()}}
+	}
 	err := pgx.BeginFunc(ctx, e.conn, func(tx pgx.Tx) error {
 		requests, err := desired.TakeFor(ctx, tx, []string{role})
 		if err != nil {
@@ -41,7 +45,7 @@ func (e *Engine) recordFailure(ctx context.Context, w work, role string, cause e
 		if err := audit.WriteRetry(ctx, tx, role, row.Attempt, audit.Backoff(row.Attempt, needsHelp)); err != nil {
 			return err
 		}
-		if needsHelp && len(requests) == 0 && last.LastOutcome == plan.Blocked && plan.SameProblems(last.LastProblems, row.Problems) {
+		if needsHelp && len(requests) == 0 && last.LastOutcome == row.Outcome && plan.SameProblems(last.LastProblems, row.Problems) {
 			return nil // told before
 		}
 		return e.writer().WriteOne(ctx, tx, &row)

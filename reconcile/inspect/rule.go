@@ -154,3 +154,23 @@ func collectChanges(d *plan.Drift) *changes {
 func anyPair(rules []plan.Rule) bool {
 	return slices.ContainsFunc(rules, func(r plan.Rule) bool { return r.Pair })
 }
+
+const breachesSQL = `
+	select row_to_json(row(v.forbidden_id, v.role_name, v.privilege, v.object_type, v.schema_name, v.object_name, v.column_name))::text as key,
+		format('rule %s (%s): role %s would have %s on %s %s, by %s', v.forbidden_id, v.reason, v.role_name, v.privilege, v.object_type,
+			concat_ws('.', v.schema_name, v.object_name), v.path) as text
+	from sync_roles.violations as v
+	order by 1`
+
+// Breaches reads which rules are broken at this moment, in words; by a key for each.
+func Breaches(ctx context.Context, tx pgx.Tx) (map[string]string, error) {
+	list, err := catalog.Collect[struct{ Key, Text string }](ctx, tx, breachesSQL)
+	if err != nil {
+		return nil, fmt.Errorf("read which rules are broken: %w", err)
+	}
+	breaches := make(map[string]string, len(list))
+	for _, b := range list {
+		breaches[b.Key] = b.Text
+	}
+	return breaches, nil
+}
