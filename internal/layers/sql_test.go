@@ -41,7 +41,7 @@ var allowed = map[string]relations{
 	"reconcile/inspect": {
 		reads: "desired_grants desired_roles desired_holdings grants_in_force matchable_grants matchable_withdrawn all_desired_holdings all_matchable_grants creators default_privileges withdrawn pending retries held approvals recent_revokes audit applied_passwords " +
 			"intermediate_roles keepers resolved_objects costly_patterns costly_holdings privileged_roles installation contested python_intermediate_roles parameters stale_sessions suspended_roles " +
-			"forbidden rule_parts rule_objects rule_holders bound_roles useful_memberships enforced_entries enforced_members",
+			"forbidden rule_parts rule_objects rule_holders bound_roles useful_memberships enforced_entries enforced_members violations",
 	},
 	"reconcile/plan": {writes: "desired_grants withdrawn"}, // fixes, which people run
 	"reconcile/apply": {

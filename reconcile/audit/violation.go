@@ -43,7 +43,7 @@ const (
 		select v.forbidden_id, v.role_name, v.privilege, v.path, v.reason,
 			v.object_type || ' ' || concat_ws('.', v.schema_name, v.object_name) || coalesce(' (' || v.column_name || ')', '') as object
 		from sync_roles.violations as v
-		where $1::text[] is null or v.role_name = any ($1)
+		where coalesce(cardinality($1::text[]), 0) = 0 or v.role_name = any ($1)
 		order by v.forbidden_id, v.role_name, object, v.privilege`
 )
 

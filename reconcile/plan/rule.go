@@ -174,7 +174,7 @@ func (j *judge) givePublic(hits []RuleHit) *breach {
 	return nil
 }
 
-// bearers are the role and those below it, also by memberships that the plan adds.
+// bearers are the role, first, and those below it by name, also by memberships that the plan adds.
 func (j *judge) bearers(role catalog.OID) (list []Bearer) {
 	seen := map[catalog.OID]bool{}
 	var add func(catalog.OID)
@@ -191,7 +191,16 @@ func (j *judge) bearers(role catalog.OID) (list []Bearer) {
 		}
 	}
 	add(role)
-	slices.SortFunc(list, func(a, b Bearer) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b Bearer) int {
+		switch role {
+		case a.OID:
+			return -1
+		case b.OID:
+			return 1
+		default:
+			return cmp.Compare(a.Name, b.Name)
+		}
+	})
 	return list
 }
 
