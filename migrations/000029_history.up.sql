@@ -465,7 +465,8 @@ CREATE TABLE sync_roles.history_state (
 
 INSERT INTO sync_roles.history_state DEFAULT VALUES;
 
-COMMENT ON TABLE sync_roles.history_state IS 'From when access_history is complete. Who writes it locks this row.';
+COMMENT ON TABLE sync_roles.history_state IS
+    'From when access_history is complete. Who writes it locks this table: a row lock would take a transaction ID.';
 COMMENT ON COLUMN sync_roles.history_state.singleton IS 'There is one row.';
 COMMENT ON COLUMN sync_roles.history_state.since IS
     'From when there is history: the first rescan, or what the retention has left. NULL: there is none yet.';
@@ -976,7 +977,8 @@ DECLARE
     objects oid[];
     changes bigint;
 BEGIN
-    SELECT s.since IS NULL INTO is_first FROM sync_roles.history_state AS s FOR UPDATE;
+    LOCK TABLE sync_roles.history_state IN SHARE ROW EXCLUSIVE MODE;
+    SELECT s.since IS NULL INTO is_first FROM sync_roles.history_state AS s;
     seen_at := clock_timestamp();
     IF NOT is_first THEN
         PERFORM sync_roles.write_renamed_roles(observe_access.cause, seen_at);
@@ -995,7 +997,10 @@ BEGIN
         + sync_roles.write_membership_changes(observe_access.cause, NULL, seen_at, NULL);
     -- Of roles that are gone, what they had is by now.
     DELETE FROM sync_roles.seen_roles AS s WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = s.role_oid);
-    UPDATE sync_roles.history_state AS s SET since = coalesce(s.since, seen_at), observed_at = seen_at;
+    -- A sync with nothing to do takes no transaction ID.
+    IF is_first OR changes > 0 OR observe_access.cause <> 'manual' THEN
+        UPDATE sync_roles.history_state AS s SET since = coalesce(s.since, seen_at), observed_at = seen_at;
+    END IF;
     RETURN changes;
 END
 $$;
@@ -1014,7 +1019,8 @@ DECLARE
     done_at timestamptz;
     changes bigint := 0;
 BEGIN
-    SELECT s.since IS NULL INTO is_first FROM sync_roles.history_state AS s FOR UPDATE;
+    LOCK TABLE sync_roles.history_state IN SHARE ROW EXCLUSIVE MODE;
+    SELECT s.since IS NULL INTO is_first FROM sync_roles.history_state AS s;
     done_at := clock_timestamp();
     IF cardinality(followers_of) > 0 THEN
         SELECT class_oids || array_agg(d.classid), object_oids || array_agg(d.objid)
@@ -1057,7 +1063,7 @@ DECLARE
     shortened sync_roles.access_changes[];
     forgotten bigint;
 BEGIN
-    PERFORM FROM sync_roles.history_state FOR UPDATE;
+    LOCK TABLE sync_roles.history_state IN SHARE ROW EXCLUSIVE MODE;
     UPDATE sync_roles.history_state AS s SET since = greatest(s.since, before) WHERE s.since < before;
     -- Without an end that is old enough there is nothing to forget.
     IF NOT EXISTS (SELECT FROM sync_roles.access_changes AS c WHERE NOT c.given AND c.at < before) THEN

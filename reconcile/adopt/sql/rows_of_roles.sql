@@ -8,7 +8,7 @@ SELECT g.role_name, g.privilege, g.object_type, coalesce(g.schema_name, '') AS s
         AND NOT EXISTS (
             SELECT
             FROM jsonb_each(to_jsonb(g) - '{id,role_name,privilege,object_type,schema_name,object_name,name_match,column_name,selector,note,
-                created_by,created_at,updated_by,updated_at}'::text[]) AS e
+                created_by,created_at,updated_by,updated_at,transaction}'::text[]) AS e
             WHERE e.value NOT IN ('null', 'false', '[]', '"exact"')
         ) AS movable
 FROM sync_roles.desired_grants AS g
