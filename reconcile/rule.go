@@ -16,7 +16,7 @@ import (
 
 // noteBreaches notes which rules are broken before steps of the pass give anything.
 func (b *batch) noteBreaches(ctx context.Context, tx pgx.Tx, steps []plan.Step) (err error) {
-	if !b.scope.Rules || len(steps) == 0 || b.breaches != nil {
+	if !b.scope.Rules || len(steps) == 0 || b.breaches != nil || !b.plan.MayBreakRules(b.facts) {
 		return nil
 	}
 	b.breaches, err = inspect.Breaches(ctx, tx)

@@ -41,6 +41,10 @@ func EnforcedRoles(ctx context.Context, q catalog.Querier) ([]string, error) {
 	return list, nil
 }
 
+const ownsCodeSQL = `
+	select exists (select from pg_catalog.pg_class as c where c.relhasrules and c.relowner = any ($1::oid[]))
+		or exists (select from pg_catalog.pg_proc as p where p.prosecdef and p.proowner = any ($1::oid[]))`
+
 // answerRules reads what the rules say of what is missing.
 func answerRules(ctx context.Context, tx pgx.Tx, asked bool, d *plan.Drift, f *plan.Facts) error {
 	if !asked {
@@ -81,6 +85,14 @@ func answerRules(ctx context.Context, tx pgx.Tx, asked bool, d *plan.Drift, f *p
 		}
 	}
 	holders[0] = true
+	owners := slices.Collect(maps.Keys(changes.roles))
+	for _, b := range bearers {
+		owners = append(owners, b.OID)
+	}
+	if err := tx.QueryRow(ctx, ownsCodeSQL, owners).Scan(&facts.ToCode); err != nil {
+		return fmt.Errorf("look for views and functions of roles: %w", err)
+	}
+	facts.ToCode = facts.ToCode || changes.public
 	holdings, err := catalog.Collect[holding](ctx, tx, ruleHoldingsSQL, slices.Sorted(maps.Keys(holders)))
 	if err != nil {
 		return fmt.Errorf("read what roles have of what the rules of sync_roles.forbidden are about: %w", err)
@@ -114,6 +126,7 @@ type changes struct {
 
 	roles   map[catalog.OID]bool // that get something, and those in which they get a membership
 	granted map[catalog.OID]bool // of these, the latter
+	public  bool                 // PUBLIC gets something
 }
 
 func collectChanges(d *plan.Drift) *changes {
@@ -124,6 +137,7 @@ func collectChanges(d *plan.Drift) *changes {
 			continue
 		}
 		c.roles[d.Roles[m.Role].OID] = true
+		c.public = c.public || m.Role == catalog.Public
 		for _, granted := range m.Granted() {
 			c.roles[granted], c.granted[granted] = true, true
 		}

@@ -74,7 +74,15 @@ type RuleFacts struct {
 	Rules    map[int64]Rule
 	Hits     map[RuleTarget][]RuleHit
 	Bearers  map[catalog.OID][]Bearer  // by start
+	ToCode   bool                      // one of the bearers owns views or functions, by which others may have what it has
 	Holdings map[catalog.OID][]RuleHit // what a role has, by itself or as a member; 0: PUBLIC
+}
+
+// MayBreakRules reports whether the plan gives something that the judge does not follow to its end: to an owner of code, whose readers get it too, a new
+// owner to code, or LOGIN to a role.
+func (p *Plan) MayBreakRules(f *Facts) bool {
+	return f.Rules != nil && f.Rules.ToCode || len(p.Ownerships) > 0 ||
+		slices.ContainsFunc(p.RoleChanges, func(c RoleChange) bool { return !c.Create && len(c.Attributes) > 0 })
 }
 
 // AsksForRules reports whether a plan for the drift depends on the rules.
