@@ -3,6 +3,9 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -67,8 +70,10 @@ func (v *vault) violations(t *testing.T) int {
 
 const grantColumns = "role_name, privilege, object_type, schema_name, object_name"
 
+type forbiddenWay struct{ before, columns, values, tries string }
+
 // forbiddenWays are rows that a rule about hr.payroll refuses.
-var forbiddenWays = map[string]struct{ before, columns, values, tries string }{
+var forbiddenWays = map[string]forbiddenWay{
 	"a grant":          {"", grantColumns, "'{alice}', 'SELECT', 'table', 'hr', 'payroll'", "select from hr.payroll"},
 	"ALL":              {"", grantColumns, "'{alice}', 'ALL', 'table', 'hr', 'payroll'", "select from hr.payroll"},
 	"a column":         {"", grantColumns + ", column_name", "'{alice}', 'SELECT', 'table', 'hr', 'payroll', 'pay'", "select pay from hr.payroll"},
@@ -84,44 +89,54 @@ var forbiddenWays = map[string]struct{ before, columns, values, tries string }{
 	"except columns":   {"", grantColumns + ", except_columns", "'{alice}', 'SELECT', 'table', 'hr', 'payroll', '{id}'", "select pay from hr.payroll"},
 }
 
-// Before anything is granted, and with all else that the role's rows ask for.
+// Before anything is granted, and with all else that the role's rows ask for. Each way has a role of its own, PUBLIC a database.
 func TestForbiddenRowsAreRefused(t *testing.T) {
 	t.Parallel()
-	for name, way := range forbiddenWays {
+	public := map[string]forbiddenWay{"PUBLIC": forbiddenWays["PUBLIC"]}
+	others := maps.Clone(forbiddenWays)
+	delete(others, "PUBLIC")
+	for name, ways := range map[string]map[string]forbiddenWay{"roles": others, "PUBLIC": public} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := newVault(t)
-			alice, bob, hannah := v.role("alice"), v.role("bob"), v.role("hannah")
+			bob, hannah := v.role("bob"), v.role("hannah")
 			v.rule(t, "privilege, object_type, schema_name, object_name, except_roles", "'SELECT', 'table', 'hr', 'payroll', '{{hr}}'")
-			if way.before != "" {
-				v.manager(t, way.before)
-			}
-			id := v.row(t, way.columns, way.values)
-			v.row(t, grantColumns, "'{alice}', 'SELECT', 'table', 'hr', 'plain'")
 			v.row(t, grantColumns, "'{hr}', 'SELECT', 'table', 'hr', 'payroll'")
-			v.pending(t)
-			v.cannot(t, alice, way.tries)
-			v.cannot(t, bob, way.tries)
-			v.can(t, alice, "select from hr.plain")
-			v.can(t, hannah, "select from hr.payroll")
-			status, reason := pgtest.One[string](t, v.super, "select status from sync_roles.grant_status where id = $1", id),
-				pgtest.One[string](t, v.super, "select coalesce(reason, '') from sync_roles.grant_status where id = $1", id)
-			if status != "refused" || !strings.Contains(reason, "rule 1 (by the law)") {
-				t.Errorf("the row is %s: %s", status, reason)
+			roles, ids := map[string]string{}, map[string]int64{}
+			for _, way := range slices.Sorted(maps.Keys(ways)) {
+				roles[way] = v.user(t, "alice"+strconv.Itoa(len(roles)))
+				v.row(t, grantColumns, "'"+roles[way]+"', 'SELECT', 'table', 'hr', 'plain'")
+				v.manager(t, strings.ReplaceAll(ways[way].before, "{alice}", roles[way]))
+				ids[way] = v.row(t, ways[way].columns, strings.ReplaceAll(ways[way].values, "{alice}", roles[way]))
 			}
+			v.pending(t)
+			for way, role := range roles {
+				v.cannot(t, role, ways[way].tries)
+				v.can(t, role, "select from hr.plain")
+				row := pgtest.One[string](t, v.super, "select status || ': ' || coalesce(reason, '') from sync_roles.grant_status where id = $1", ids[way])
+				if !strings.HasPrefix(row, "refused: ") || !strings.Contains(row, "rule 1 (by the law)") {
+					t.Errorf("the row for %s is %s", way, row)
+				}
+			}
+			v.cannot(t, bob, "select from hr.payroll")
+			v.can(t, hannah, "select from hr.payroll")
 			if n := v.violations(t); n != 0 {
 				t.Errorf("%d violations", n)
 			}
 			v.quiet(t)
 
-			// Without the rule the row is obeyed, and what it gave goes with it.
+			// Without the rule the rows are obeyed, and what they gave goes with them.
 			v.write(t, "delete from sync_roles.forbidden")
 			v.pending(t)
-			v.can(t, alice, way.tries)
+			for way, role := range roles {
+				v.can(t, role, ways[way].tries)
+			}
 			v.quiet(t)
-			v.delete(t, id)
+			v.delete(t, slices.Collect(maps.Values(ids))...)
 			v.pending(t)
-			v.cannot(t, alice, way.tries)
+			for way, role := range roles {
+				v.cannot(t, role, ways[way].tries)
+			}
 			v.can(t, hannah, "select from hr.payroll")
 			v.quiet(t)
 		})
