@@ -42,6 +42,12 @@ var allRows = strings.NewReplacer(
 	"sync_roles.desired_holdings", "sync_roles.all_desired_holdings",
 )
 
+// noRules has a query read nothing in place of the views of what rules take, which take longer to plan than all the rest.
+var noRules = strings.NewReplacer(
+	"sync_roles.enforced_entries", "(SELECT 0::oid AS grantee, '' AS object_type, 0::oid AS class_oid, 0::oid AS object_oid, '' AS privilege, '' AS column_name)",
+	"sync_roles.enforced_members", "(SELECT 0::oid AS role_oid, 0::oid AS member_oid)",
+)
+
 // render puts the constants in place of the parameters.
 func (c constants) render(sql string) string {
 	key := text{c, sql}
@@ -54,6 +60,9 @@ func (c constants) render(sql string) string {
 	}
 	if !c.plain {
 		sql = allRows.Replace(sql)
+	}
+	if !c.enforced {
+		sql = noRules.Replace(sql)
 	}
 	result := strings.NewReplacer(
 		":plain", strconv.FormatBool(c.plain),
