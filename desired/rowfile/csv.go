@@ -34,7 +34,7 @@ func ReadCSV(r io.Reader) (File, error) {
 		row := Row{Match: exact}
 		row.Line, _ = records.FieldPos(0)
 		for i, column := range header {
-			if err := row.set(column, fields[i]); err != nil {
+			if err := row.set(column, unguard(fields[i])); err != nil {
 				return File{}, fmt.Errorf("line %d: %w", row.Line, err)
 			}
 		}
@@ -56,14 +56,14 @@ func checkHeader(header []string) error {
 	return nil
 }
 
-// WriteCSV writes rows so that ReadCSV reads the same.
+// WriteCSV writes rows so that ReadCSV reads the same, and a spreadsheet no formulas.
 func WriteCSV(w io.Writer, f File) error {
 	records := csv.NewWriter(w)
 	lines := [][]string{columns}
 	for _, r := range sorted(f.Rows) {
 		fields := make([]string, len(columns))
 		for i, column := range columns {
-			fields[i] = r.text(column)
+			fields[i] = Guard(r.text(column))
 		}
 		lines = append(lines, fields)
 	}

@@ -153,6 +153,10 @@ func (c *connection) look(ctx context.Context, read func(tx pgx.Tx) error) error
 
 // lookAt is look at the database of a configuration.
 func lookAt(ctx context.Context, config *pgx.ConnConfig, read func(tx pgx.Tx) error) error {
+	return lookWith(ctx, config, settings, read)
+}
+
+func lookWith(ctx context.Context, config *pgx.ConnConfig, settings map[string]string, read func(tx pgx.Tx) error) error {
 	tx, err := catalog.BeginRead(ctx, config, settings)
 	if err != nil {
 		return connect.Explained(err)

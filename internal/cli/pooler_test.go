@@ -96,6 +96,7 @@ func TestPoolers(t *testing.T) {
 			exec(t, conn, "insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, note) values ('alice é', 'SELECT', 'table', 'app', 't1', 'it''s \\ so')")
 			call(t, "sync", "-d", direct).want(t, 0, "applied", "")
 
+			at := clock(t, conn)
 			port := startPgBouncer(t, server, mode)
 			pooled := strings.Replace(direct, fmt.Sprint(server.Port()), fmt.Sprint(port), 1)
 			for _, args := range [][]string{
@@ -106,6 +107,8 @@ func TestPoolers(t *testing.T) {
 				{"explain", "alice é", "app.t1"},
 				{"who", "SELECT", "app.t1"},
 				{"export"},
+				{"report", "--as-of", at},
+				{"report", "--output", "html", "--as-of", at, "alice é"},
 				{"audit", "verify"},
 			} {
 				spoil(t, pooled)

@@ -84,7 +84,7 @@ Every option can also be given by environment: --lock-timeout is PG_SYNC_ROLES_L
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(setupCommand(), migrateCommand(), runCommand(), syncCommand(), planCommand(), statusCommand(), adoptCommand(), retireCommand(), exportCommand(), applyCommand(), explainCommand(), whoCommand(), auditCommand(), passwordCommand(), demoCommand(), versionCommand())
+	root.AddCommand(setupCommand(), migrateCommand(), runCommand(), syncCommand(), planCommand(), statusCommand(), adoptCommand(), retireCommand(), exportCommand(), applyCommand(), explainCommand(), whoCommand(), reportCommand(), auditCommand(), passwordCommand(), demoCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		asUsageErrors(c)

@@ -11,7 +11,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
-var commands = []string{"setup", "migrate", "run", "sync", "plan", "status", "adopt", "retire", "export", "explain", "who", "audit", "demo", "version"}
+var commands = []string{"setup", "migrate", "run", "sync", "plan", "status", "adopt", "retire", "export", "explain", "who", "report", "audit", "demo", "version"}
 
 // A call that cannot be understood is 64, with a hint, before anything is done.
 func TestUsageErrors(t *testing.T) {
@@ -58,6 +58,8 @@ func TestUsageErrors(t *testing.T) {
 		{"audit", "now"},
 		{"audit", "verify", "now"},
 		{"audit", "verify", "--expect-head", "12", "-d", nowhere},
+		{"report", "--output", "text", "-d", nowhere},
+		{"report", "--as-of", "soon", "-d", nowhere},
 		{"adopt", "--all", "alice", "-d", nowhere},
 	} {
 		r := call(t, args...)

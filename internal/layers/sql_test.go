@@ -65,6 +65,10 @@ var allowed = map[string]relations{
 		reads:  "role_status grant_status held rescans audit my_problems desired_grants intermediate_roles violations hand_changes reviews",
 		writes: "review_items",
 	},
+	"internal/report": {
+		reads: "installation managed_roles intermediate_roles python_intermediate_roles holders predefined_holders access_periods managed_periods desired_history history_begin " +
+			"violations violation_history review_status request_status desired_grants forbidden", // of the last two, the types
+	},
 	"internal/cli": {
 		reads:  "audit audit_chain audit_removals",
 		writes: "desired_grants desired_roles", // demo and password
