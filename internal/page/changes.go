@@ -52,6 +52,14 @@ func (p problems) More() int { return max(0, len(p)-fewLines) }
 // More is how many statements there are besides those that are shown.
 func (c change) More() int { return int(c.StatementCount) - len(c.Statements) }
 
+const fewStatements = 3
+
+// Few are the first of its statements.
+func (c change) Few() []string { return c.Statements[:min(len(c.Statements), fewStatements)] }
+
+// MoreThanFew is how many statements there are besides.
+func (c change) MoreThanFew() int { return int(c.StatementCount) - len(c.Few()) }
+
 // OtherRequesters is how many have asked for it besides those that are shown.
 func (c change) OtherRequesters() int { return int(c.Requesters) - len(c.RequestedBy) }
 

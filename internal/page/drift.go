@@ -16,8 +16,10 @@ type drift struct {
 type handChange struct {
 	At                          time.Time
 	Who                         string
+	ActingAs                    *string // after SET ROLE
 	ApplicationName, ClientAddr string
-	CommandTag, Statement       string
+	CommandTag                  string
+	Object, Statement           string
 }
 
 func showDrift(r *request) (*result, error) {

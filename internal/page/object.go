@@ -33,7 +33,7 @@ type holderLine struct {
 const pathsShown = 5
 
 // objectRelations are what the paths to an object are read from.
-var objectRelations = []string{"desired_grants", "intermediate_roles", "memberships", "objects"}
+var objectRelations = []string{"desired_grants", "holders", "intermediate_roles", "memberships", "objects"}
 
 func showObject(r *request) (*result, error) {
 	if err := r.reader.need("Who has access to an object", objectRelations...); err != nil {

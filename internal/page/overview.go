@@ -16,6 +16,8 @@ type overview struct {
 	Roles      []roleLine
 	Held       []heldRole
 	Violations []violation
+	ToDecide   toDecide
+	Requests   []accessRequest // that wait for the reader
 	Rescan     *rescan
 	Drift      driftCounts
 	Recent     []change
@@ -50,6 +52,12 @@ type rescan struct {
 	Instance       string
 }
 
+// toDecide is what of reviews waits for the reader.
+type toDecide struct {
+	Items    int64
+	Deadline *time.Time
+}
+
 type driftCounts struct{ Day, Week int64 }
 
 type myProblem struct {
@@ -61,10 +69,9 @@ type myProblem struct {
 }
 
 const (
-	fewLines   = 20
-	someLines  = 50
-	manyLines  = 100
-	violations = 200
+	fewLines  = 20
+	someLines = 50
+	manyLines = 100
 )
 
 // statuses in the order of their weight.
@@ -79,6 +86,8 @@ func showOverview(r *request) (*result, error) {
 		{[]string{"role_status"}, o.readRoles},
 		{[]string{"held"}, o.readHeld},
 		{[]string{"violations"}, o.readViolations},
+		{[]string{"reviews", "review_items"}, o.readToDecide},
+		{[]string{"my_requests"}, o.readRequests},
 		{[]string{"rescans"}, o.readRescans},
 		{[]string{"audit"}, o.readChanges},
 	} {
@@ -132,7 +141,33 @@ func (o *overview) readHeld(r *request) (err error) {
 }
 
 func (o *overview) readViolations(r *request) (err error) {
-	o.Violations, err = collect[violation](r, "violations", nil, fewLines)
+	o.Violations, err = collect[violation](r, "violations", nil, nil, 0, 5)
+	return err
+}
+
+// Broken is how many violations there are.
+func (o *overview) Broken() int64 {
+	if len(o.Violations) == 0 {
+		return 0
+	}
+	return o.Violations[0].Total
+}
+
+func (o *overview) readToDecide(r *request) error {
+	list, err := collect[toDecide](r, "to_decide")
+	if err == nil {
+		o.ToDecide = list[0]
+	}
+	return err
+}
+
+func (o *overview) readRequests(r *request) error {
+	list, err := collect[accessRequest](r, "my_requests", 0, fewLines)
+	for _, q := range list {
+		if q.IsToDecide {
+			o.Requests = append(o.Requests, q)
+		}
+	}
 	return err
 }
 
@@ -169,11 +204,14 @@ func (o *overview) judge() {
 	case !o.Reader.may("role_status"):
 	case wrong > 0:
 		o.Tone, o.Verdict = "bad", grouped(wrong)+of+plural(wrong, "is", "are")+" not as desired"
-		if wrong == number["held"] {
+		switch {
+		case len(o.Violations) > 0:
+			o.Verdict += ", and " + o.violationText()
+		case wrong == number["held"]:
 			o.Tone = "care"
 		}
 	case len(o.Violations) > 0:
-		o.Tone, o.Verdict = "bad", "All roles are as desired, and a rule is broken"
+		o.Tone, o.Verdict = "bad", "All roles are as desired, but "+o.violationText()
 	case number["pending"] > 0:
 		o.Tone, o.Verdict = "calm", grouped(number["pending"])+of+plural(number["pending"], "is", "are")+" about to be looked at"
 	case o.Total == 0:
@@ -186,4 +224,11 @@ func (o *overview) judge() {
 			o.Verdict = "The one role is as desired"
 		}
 	}
+}
+
+func (o *overview) violationText() string {
+	if o.Broken() == 1 {
+		return "a rule is broken"
+	}
+	return "rules are broken by " + grouped(o.Broken()) + " privileges"
 }

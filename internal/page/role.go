@@ -144,7 +144,7 @@ func (v *roleView) readRest(r *request) (err error) {
 		}
 	}
 	if r.reader.may("violations") {
-		if v.Broken, err = collect[violation](r, "violations", v.Name, fewLines); err != nil {
+		if v.Broken, err = collect[violation](r, "violations", v.Name, nil, 0, fewLines); err != nil {
 			return err
 		}
 	}
