@@ -146,7 +146,7 @@ var views = map[string]string{
 	"overview": "/", "roles": "/roles", "role": "/role?name=alice", "role-blocked": "/role?name=dave", "role-strange": "/role?name=o%27neil+%3Cb%3E%22x%22%3C%2Fb%3E%0A%26amp%3B",
 	"path": "/role?name=alice&type=table&schema=mart&object=daily", "objects": "/objects", "object": "/object?type=table&schema=mart&name=daily",
 	"object-owner": "/object?type=table&schema=sales&name=orders&privilege=INSERT",
-	"object-code": "/object?type=table&schema=sales&name=orders", "role-code": "/role?name=alice&type=table&schema=sales&object=orders",
+	"object-code":  "/object?type=table&schema=sales&name=orders", "role-code": "/role?name=alice&type=table&schema=sales&object=orders",
 	"changes": "/changes", "change": "/change?id=1", "drift": "/drift", "missing": "/nothing", "violations": "/violations", "as-of": "/as-of", "before": "/as-of?at=2020-01-01",
 	"reviews": "/reviews", "requests": "/requests?all=1",
 }

@@ -15,7 +15,8 @@ type overview struct {
 	MoreOf     bool // there are more problems than are shown
 	Roles      []roleLine
 	Held       []heldRole
-	Violations []violation
+	Broken     violationCount
+	Violations []violation // some of them
 	ToDecide   toDecide
 	Requests   []accessRequest // that wait for the reader
 	Rescan     *rescan
@@ -72,6 +73,8 @@ const (
 	fewLines  = 20
 	someLines = 50
 	manyLines = 100
+
+	fewViolations = 5
 )
 
 // statuses in the order of their weight.
@@ -85,7 +88,7 @@ func showOverview(r *request) (*result, error) {
 	}{
 		{[]string{"role_status"}, o.readRoles},
 		{[]string{"held"}, o.readHeld},
-		{[]string{"violations"}, o.readViolations},
+		{[]string{"violation_history"}, o.readViolations},
 		{[]string{"reviews", "review_items"}, o.readToDecide},
 		{[]string{"my_requests"}, o.readRequests},
 		{[]string{"rescans"}, o.readRescans},
@@ -141,16 +144,11 @@ func (o *overview) readHeld(r *request) (err error) {
 }
 
 func (o *overview) readViolations(r *request) (err error) {
-	o.Violations, err = collect[violation](r, "violations", nil, nil, 0, 5)
-	return err
-}
-
-// Broken is how many violations there are.
-func (o *overview) Broken() int64 {
-	if len(o.Violations) == 0 {
-		return 0
+	if o.Broken, err = countViolations(r); err != nil || o.Broken.Violations == 0 {
+		return err
 	}
-	return o.Violations[0].Total
+	o.Violations, err = readViolations(r, "", 0, 0, fewViolations)
+	return err
 }
 
 func (o *overview) readToDecide(r *request) error {
@@ -227,8 +225,8 @@ func (o *overview) judge() {
 }
 
 func (o *overview) violationText() string {
-	if o.Broken() == 1 {
+	if o.Broken.Rules == 1 {
 		return "a rule is broken"
 	}
-	return "rules are broken by " + grouped(o.Broken()) + " privileges"
+	return grouped(o.Broken.Rules) + " rules are broken"
 }

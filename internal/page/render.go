@@ -143,7 +143,7 @@ func menu(r *reader, here string) []entry {
 		{"/objects", "Objects", r.may("objects"), "/object"},
 		{"/changes", "Changes", r.may("audit"), "/change"},
 		{"/drift", "Drift", r.may("audit", "rescans"), ""},
-		{"/violations", "Violations", r.may("violations"), ""},
+		{"/violations", "Violations", r.may("violation_history"), ""},
 		{"/as-of", "As of", r.AccessAsOf && r.may(historyRelations...), ""},
 		{"/reviews", "Reviews", r.may("reviews", "review_items") || r.may("review_status"), ""},
 		{"/requests", "Requests", r.may("my_requests"), ""},

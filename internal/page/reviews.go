@@ -130,14 +130,18 @@ func (p *Page) decide(w http.ResponseWriter, r *http.Request) {
 	pgErr := new(pgconn.PgError)
 	switch {
 	case errors.Is(err, errUndecided):
-		p.fail(w, http.StatusConflict, "Not decided", errUndecided.Error())
+		p.failDecision(w, s, http.StatusConflict, errUndecided.Error())
 	case errors.As(err, &pgErr) && !isRefusal(err):
-		p.fail(w, http.StatusForbidden, "Not decided", "PostgreSQL: "+pgErr.Message)
+		p.failDecision(w, s, http.StatusForbidden, "PostgreSQL: "+pgErr.Message)
 	case err != nil:
 		p.failSession(w, r, s, err)
 	default:
 		http.Redirect(w, r, link("/reviews", "id", d.review, "after", d.after, "done", "1"), http.StatusSeeOther)
 	}
+}
+
+func (p *Page) failDecision(w http.ResponseWriter, s *session, status int, text string) {
+	p.render(w, status, "message", layout{Title: "Not decided", Session: s}, message{"Not decided", text})
 }
 
 func isRefusal(err error) bool { return errors.As(err, new(refusalError)) }

@@ -1,16 +1,37 @@
 package page
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // violation is access that a rule forbids.
 type violation struct {
+	ID                                 int64
 	ForbiddenID                        int64
 	RoleName, Privilege, ObjectType    string
 	SchemaName, ObjectName, ColumnName string
 	Path                               string
 	Since                              time.Time
 	Reason                             string
-	Total                              int64 // of all like it
+}
+
+// violationCount is how many privileges break how many rules.
+type violationCount struct{ Violations, Rules int64 }
+
+func countViolations(r *request) (violationCount, error) {
+	list, err := collect[violationCount](r, "violation_count")
+	if err != nil {
+		return violationCount{}, err
+	}
+	return list[0], nil
+}
+
+func readViolations(r *request, role string, rule, before int64, most int) ([]violation, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	return collect[violation](r, "violations", orNull(role), orNull(rule), before, most)
 }
 
 // violationList is a part of the violations, the newest first.
@@ -18,12 +39,12 @@ type violationList struct {
 	Role       string
 	Rule       string
 	Violations []violation
-	Total      int64
+	Count      violationCount
 	Next       string
 }
 
 func showViolations(r *request) (*result, error) {
-	if err := r.reader.need("Violations", "violations"); err != nil {
+	if err := r.reader.need("Violations", "violation_history"); err != nil {
 		return nil, err
 	}
 	l := &violationList{Role: r.query("role"), Rule: r.query("rule")}
@@ -31,20 +52,19 @@ func showViolations(r *request) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	skip, err := idOf("skip", r.query("skip"))
+	before, err := idOf("before", r.query("before"))
 	if err != nil {
 		return nil, err
 	}
-	l.Violations, err = collect[violation](r, "violations", orNull(l.Role), orNull(rule), skip, manyLines+1)
-	if err != nil {
+	if l.Violations, err = readViolations(r, l.Role, rule, before, manyLines+1); err != nil {
 		return nil, err
 	}
-	if len(l.Violations) > 0 {
-		l.Total = l.Violations[0].Total
+	if l.Count, err = countViolations(r); err != nil {
+		return nil, err
 	}
 	if len(l.Violations) > manyLines {
 		l.Violations = l.Violations[:manyLines]
-		l.Next = link("/violations", "role", l.Role, "rule", l.Rule, "skip", skip+manyLines)
+		l.Next = link("/violations", "role", l.Role, "rule", l.Rule, "before", l.Violations[manyLines-1].ID)
 	}
 	return &result{template: "violations", title: "Violations", data: l}, nil
 }
