@@ -60,6 +60,7 @@ func showAsOf(r *request) (*result, error) {
 	if at == nil {
 		return answer, nil
 	}
+	a.At = at.UTC().Format(formTime)
 	skip, err := idOf("skip", r.query("skip"))
 	if err != nil {
 		return nil, err

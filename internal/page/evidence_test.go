@@ -23,7 +23,7 @@ func TestViolations(t *testing.T) {
 func TestCulprit(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.login(t, "auditor").get("/drift").want(t, 200, "hand change by postgres", "&lt;u&gt;by hand&lt;/u&gt;", "psql &lt;i&gt;", "GRANT SELECT ON &#34;sales&#34;.&#34;orders&#34;", "!<u>", "!<i>")
+	s.login(t, "auditor").get("/drift").want(t, 200, "hand change by postgres", "&lt;u&gt;by hand&lt;/u&gt;", "psql &lt;i&gt;", "GRANT SELECT ON TABLE &#34;sales&#34;.&#34;orders&#34; TO &#34;alice&#34;", "!<u>", "!<i>")
 }
 
 // Access at a time in the past stands with who had asked for it, and with whether its beginning is exact.
@@ -43,7 +43,7 @@ func TestAsOf(t *testing.T) {
 func TestThroughCode(t *testing.T) {
 	t.Parallel()
 	v := newSite(t).login(t, "auditor")
-	const view = "view mart.&#34;revenue &#34;&#34;&lt;u&gt;&#34;&#34;&#34;"
+	const view = "view mart.revenue &#34;&lt;u&gt;&#34;, owned by shop_owner"
 	v.get("/object?type=table&schema=sales&name=orders").want(t, 200, "through", view, "dave", "possible:", "function mart.refresh()", "!<u>")
 	v.get("/role?name=dave&type=table&schema=sales&object=orders").want(t, 200, view, "SELECT (price)", "SELECT on it")
 	v.get("/role?name=dave").want(t, 200, view, "Possible through code", "function mart.refresh()", "!<u>")
