@@ -10,12 +10,28 @@ func TestViolations(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	v := s.login(t, "auditor")
-	reason := "HR-1: &lt;b&gt;payroll&lt;/b&gt; is for HR alone"
-	v.get("/").want(t, 200, "a rule is broken", reason, "temp &lt;b&gt;: granted")
-	v.get("/violations").want(t, 200, reason, "temp &lt;b&gt;: granted", "1 privilege breaks 1 rule", "!<b>")
+	v.get("/").want(t, 200, "a rule is broken", "HR-1: payroll is for HR alone", "temp_2024: granted")
+	v.get("/violations").want(t, 200, "HR-1: payroll is for HR alone", "temp_2024: granted")
 	v.get("/violations?role=alice").want(t, 200, "There is no such violation")
 	v.get("/violations?rule=99").want(t, 200, "There is no such violation")
-	v.get("/role?name="+url.QueryEscape("temp <b>")).want(t, 200, "Broken rules", reason)
+	v.get("/role?name=temp_2024").want(t, 200, "Broken rules", "HR-1: payroll is for HR alone")
+	if err := as(t.Context(), "daemon", "shop", `insert into sync_roles.forbidden (privilege, object_type, schema_name, object_name, except_roles, reason)
+		values ('INSERT', 'table', 'hr', 'payroll', '{hr_owner}', '<b>"HR"</b>')`); err != nil {
+		t.Fatal(err)
+	}
+	superuser(t, `create role "v'<b>""" login; grant insert on hr.payroll to "v'<b>"""`)
+	if err := until(t.Context(), "select count(*) = 2 from sync_roles.violation_history where until is null"); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/", "/violations", "/role?name=" + url.QueryEscape(`v'<b>"`)} {
+		v.get(path).want(t, 200, "&lt;b&gt;&#34;HR&#34;&lt;/b&gt;", "v&#39;&lt;b&gt;&#34;: granted", "!<b>")
+	}
+	v.get("/violations").want(t, 200, "2 privileges break 2 rules")
+	superuser(t, `revoke insert on hr.payroll from "v'<b>"""`)
+	if err := until(t.Context(), "select count(*) = 1 from sync_roles.violation_history where until is null"); err != nil {
+		t.Fatal(err)
+	}
+	v.get("/violations").want(t, 200, "1 privilege breaks 1 rule", "!HR&#34;")
 	s.login(t, "writer").get("/violations").want(t, 403, "GRANT SELECT ON sync_roles.violation_history", "!payroll")
 }
 

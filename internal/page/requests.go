@@ -14,7 +14,7 @@ type accessRequest struct {
 	RequestedAt                     time.Time
 	Status                          string
 	ApprovedBy                      []string
-	ApprovalsNeeded                 *int32
+	ApprovalsNeeded                 int32
 	ApproverRole                    string
 	DecidedAt, ExpiresAt            *time.Time
 	IsToDecide                      bool

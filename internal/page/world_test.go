@@ -159,7 +159,7 @@ var byHand = []string{
 	values ('SELECT', 'table', 'mart', 'weekly', '2 hours', 'INC-4711 <i>')`,
 	"reset session authorization",
 	"set application_name = 'psql <i>'",
-	`grant select on hr.payroll to "temp <b>"`,
+	`grant select on hr.payroll to temp_2024`,
 }
 
 // people are an auditor who sees all, a scoped writer, one with no right at all, one who is a superuser, and one whom the server trusts.
@@ -189,8 +189,8 @@ const people = `
 	create role "O'Hara <u>" login password $password;
 	create role reviewer login password $password;
 	create role gina login password $password;
-	create role "temp <b>" login;
-	grant usage on schema hr to "temp <b>";
+	create role temp_2024 login;
+	grant usage on schema hr to temp_2024;
 	revoke connect on database shop from public;
 	grant connect on database shop to auditor, writer, stranger, trusted, leaver, "O'Hara <u>", reviewer, gina`
 
@@ -212,7 +212,7 @@ const grants = `
 
 const rows = `
 	insert into sync_roles.forbidden (privilege, object_type, schema_name, object_name, except_roles, reason)
-	values ('SELECT', 'table', 'hr', 'payroll', '{hr_owner,dave}', 'HR-1: <b>payroll</b> is for HR alone');
+	values ('SELECT', 'table', 'hr', 'payroll', '{hr_owner,dave}', 'HR-1: payroll is for HR alone');
 	insert into sync_roles.desired_roles (role_name, login) values ('alice', true), ('dave', true), ('erin', true), ('frank', true);
 	insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match, note) values
 	('analysts', 'USAGE', 'schema', null, 'mart', 'exact', 'DATA-12'), ('analysts', 'SELECT', 'table', 'mart', '%', 'like', 'DATA-12'),
