@@ -165,6 +165,8 @@ func TestViewsInBrowser(t *testing.T) {
 		b.open(path)
 		b.examine(name)
 	}
+	b.open("/as-of?at=" + value[string](t, "select to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')"))
+	b.examine("as-of-now")
 	b.quiet()
 	if *readme != "" {
 		b.size(1024, "light")

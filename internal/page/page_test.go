@@ -251,7 +251,7 @@ var paths = map[string]int{
 	"/": 200, "/roles": 200, "/roles?status=in_sync&q=AL": 200, "/role?name=alice": 200, "/role?name=alice&q=mart": 200, "/objects": 200, "/objects?type=": 200,
 	"/object?type=table&schema=mart&name=daily": 200, "/object?type=schema&name=mart": 200, "/changes": 200, "/changes?role=alice&outcome=applied&cause=notify": 200,
 	"/changes?from=2026-01-01T00:00&to=2126-01-01": 200, "/change?id=1": 200, "/drift": 200,
-	"/role?name=alice&type=table&schema=sales&object=orders": 200, "/object?type=table&schema=sales&name=orders": 200, "/violations": 200, "/violations?rule=1&role=temp_2024": 200,
+	"/role?name=alice&type=table&schema=sales&object=orders": 200, "/object?type=table&schema=sales&name=orders": 200, "/violations": 200, "/violations?rule=1&role=temp": 200,
 	"/violations?before=1000": 200, "/as-of": 200, "/reviews": 200, "/requests": 200, "/requests?all=1": 200,
 }
 

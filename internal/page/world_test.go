@@ -159,7 +159,7 @@ var byHand = []string{
 	values ('SELECT', 'table', 'mart', 'weekly', '2 hours', 'INC-4711 <i>')`,
 	"reset session authorization",
 	"set application_name = 'psql <i>'",
-	`grant select on hr.payroll to temp_2024`,
+	`grant select on hr.payroll to temp`,
 }
 
 // people are an auditor who sees all, a scoped writer, one with no right at all, one who is a superuser, and one whom the server trusts.
@@ -189,8 +189,8 @@ const people = `
 	create role "O'Hara <u>" login password $password;
 	create role reviewer login password $password;
 	create role gina login password $password;
-	create role temp_2024 login;
-	grant usage on schema hr to temp_2024;
+	create role temp login;
+	grant usage on schema hr to temp;
 	revoke connect on database shop from public;
 	grant connect on database shop to auditor, writer, stranger, trusted, leaver, "O'Hara <u>", reviewer, gina`
 
