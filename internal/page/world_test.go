@@ -136,6 +136,10 @@ func start() error {
 func drift(ctx context.Context) error {
 	const named = "exists (select from sync_roles.audit where requested_by[1] like 'hand change by %')"
 	for {
+		begun := time.Now().UTC().Format("2006-01-02 15:04:05.000000Z")
+		if err := until(ctx, "select exists (select from sync_roles.rescans where at > '"+begun+"')"); err != nil { // between two rescans
+			return err
+		}
 		if err := as(ctx, pgserver.Superuser, "shop", "revoke /* <u>by hand</u> */ select on sales.orders from alice"); err != nil {
 			return err
 		}
