@@ -3,8 +3,10 @@ package page
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
 	"github.com/pg-sync-roles/pg-sync-roles/desired/explain"
 )
@@ -56,7 +58,7 @@ func (a *roleAccess) add(line accessLine) {
 	a.Lines = append(a.Lines, line)
 }
 
-// take takes the lines that fit the page: what every role has comes last.
+// take takes the lines that fit the page: what every role has comes after the rest, and last what it has perhaps.
 func (a *roleAccess) take() {
 	slices.SortStableFunc(a.Lines, func(x, y accessLine) int { return cmp.Compare(x.weight(), y.weight()) })
 	a.Total = len(a.Lines)
@@ -67,7 +69,10 @@ func (a *roleAccess) take() {
 }
 
 func (l accessLine) weight() int {
-	if l.Path != nil && l.Path.Means == access.Public {
+	switch {
+	case l.Path != nil && l.Path.Possible:
+		return 2
+	case l.Path != nil && l.Path.Holder == catalog.Public:
 		return 1
 	}
 	return 0
@@ -103,7 +108,7 @@ func privilegeText(p explain.Privilege) string {
 
 // pathKey is the same for paths that differ in nothing but the privilege and the rows behind it.
 func pathKey(p explain.Path) string {
-	parts := []string{string(p.Means), p.Holder, p.SetRole, p.Join, p.Grantor}
+	parts := []string{string(p.Means), p.Holder, p.SetRole, p.Join, p.Grantor, p.Through, p.Privilege, strconv.FormatBool(p.Possible)}
 	for _, m := range p.Memberships {
 		parts = append(parts, m.Role)
 	}
@@ -126,8 +131,23 @@ func (a *roleAccess) groups() map[string]bool {
 			}
 		}
 	}
+	for _, p := range a.Possible {
+		for _, path := range p.Paths {
+			for _, m := range path.Memberships {
+				names[m.Role] = true
+			}
+		}
+	}
 	return names
 }
+
+// SomePossible is code of which it cannot be told what it does, as much as fits.
+func (a *roleAccess) SomePossible() []explain.Possible {
+	return a.Possible[:min(len(a.Possible), fewLines)]
+}
+
+// MorePossible is how much there is besides.
+func (a *roleAccess) MorePossible() int { return max(0, len(a.Possible)-fewLines) }
 
 // meansText is how the holder at the end of a path has the privilege.
 func meansText(p explain.Path) string {
@@ -142,6 +162,11 @@ func meansText(p explain.Path) string {
 		return "a member"
 	case access.Owner:
 		return "the owner"
+	case access.ThroughCode:
+		if p.Holder == catalog.Public {
+			return p.Privilege + " on it granted to PUBLIC"
+		}
+		return p.Privilege + " on it"
 	}
 	return "granted"
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -52,7 +53,9 @@ func newTab(tb testing.TB, s *site) *tab {
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("font-render-hinting", "none"))
 	allocator, cancelAllocator := chromedp.NewExecAllocator(tb.Context(), options...)
 	tb.Cleanup(cancelAllocator)
-	ctx, cancel := chromedp.NewContext(allocator)
+	ctx, cancelTime := context.WithTimeout(allocator, 3*time.Minute) // what a test waits for may never come
+	tb.Cleanup(cancelTime)
+	ctx, cancel := chromedp.NewContext(ctx)
 	tb.Cleanup(cancel)
 	t := &tab{tb: tb, ctx: ctx, site: s}
 	if err := chromedp.Listen(ctx, func(event any) {
@@ -143,7 +146,9 @@ var views = map[string]string{
 	"overview": "/", "roles": "/roles", "role": "/role?name=alice", "role-blocked": "/role?name=dave", "role-strange": "/role?name=o%27neil+%3Cb%3E%22x%22%3C%2Fb%3E%0A%26amp%3B",
 	"path": "/role?name=alice&type=table&schema=mart&object=daily", "objects": "/objects", "object": "/object?type=table&schema=mart&name=daily",
 	"object-owner": "/object?type=table&schema=sales&name=orders&privilege=INSERT",
-	"changes":      "/changes", "change": "/change?id=1", "drift": "/drift", "missing": "/nothing",
+	"object-code":  "/object?type=table&schema=sales&name=orders", "role-code": "/role?name=alice&type=table&schema=sales&object=orders",
+	"changes": "/changes", "change": "/change?id=1", "drift": "/drift", "missing": "/nothing", "violations": "/violations", "as-of": "/as-of", "before": "/as-of?at=2020-01-01",
+	"reviews": "/reviews", "requests": "/requests?all=1",
 }
 
 //go:embed testdata/accessible.js
@@ -160,6 +165,8 @@ func TestViewsInBrowser(t *testing.T) {
 		b.open(path)
 		b.examine(name)
 	}
+	b.open("/as-of?at=" + value[string](t, "select to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')"))
+	b.examine("as-of-now")
 	b.quiet()
 	if *readme != "" {
 		b.size(1024, "light")

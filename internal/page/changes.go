@@ -52,6 +52,14 @@ func (p problems) More() int { return max(0, len(p)-fewLines) }
 // More is how many statements there are besides those that are shown.
 func (c change) More() int { return int(c.StatementCount) - len(c.Statements) }
 
+const fewStatements = 3
+
+// Few are the first of its statements.
+func (c change) Few() []string { return c.Statements[:min(len(c.Statements), fewStatements)] }
+
+// MoreThanFew is how many statements there are besides.
+func (c change) MoreThanFew() int { return int(c.StatementCount) - len(c.Few()) }
+
 // OtherRequesters is how many have asked for it besides those that are shown.
 func (c change) OtherRequesters() int { return int(c.Requesters) - len(c.RequestedBy) }
 
@@ -130,6 +138,12 @@ func filterOf(r *request) (f changeFilter, err error) {
 	if f.to, err = timeOf("to", f.To); err != nil {
 		return f, err
 	}
+	if f.from != nil {
+		f.From = f.from.UTC().Format(formTime)
+	}
+	if f.to != nil {
+		f.To = f.to.UTC().Format(formTime)
+	}
 	f.Before, err = idOf("before", r.query("before"))
 	return f, err
 }
@@ -146,6 +160,9 @@ func timeOf(name, text string) (*time.Time, error) {
 	}
 	return nil, inputError{fmt.Errorf("%s is no time: write it as 2026-11-28 14:30, in UTC", name)}
 }
+
+// formTime is how a field for a time wants its value.
+const formTime = "2006-01-02T15:04:05"
 
 // idOf reads the number of a row; 0 if there is none.
 func idOf(name, text string) (int64, error) {

@@ -16,8 +16,10 @@ type drift struct {
 type handChange struct {
 	At                          time.Time
 	Who                         string
+	ActingAs                    *string // after SET ROLE
 	ApplicationName, ClientAddr string
-	CommandTag, Statement       string
+	CommandTag                  string
+	Object, Statement           string
 }
 
 func showDrift(r *request) (*result, error) {
@@ -45,7 +47,7 @@ func showDrift(r *request) (*result, error) {
 		d.Next = link("/drift", "before", d.Undone[fewLines-1].ID)
 	}
 	if d.Hands {
-		if d.Hand, err = collect[handChange](r, "hand_changes", someLines); err != nil {
+		if d.Hand, err = collect[handChange](r, "hand_changes", fewLines); err != nil {
 			return nil, err
 		}
 	}

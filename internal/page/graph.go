@@ -19,6 +19,7 @@ type graph struct {
 	Hidden        int // targets that are not drawn
 	Dashed        bool
 	Blocked       bool
+	Possible      bool
 }
 
 // node is a role, or a target: objects, and what can be done with them.
@@ -111,6 +112,11 @@ func drawn(x *explain.Explanation, selectors map[string]string) *graph {
 			}
 		}
 	}
+	for _, p := range x.Possible {
+		for _, path := range p.Paths {
+			d.lead(start, path, target{objectType: "perhaps " + grouped(p.Objects) + " " + plural(p.Objects, "object", "objects")}, "")
+		}
+	}
 	d.addTargets()
 	if len(d.Edges) == 0 {
 		return nil
@@ -149,6 +155,18 @@ func (d *drawing) hop(from *node, m explain.Membership, class string) *node {
 	return to
 }
 
+// code draws a view or function through which a privilege on it leads to others.
+func (d *drawing) code(from *node, path explain.Path) *node {
+	key := "code " + path.Through + "\x00" + path.Privilege
+	to := d.nodes[key]
+	if to == nil {
+		to = &node{key: key, Label: visible(path.Through), Sub: "by " + path.Privilege + " on it", Class: "code"}
+		d.nodes[key] = to
+	}
+	d.connect(from, to, "")
+	return to
+}
+
 func (d *drawing) connect(from, to *node, class string) {
 	if from == to {
 		return
@@ -170,14 +188,21 @@ func (d *drawing) lead(from *node, path explain.Path, what target, privilege str
 	for _, m := range path.Memberships {
 		from = d.hop(from, m, "")
 	}
-	if path.Means == access.Public && from.key != "role "+catalog.Public {
+	if path.Holder == catalog.Public && from.key != "role "+catalog.Public {
 		public := d.role(catalog.Public)
 		d.connect(from, public, "")
 		from = public
 	}
+	if path.Through != "" {
+		from = d.code(from, path)
+	}
 	if len(path.BlockedBy) > 0 {
 		what.class = "blocked"
 		d.Blocked = true
+	}
+	if path.Possible {
+		what.class += " possible"
+		d.Possible = true
 	}
 	if path.Means == access.Owner {
 		privilege = strings.TrimPrefix(privilege+" as owner", " ")

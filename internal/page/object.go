@@ -15,8 +15,10 @@ type objectView struct {
 	Privilege          string
 	Privileges         []string
 	Roles              []holderLine
-	Total              int
+	Total              int  // of the roles
+	Possible           int  // of these, how many have it only perhaps, through code
 	Public             bool // every role has it
+	MaybePublic        bool // perhaps
 	From               int  // which of the roles is the first here
 	Next               string
 	New                []explain.NewHolder
@@ -32,8 +34,11 @@ type holderLine struct {
 
 const pathsShown = 5
 
+// Sure is how many roles have it for certain.
+func (v *objectView) Sure() int { return v.Total - v.Possible }
+
 // objectRelations are what the paths to an object are read from.
-var objectRelations = []string{"desired_grants", "intermediate_roles", "memberships", "objects"}
+var objectRelations = []string{"desired_grants", "holders", "intermediate_roles", "memberships", "objects"}
 
 func showObject(r *request) (*result, error) {
 	if err := r.reader.need("Who has access to an object", objectRelations...); err != nil {
@@ -79,7 +84,15 @@ func (v *objectView) take(list []explain.ObjectHolders, from string) error {
 	}
 	v.New = v.New[:min(len(v.New), someLines)]
 	v.Total = len(roles)
-	v.Public = slices.ContainsFunc(roles, func(h explain.Holder) bool { return h.Role == catalog.Public })
+	for _, h := range roles {
+		sure := slices.ContainsFunc(h.Paths, func(p explain.Path) bool { return !p.Possible })
+		if !sure {
+			v.Possible++
+		}
+		if h.Role == catalog.Public {
+			v.Public, v.MaybePublic = sure, !sure
+		}
+	}
 	if from != "" {
 		n, err := strconv.Atoi(from)
 		if err != nil || n < 0 {

@@ -15,7 +15,10 @@ type overview struct {
 	MoreOf     bool // there are more problems than are shown
 	Roles      []roleLine
 	Held       []heldRole
-	Violations []violation
+	Broken     violationCount
+	Violations []violation // some of them
+	ToDecide   toDecide
+	Requests   []accessRequest // that wait for the reader
 	Rescan     *rescan
 	Drift      driftCounts
 	Recent     []change
@@ -50,6 +53,12 @@ type rescan struct {
 	Instance       string
 }
 
+// toDecide is what of reviews waits for the reader.
+type toDecide struct {
+	Items    int64
+	Deadline *time.Time
+}
+
 type driftCounts struct{ Day, Week int64 }
 
 type myProblem struct {
@@ -61,10 +70,11 @@ type myProblem struct {
 }
 
 const (
-	fewLines   = 20
-	someLines  = 50
-	manyLines  = 100
-	violations = 200
+	fewLines  = 20
+	someLines = 50
+	manyLines = 100
+
+	fewViolations = 5
 )
 
 // statuses in the order of their weight.
@@ -78,7 +88,9 @@ func showOverview(r *request) (*result, error) {
 	}{
 		{[]string{"role_status"}, o.readRoles},
 		{[]string{"held"}, o.readHeld},
-		{[]string{"violations"}, o.readViolations},
+		{[]string{"violation_history"}, o.readViolations},
+		{[]string{"reviews", "review_items"}, o.readToDecide},
+		{[]string{"my_requests"}, o.readRequests},
 		{[]string{"rescans"}, o.readRescans},
 		{[]string{"audit"}, o.readChanges},
 	} {
@@ -132,7 +144,28 @@ func (o *overview) readHeld(r *request) (err error) {
 }
 
 func (o *overview) readViolations(r *request) (err error) {
-	o.Violations, err = collect[violation](r, "violations", nil, fewLines)
+	if o.Broken, err = countViolations(r); err != nil || o.Broken.Violations == 0 {
+		return err
+	}
+	o.Violations, err = readViolations(r, "", 0, 0, fewViolations)
+	return err
+}
+
+func (o *overview) readToDecide(r *request) error {
+	list, err := collect[toDecide](r, "to_decide")
+	if err == nil {
+		o.ToDecide = list[0]
+	}
+	return err
+}
+
+func (o *overview) readRequests(r *request) error {
+	list, err := collect[accessRequest](r, "my_requests", 0, fewLines)
+	for _, q := range list {
+		if q.IsToDecide {
+			o.Requests = append(o.Requests, q)
+		}
+	}
 	return err
 }
 
@@ -169,11 +202,14 @@ func (o *overview) judge() {
 	case !o.Reader.may("role_status"):
 	case wrong > 0:
 		o.Tone, o.Verdict = "bad", grouped(wrong)+of+plural(wrong, "is", "are")+" not as desired"
-		if wrong == number["held"] {
+		switch {
+		case len(o.Violations) > 0:
+			o.Verdict += ", and " + o.violationText()
+		case wrong == number["held"]:
 			o.Tone = "care"
 		}
 	case len(o.Violations) > 0:
-		o.Tone, o.Verdict = "bad", "All roles are as desired, and a rule is broken"
+		o.Tone, o.Verdict = "bad", "All roles are as desired, but "+o.violationText()
 	case number["pending"] > 0:
 		o.Tone, o.Verdict = "calm", grouped(number["pending"])+of+plural(number["pending"], "is", "are")+" about to be looked at"
 	case o.Total == 0:
@@ -186,4 +222,11 @@ func (o *overview) judge() {
 			o.Verdict = "The one role is as desired"
 		}
 	}
+}
+
+func (o *overview) violationText() string {
+	if o.Broken.Rules == 1 {
+		return "a rule is broken"
+	}
+	return grouped(o.Broken.Rules) + " rules are broken"
 }

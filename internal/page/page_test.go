@@ -251,6 +251,8 @@ var paths = map[string]int{
 	"/": 200, "/roles": 200, "/roles?status=in_sync&q=AL": 200, "/role?name=alice": 200, "/role?name=alice&q=mart": 200, "/objects": 200, "/objects?type=": 200,
 	"/object?type=table&schema=mart&name=daily": 200, "/object?type=schema&name=mart": 200, "/changes": 200, "/changes?role=alice&outcome=applied&cause=notify": 200,
 	"/changes?from=2026-01-01T00:00&to=2126-01-01": 200, "/change?id=1": 200, "/drift": 200,
+	"/role?name=alice&type=table&schema=sales&object=orders": 200, "/object?type=table&schema=sales&name=orders": 200, "/violations": 200, "/violations?rule=1&role=temp": 200,
+	"/violations?before=1000": 200, "/as-of": 200, "/reviews": 200, "/requests": 200, "/requests?all=1": 200,
 }
 
 // What is wrong with an address is said, and is no error of the page's.
@@ -265,7 +267,8 @@ func TestAddresses(t *testing.T) {
 		"/role?name=alice&type=nonsense&object=x": 404, "/role?name=alice&type=table&schema=mart&object=none": 404, "/object": 404, "/object?type=role&name=alice": 404,
 		"/object?type=table&schema=mart&name=none": 404, "/object?type=table&schema=mart&name=daily&privilege=FLY": 400, "/object?type=table&schema=mart&name=daily&from=-1": 400,
 		"/change?id=x": 400, "/change": 404, "/change?id=99999999": 404, "/changes?before=-1": 400, "/changes?from=soon": 400, "/roles?after=zzzz": 200, "/roles?q=%25": 200,
-		"/changes?role=%00": 400, "/roles?q=%ff": 400, "/role?name=%00": 400, "/violations": 404, "/as-of": 404, "/reviews": 404, "/nothing": 404,
+		"/changes?role=%00": 400, "/roles?q=%ff": 400, "/role?name=%00": 400, "/violations?rule=x": 400, "/violations?before=x": 400,
+		"/as-of?at=soon": 400, "/as-of?at=2020-01-01": 400, "/as-of?at=2126-01-01": 400, "/requests?skip=x": 400, "/nothing": 404,
 	} {
 		v.get(path).want(t, status, "<h1")
 	}

@@ -86,8 +86,8 @@ func (r *reader) grant(relations []string) string {
 
 // everything is what all views that only read need; docs/page.md has the same list.
 var everything = []string{
-	"role_status", "grant_status", "held", "rescans", "audit", "desired_grants", "intermediate_roles", "memberships", "objects", "violations", "forbidden",
-	"access_history", "hand_changes", "reviews", "review_items",
+	"role_status", "grant_status", "held", "rescans", "audit", "desired_grants", "intermediate_roles", "memberships", "objects", "holders", "violation_history",
+	"hand_changes", "access_history", "desired_history", "review_status", "request_status",
 }
 
 // lacksSchema is what to show to a reader who may see nothing at all.

@@ -143,9 +143,10 @@ func menu(r *reader, here string) []entry {
 		{"/objects", "Objects", r.may("objects"), "/object"},
 		{"/changes", "Changes", r.may("audit"), "/change"},
 		{"/drift", "Drift", r.may("audit", "rescans"), ""},
-		{"/violations", "Violations", r.may("violations"), ""},
-		{"/as-of", "As of", r.AccessAsOf, ""},
-		{"/reviews", "Reviews", r.may("reviews", "review_items"), ""},
+		{"/violations", "Violations", r.may("violation_history"), ""},
+		{"/as-of", "As of", r.AccessAsOf && r.may(historyRelations...), ""},
+		{"/reviews", "Reviews", r.may("reviews", "review_items") || r.may("review_status"), ""},
+		{"/requests", "Requests", r.may("my_requests"), ""},
 	} {
 		if e.shown && r.Usage {
 			list = append(list, entry{e.path, e.name, here == e.path || e.below != "" && here == e.below})
@@ -196,11 +197,11 @@ func statusText(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " 
 // tone is the kind of colour of a status or outcome.
 func tone(s any) string {
 	switch fmt.Sprint(s) {
-	case "in_sync", "applied", "unchanged", "confirmed":
+	case "in_sync", "applied", "unchanged", "approved", "decided":
 		return "good"
 	case "held", "due":
 		return "care"
-	case "refused", "blocked", "failed", "violation":
+	case "refused", "blocked", "failed", "denied":
 		return "bad"
 	}
 	return "calm" // pending, waiting

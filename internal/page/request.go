@@ -96,6 +96,7 @@ var views = map[string]show{
 	"/violations": showViolations,
 	"/as-of":      showAsOf,
 	"/reviews":    showReviews,
+	"/requests":   showRequests,
 }
 
 // view serves one of them.
@@ -161,7 +162,7 @@ func (p *Page) answer(w http.ResponseWriter, r *http.Request, s *session, read *
 	case errors.Is(err, errNotFound):
 		answer = &result{status: http.StatusNotFound, template: "message", title: "Not found", data: message{"Not found", "There is nothing of this name, or it is not yours to see."}}
 	case err != nil:
-		p.failSession(w, r, s, err)
+		p.failRead(w, r, page, err)
 		return
 	}
 	page.Title = answer.title
@@ -187,6 +188,12 @@ func (p *Page) toLogin(w http.ResponseWriter, r *http.Request, why string) {
 
 // failSession answers when the database did not: it ends the session where the login is not accepted any more.
 func (p *Page) failSession(w http.ResponseWriter, r *http.Request, s *session, err error) {
+	p.failRead(w, r, layout{Session: s, Path: r.URL.Path}, err)
+}
+
+// failRead does so with the menu, where it is known what the reader may see.
+func (p *Page) failRead(w http.ResponseWriter, r *http.Request, page layout, err error) {
+	s := page.Session
 	if refusal := new(refusalError); errors.As(err, refusal) {
 		p.sessions.remove(s.id)
 		p.config.Log.Info().Str("role", s.role).Str("database", s.database.Name).Msg("page: a session has ended, as the database does not accept its login any more")
@@ -195,19 +202,25 @@ func (p *Page) failSession(w http.ResponseWriter, r *http.Request, s *session, e
 		return
 	}
 	p.config.Log.Warn().Str("role", s.role).Str("path", r.URL.Path).Str("reason", inShort(err)).Msg("page: a request failed")
+	status, heading, text := failureOf(err)
+	page.Title = heading
+	p.render(w, status, "message", page, message{heading, text})
+}
+
+// failureOf is an error of the database, for a person.
+func failureOf(err error) (status int, heading, text string) {
 	pgErr := new(pgconn.PgError)
 	switch {
 	case errors.As(err, &pgErr) && pgErr.Code == "57014", errors.Is(err, context.DeadlineExceeded):
-		p.fail(w, http.StatusServiceUnavailable, "This took too long", "The database did not answer in time. Ask for less, with a filter, or try again.")
+		return http.StatusServiceUnavailable, "This took too long", "The database did not answer in time. Ask for less, with a filter, or try again."
 	case errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "22"): // such as a name that no encoding has
-		p.fail(w, http.StatusBadRequest, "Not understood", "PostgreSQL: "+pgErr.Message)
+		return http.StatusBadRequest, "Not understood", "PostgreSQL: " + pgErr.Message
 	case errors.As(err, &pgErr) && pgErr.Code == "42501":
-		p.fail(w, http.StatusForbidden, "Not yours to see", "PostgreSQL: "+pgErr.Message)
+		return http.StatusForbidden, "Not yours to see", "PostgreSQL: " + pgErr.Message
 	case errors.As(err, &pgErr) && pgErr.Code != "53300" && !strings.HasPrefix(pgErr.Code, "57"):
-		p.fail(w, http.StatusInternalServerError, "PostgreSQL reports an error", pgErr.Message+" (SQLSTATE "+pgErr.Code+")")
-	default:
-		p.fail(w, http.StatusServiceUnavailable, "Not available", unavailable(err))
+		return http.StatusInternalServerError, "PostgreSQL reports an error", pgErr.Message + " (SQLSTATE " + pgErr.Code + ")"
 	}
+	return http.StatusServiceUnavailable, "Not available", unavailable(err)
 }
 
 func (p *Page) missing(w http.ResponseWriter, r *http.Request) {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
@@ -17,6 +16,7 @@ import (
 // reviewList is the reviews, and the items of one of them.
 type reviewList struct {
 	Reviews []review
+	Status  []reviewStatus // of all reviews, where the reader may see that
 	Chosen  *review
 	Items   []reviewItem
 	Token   string
@@ -29,28 +29,49 @@ type review struct {
 	ID               int64
 	Reason, OpenedBy string
 	Deadline         time.Time
+	InTime           bool // the deadline is yet to come
 	Undecided        string
 	ClosedAt         *time.Time
+	Items, Open      int64 // that the reader sees
+}
+
+// reviewStatus is how far a review is, all items counted.
+type reviewStatus struct {
+	ID                                          int64
+	Reason, OpenedBy                            string
+	Reviewers                                   []string
+	Deadline                                    time.Time
+	Undecided, Status                           string
+	Items, Open, Kept, Ended, ByDeadline, Stale int64
 }
 
 type reviewItem struct {
-	ID                               int64
-	RoleName, Privilege, ObjectType  string
-	SchemaName, ObjectName, Selector string
-	Grantable                        bool
-	ExpiresAt                        *time.Time
-	Note, CreatedBy                  string
-	CreatedAt                        time.Time
-	Decision, Comment, DecidedBy     string
-	DecidedAt                        *time.Time
+	ID                           int64
+	RoleName, Selector           string
+	Grantable                    bool
+	ExpiresAt                    *time.Time
+	Note, CreatedBy              string
+	CreatedAt                    time.Time
+	Decision, Comment, DecidedBy string
+	DecidedAt                    *time.Time
+	Stale                        bool
+	Decidable                    bool // by the reader
 }
 
 func showReviews(r *request) (*result, error) {
+	l := &reviewList{Token: r.session.token, Done: r.URL.Query().Has("done"), After: r.query("after")}
+	var err error
+	if r.reader.may("review_status") {
+		if l.Status, err = collect[reviewStatus](r, "review_status", someLines); err != nil {
+			return nil, err
+		}
+	}
+	if !r.reader.may("reviews", "review_items") && r.reader.may("review_status") {
+		return &result{template: "reviews", title: "Reviews", data: l}, nil
+	}
 	if err := r.reader.need("Reviews", "reviews", "review_items"); err != nil {
 		return nil, err
 	}
-	l := &reviewList{Token: r.session.token, Done: r.URL.Query().Has("done"), After: r.query("after")}
-	var err error
 	if l.Reviews, err = collect[review](r, "reviews", manyLines); err != nil {
 		return nil, err
 	}
@@ -109,14 +130,18 @@ func (p *Page) decide(w http.ResponseWriter, r *http.Request) {
 	pgErr := new(pgconn.PgError)
 	switch {
 	case errors.Is(err, errUndecided):
-		p.fail(w, http.StatusConflict, "Not decided", errUndecided.Error())
+		p.failDecision(w, s, http.StatusConflict, errUndecided.Error())
 	case errors.As(err, &pgErr) && !isRefusal(err):
-		p.fail(w, http.StatusForbidden, "Not decided", "PostgreSQL: "+pgErr.Message)
+		p.failDecision(w, s, http.StatusForbidden, "PostgreSQL: "+pgErr.Message)
 	case err != nil:
 		p.failSession(w, r, s, err)
 	default:
 		http.Redirect(w, r, link("/reviews", "id", d.review, "after", d.after, "done", "1"), http.StatusSeeOther)
 	}
+}
+
+func (p *Page) failDecision(w http.ResponseWriter, s *session, status int, text string) {
+	p.render(w, status, "message", layout{Title: "Not decided", Session: s}, message{"Not decided", text})
 }
 
 func isRefusal(err error) bool { return errors.As(err, new(refusalError)) }
@@ -167,10 +192,8 @@ func (s *session) decide(ctx context.Context, d decision) error {
 	if tag.RowsAffected() != 1 {
 		return errUndecided
 	}
-	return commit(ctx, tx)
+	return tx.Commit(ctx)
 }
-
-func commit(ctx context.Context, tx pgx.Tx) error { return tx.Commit(ctx) }
 
 // writeLimits are the limits of a request that writes.
 func writeLimits() map[string]string {

@@ -143,8 +143,8 @@ func (v *roleView) readRest(r *request) (err error) {
 			return err
 		}
 	}
-	if r.reader.may("violations") {
-		if v.Broken, err = collect[violation](r, "violations", v.Name, fewLines); err != nil {
+	if r.reader.may("violation_history") {
+		if v.Broken, err = readViolations(r, v.Name, 0, 0, fewLines); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rs/zerolog"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/connect"
@@ -95,6 +97,12 @@ func start() error {
 	if _, err := migrations.Up(ctx, config); err != nil {
 		return err
 	}
+	if config, err = pgx.ParseConfig(shared.server.URL(pgserver.Superuser, "shop")); err != nil {
+		return err
+	}
+	if err := migrations.SetEventTriggers(ctx, config, true); err != nil {
+		return err
+	}
 	running, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -115,10 +123,47 @@ func start() error {
 	if err := until(ctx, "select not exists (select from sync_roles.role_status where status = 'pending')"); err != nil {
 		return err
 	}
-	if err := as(ctx, pgserver.Superuser, "shop", "revoke select on sales.orders from alice"); err != nil {
+	if err := as(ctx, pgserver.Superuser, "shop", byHand...); err != nil {
 		return err
 	}
-	return until(ctx, "select exists (select from sync_roles.rescans where drifted > 0)")
+	if err := until(ctx, "select exists (select from sync_roles.violation_history) and (select since from sync_roles.history_begin) is not null"); err != nil {
+		return err
+	}
+	return drift(ctx)
+}
+
+// drift has somebody take what the daemon gave, until a row of the audit names the culprit: what is taken while a rescan is at work has none.
+func drift(ctx context.Context) error {
+	const named = "exists (select from sync_roles.audit where requested_by[1] like 'hand change by %')"
+	for {
+		begun := time.Now().UTC().Format("2006-01-02 15:04:05.000000Z")
+		if err := until(ctx, "select exists (select from sync_roles.rescans where at > '"+begun+"')"); err != nil { // between two rescans
+			return err
+		}
+		if err := as(ctx, pgserver.Superuser, "shop", "revoke /* <u>by hand</u> */ select on sales.orders from alice"); err != nil {
+			return err
+		}
+		if err := until(ctx, "select has_table_privilege('alice', 'sales.orders', 'select')"); err != nil {
+			return err
+		}
+		err := as(ctx, pgserver.Superuser, "shop", "do $$ begin assert "+named+"; end $$")
+		if pgErr := new(pgconn.PgError); err == nil || !errors.As(err, &pgErr) || pgErr.Code != "P0004" {
+			return err
+		}
+	}
+}
+
+// byHand is what people do beside the daemon: a review is opened, and access asked for, and somebody gives what a rule forbids.
+var byHand = []string{
+	`insert into sync_roles.reviews (object_type, schema_name, object_name, reviewers, deadline, undecided, reason)
+	values ('table', 'mart', 'stock', '{reviewer,"O''Hara <u>"}', now() + interval '14 days', 'end', 'Q4 2026 <b>')`,
+	"insert into sync_roles.reviews (role_name, object_type, reviewers, deadline, reason) values ('gina', 'table', '{reviewer}', now() + interval '7 days', 'of Gina alone')",
+	"set session authorization gina",
+	`insert into sync_roles.requests (privilege, object_type, schema_name, object_name, duration, reason)
+	values ('SELECT', 'table', 'mart', 'weekly', '2 hours', 'INC-4711 <i>')`,
+	"reset session authorization",
+	"set application_name = 'psql <i>'",
+	`grant select on hr.payroll to temp`,
 }
 
 // people are an auditor who sees all, a scoped writer, one with no right at all, one who is a superuser, and one whom the server trusts.
@@ -131,6 +176,10 @@ const people = `
 	create table sales.customers (id int, email text);
 	create table mart.daily (d date); create table mart.weekly (d date); create table mart.stock (d date); create table mart.forecast (d date);
 	create table mart."<i>odd</i> ""one""" (d date);
+	create view mart."revenue ""<u>""" as select price from sales.orders;
+	create function mart.refresh() returns void language plpgsql security definer as 'begin delete from sales.orders; end';
+	alter table mart.stock enable row level security;
+	create policy recent on mart.stock using (d > '2026-01-01');
 	set role hr_owner;
 	create table hr.payroll (id int, salary numeric);
 	reset role;
@@ -142,19 +191,32 @@ const people = `
 	create role outsider login password $password;
 	create role leaver login password $password;
 	create role "O'Hara <u>" login password $password;
+	create role reviewer login password $password;
+	create role gina login password $password;
+	create role temp login;
+	grant usage on schema hr to temp;
 	revoke connect on database shop from public;
-	grant connect on database shop to auditor, writer, stranger, trusted, leaver, "O'Hara <u>"`
+	grant connect on database shop to auditor, writer, stranger, trusted, leaver, "O'Hara <u>", reviewer, gina`
 
 const grants = `
 	grant usage on schema sync_roles to auditor, writer, leaver, "O'Hara <u>";
 	grant select on sync_roles.role_status, sync_roles.grant_status, sync_roles.audit, sync_roles.rescans, sync_roles.held, sync_roles.desired_grants,
-		sync_roles.intermediate_roles, sync_roles.memberships, sync_roles.objects to auditor, leaver, "O'Hara <u>";
+		sync_roles.intermediate_roles, sync_roles.memberships, sync_roles.objects, sync_roles.holders, sync_roles.violation_history, sync_roles.hand_changes,
+		sync_roles.access_history, sync_roles.desired_history, sync_roles.review_status, sync_roles.request_status to auditor, leaver, "O'Hara <u>";
+	grant usage on schema sync_roles to reviewer, gina;
+	grant select on sync_roles.reviews, sync_roles.review_items, sync_roles.requestable, sync_roles.requests, sync_roles.request_approvals to reviewer, gina, "O'Hara <u>";
+	grant update (decision, comment) on sync_roles.review_items to reviewer, "O'Hara <u>";
+	grant insert on sync_roles.requests to gina;
+	insert into sync_roles.requestable (requester_role, object_type, privileges, schema_like, max_duration, approver_role)
+	values ('gina', 'table', '{SELECT}', 'mart', '8 hours', 'reviewer');
 	grant select, insert, delete on sync_roles.desired_grants to writer;
-	grant select on sync_roles.intermediate_roles, sync_roles.memberships, sync_roles.objects, sync_roles.grant_status to writer;
+	grant select on sync_roles.intermediate_roles, sync_roles.memberships, sync_roles.objects, sync_roles.holders, sync_roles.grant_status to writer;
 	insert into sync_roles.writers (writer_role, public) values ('auditor', true);
 	insert into sync_roles.writers (writer_role, grantee_like, object_type, schema_like) values ('writer', 'erin', 'table', 'sales')`
 
 const rows = `
+	insert into sync_roles.forbidden (privilege, object_type, schema_name, object_name, except_roles, reason)
+	values ('SELECT', 'table', 'hr', 'payroll', '{hr_owner,dave}', 'HR-1: payroll is for HR alone');
 	insert into sync_roles.desired_roles (role_name, login) values ('alice', true), ('dave', true), ('erin', true), ('frank', true);
 	insert into sync_roles.desired_grants (role_name, privilege, object_type, schema_name, object_name, name_match, note) values
 	('analysts', 'USAGE', 'schema', null, 'mart', 'exact', 'DATA-12'), ('analysts', 'SELECT', 'table', 'mart', '%', 'like', 'DATA-12'),
@@ -165,6 +227,8 @@ const rows = `
 	('erin', 'SELECT', 'table', 'sales', 'returns', 'exact', 'SHOP-40'), ('erin', 'USAGE', 'schema', null, 'sales', 'exact', 'SHOP-40'),
 	('frank', 'MEMBER', 'role', null, 'pg_read_all_data', 'exact', 'to have a look'),
 	('loader', 'INSERT', 'table', 'sales', '%', 'like', 'nightly load'), ('loader', 'USAGE', 'schema', null, 'sales', 'exact', 'nightly load'),
+	('gina', 'USAGE', 'schema', null, 'mart', 'exact', 'DATA-30'), ('gina', 'SELECT', 'table', 'mart', 'stock', 'exact', 'DATA-30 <script>'),
+	('gina', 'SELECT', 'table', 'mart', 'forecast', 'exact', 'DATA-31'), ('reviewer', 'SELECT', 'table', 'mart', 'stock', 'exact', 'for myself'),
 	(E'o''neil <b>"x"</b>\n&amp;', 'SELECT', 'table', 'sales', 'customers', 'exact', '<script>document.title = "owned"</script>')`
 
 func as(ctx context.Context, role, database string, statements ...string) error {

@@ -1,9 +1,11 @@
--- What breaks a rule.
+-- What breaks a rule, as the daemon last saw it: the newest first. To ask the view violations anew takes seconds where there is much.
 -- $1 text: of this role; NULL: of all
--- $2 integer: how many
-SELECT v.forbidden_id, v.role_name, v.privilege, v.object_type, coalesce(v.schema_name, '') AS schema_name, v.object_name,
-    coalesce(v.column_name, '') AS column_name, left(v.path::text, 2000) AS path, v.since, coalesce(left(v.reason, 1000), '') AS reason
-FROM sync_roles.violations AS v
-WHERE $1::text IS NULL OR v.role_name = $1
-ORDER BY v.since DESC, v.forbidden_id, v.role_name, v.object_type, v.schema_name, v.object_name, v.privilege
-LIMIT $2;
+-- $2 bigint: of this rule; NULL: of all
+-- $3 bigint: before this id
+-- $4 integer: how many
+SELECT v.id, v.forbidden_id, v.role_name, v.privilege, v.object_type, coalesce(v.schema_name, '') AS schema_name, v.object_name,
+    coalesce(v.column_name, '') AS column_name, left(v.path, 2000) AS path, v.since, left(v.reason, 500) AS reason
+FROM sync_roles.violation_history AS v
+WHERE v.until IS NULL AND ($1::text IS NULL OR v.role_name = $1) AND ($2::bigint IS NULL OR v.forbidden_id = $2) AND v.id < $3
+ORDER BY v.id DESC
+LIMIT $4;
