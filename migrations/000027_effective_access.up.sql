@@ -908,6 +908,10 @@ FROM (
                 CASE WHEN o.object_type = 'table' AND p.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') AND (
                     SELECT c.relhasrules OR c.relrowsecurity FROM pg_catalog.pg_class AS c WHERE c.oid = o.object_oid
                 ) THEN sync_roles.further_needs(o.class_oid, o.object_oid, p.privilege) ELSE '{}' END AS needs,
+                -- Once, and not for each role. A parameter on which nothing was ever granted has no ACL, not even an owner's.
+                ARRAY(
+                    SELECT a.grantee FROM aclexplode(o.acl) AS a WHERE a.privilege_type = p.privilege AND o.object_oid <> 0
+                ) AS grantees,
                 -- It cannot be read before it was refreshed.
                 p.privilege = 'SELECT' AND o.object_type = 'table' AND EXISTS (
                     SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = o.object_oid AND NOT c.relispopulated
@@ -920,13 +924,8 @@ FROM (
                 r.rolsuper
                 OR (u.schema_oid IS NULL OR has_schema_privilege(r.oid, u.schema_oid, 'USAGE'))
                 AND (
-                    EXISTS (
-                        SELECT
-                        FROM aclexplode(o.acl) AS a
-                        WHERE a.privilege_type = p.privilege AND (a.grantee = 0 OR pg_has_role(r.oid, a.grantee, 'USAGE'))
-                            -- A parameter on which nothing was ever granted has no ACL, not even an owner's.
-                            AND o.object_oid <> 0
-                    )
+                    0 = ANY (u.grantees)
+                    OR EXISTS (SELECT FROM unnest(u.grantees) AS g (oid) WHERE g.oid <> 0 AND pg_has_role(r.oid, g.oid, 'USAGE'))
                     -- As in known_holders.
                     OR o.object_type IN ('table', 'sequence', 'property_graph') AND p.privilege = 'SELECT'
                         AND pg_has_role(r.oid, 'pg_read_all_data', 'USAGE')
