@@ -155,9 +155,10 @@ type grant struct {
 
 func readEffective(t *testing.T, env *pgtest.Env) map[use]grant {
 	t.Helper()
+	//nolint:rowserrcheck // ForEachRow does
 	rows, err := env.Connect(t, env.Daemon).Query(t.Context(), `
 		select role_name, privilege, concat_ws('.', schema_name, object_name), coalesce(column_name, ''), through, possible
-		from sync_roles.effective_grants where object_type in ('table', 'routine')`) //nolint:rowserrcheck // ForEachRow does
+		from sync_roles.effective_grants where object_type in ('table', 'routine')`)
 	if err != nil {
 		t.Fatal(err)
 	}
