@@ -28,6 +28,7 @@ COMMENT ON FUNCTION sync_roles.plain_tree(text) IS 'Internal. A pg_node_tree in 
 
 CREATE FUNCTION sync_roles.relations_in(tree text) RETURNS TABLE (relation_oid oid, privilege text, columns smallint[], place bigint)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+ROWS 3
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -60,6 +61,7 @@ COMMENT ON FUNCTION sync_roles.relations_in(text) IS
 
 CREATE FUNCTION sync_roles.functions_in(tree text) RETURNS SETOF oid
 LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 3
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -84,6 +86,7 @@ COMMENT ON FUNCTION sync_roles.functions_in(text) IS
 
 CREATE FUNCTION sync_roles.origins_in(tree text) RETURNS TABLE (view_column smallint, relation_oid oid, relation_column smallint)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -121,7 +124,10 @@ COMMENT ON FUNCTION sync_roles.is_invoker(text[]) IS 'Internal. Whether a view w
 CREATE FUNCTION sync_roles.written_through(view_oid oid, privilege text, of_columns smallint[])
 RETURNS TABLE (relation_oid oid, columns smallint[])
 LANGUAGE plpgsql STABLE
+ROWS 1
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -180,6 +186,8 @@ RETURN EXISTS (
 
 COMMENT ON FUNCTION sync_roles.is_bound(oid, oid) IS 'Internal. Whether a policy of row-level security applies to a role (0: PUBLIC).';
 
+-- These functions run for each of many objects: planned once, and never compiled, they are fast.
+
 -- Each view, rule and function is looked into with the user as whom PostgreSQL checks what is in it. The rights of the owner of a view or a
 -- rule end at functions and at security_invoker views: these run as whoever runs the statement, or as the owner of the SECURITY DEFINER
 -- function around them.
@@ -187,6 +195,8 @@ CREATE FUNCTION sync_roles.needs(class_oid oid, object_oid oid, privilege text, 
 LANGUAGE plpgsql STABLE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -316,6 +326,8 @@ COMMENT ON FUNCTION sync_roles.is_met(oid, sync_roles.need) IS
 CREATE FUNCTION sync_roles.needs_of_caller(class_oid oid, object_oid oid, privilege text) RETURNS sync_roles.need[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -384,6 +396,8 @@ CREATE FUNCTION sync_roles.entries_of(class_oid oid, object_oid oid, privilege t
 LANGUAGE plpgsql STABLE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -450,6 +464,8 @@ CREATE FUNCTION sync_roles.code_about(of_class oid, of_objects oid[]) RETURNS TA
 LANGUAGE plpgsql STABLE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -478,8 +494,9 @@ BEGIN
         FROM pg_catalog.pg_rewrite AS w
         WHERE w.ev_class = c.oid AND w.ev_enabled <> 'D'
         UNION
-        SELECT unnest('{INSERT,UPDATE,DELETE}'::text[])
-        WHERE c.relkind = 'v'
+        SELECT v.privilege
+        FROM (VALUES ('UPDATE', 4), ('INSERT', 8), ('DELETE', 16)) AS v (privilege, bit)
+        WHERE c.relkind = 'v' AND pg_relation_is_updatable(c.oid, true) & v.bit <> 0
     ) AS k
     WHERE a.class_oid = 'pg_catalog.pg_class'::regclass
     UNION ALL
@@ -502,6 +519,8 @@ CREATE FUNCTION sync_roles.holders_by_code(of_class oid, of_object oid) RETURNS 
 LANGUAGE plpgsql STABLE STRICT
 ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -564,11 +583,15 @@ BEGIN
             AND NOT (n.privilege = 'UPDATE' AND k.privilege = 'SELECT')
         GROUP BY 1, 2, 3, 4, 5, 6, 7
     )
-    SELECT g.column_name, g.privilege, h.holder_oid, sync_roles.code_text(g.class_oid, g.object_oid, g.code_privilege),
-        bool_and(g.possible), g.class_oid, g.object_oid, g.code_privilege, g.by_caller
-    FROM given AS g
+    SELECT g.column_name, g.privilege, h.holder_oid, t.text, bool_and(g.possible), g.class_oid, g.object_oid, g.code_privilege, g.by_caller
+    FROM (
+        SELECT k.class_oid, k.object_oid, k.code_privilege, sync_roles.code_text(k.class_oid, k.object_oid, k.code_privilege) AS text
+        FROM (SELECT DISTINCT g.class_oid, g.object_oid, g.code_privilege FROM given AS g) AS k
+        OFFSET 0
+    ) AS t
+    JOIN given AS g USING (class_oid, object_oid, code_privilege)
     CROSS JOIN LATERAL unnest(g.holders) AS h (holder_oid)
-    GROUP BY 1, 2, 3, 6, 7, 8, 9
+    GROUP BY 1, 2, 3, 4, 6, 7, 8, 9
     UNION ALL
     SELECT a.attname::text, p.privilege, e.holder_oid,
         CASE WHEN f.partition THEN 'table ' || n.nspname || '.' || c.relname || ', of which it is a partition'
@@ -851,7 +874,13 @@ CREATE FUNCTION sync_roles.further_needs(class_oid oid, object_oid oid, privileg
 LANGUAGE sql STABLE
 RETURN CASE
     WHEN class_oid = 'pg_catalog.pg_class'::regclass AND privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') AND (
-        SELECT c.relkind <> 'm' AND (c.relhasrules OR c.relrowsecurity) FROM pg_catalog.pg_class AS c WHERE c.oid = object_oid
+        SELECT c.relkind <> 'm' AND (c.relhasrules OR c.relrowsecurity)
+            -- Most views cannot be written: neither rules nor triggers, nor anything behind them.
+            AND (c.relkind <> 'v' OR privilege = 'SELECT' OR pg_relation_is_updatable(c.oid, true) <> 0 OR (
+                SELECT count(*) > 1 FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class = c.oid
+            ))
+        FROM pg_catalog.pg_class AS c
+        WHERE c.oid = object_oid
     ) THEN sync_roles.needs_of_caller(class_oid, object_oid, privilege)
     ELSE '{}'
 END;
@@ -874,8 +903,15 @@ FROM (
         FROM sync_roles.objects AS o
         CROSS JOIN LATERAL unnest(sync_roles.privileges_of(o.object_type)) AS p (privilege)
         CROSS JOIN LATERAL (
-            SELECT sync_roles.schema_of(o.class_oid, o.object_oid) AS schema_oid,
-                sync_roles.further_needs(o.class_oid, o.object_oid, p.privilege) AS needs,
+            SELECT (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = o.schema_name) AS schema_oid,
+                -- As in further_needs, which is not called for all the other objects.
+                CASE WHEN o.object_type = 'table' AND p.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') AND (
+                    SELECT c.relhasrules OR c.relrowsecurity FROM pg_catalog.pg_class AS c WHERE c.oid = o.object_oid
+                ) THEN sync_roles.further_needs(o.class_oid, o.object_oid, p.privilege) ELSE '{}' END AS needs,
+                -- Once, and not for each role. A parameter on which nothing was ever granted has no ACL, not even an owner's.
+                ARRAY(
+                    SELECT a.grantee FROM aclexplode(o.acl) AS a WHERE a.privilege_type = p.privilege AND o.object_oid <> 0
+                ) AS grantees,
                 -- It cannot be read before it was refreshed.
                 p.privilege = 'SELECT' AND o.object_type = 'table' AND EXISTS (
                     SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = o.object_oid AND NOT c.relispopulated
@@ -888,13 +924,8 @@ FROM (
                 r.rolsuper
                 OR (u.schema_oid IS NULL OR has_schema_privilege(r.oid, u.schema_oid, 'USAGE'))
                 AND (
-                    EXISTS (
-                        SELECT
-                        FROM aclexplode(o.acl) AS a
-                        WHERE a.privilege_type = p.privilege AND (a.grantee = 0 OR pg_has_role(r.oid, a.grantee, 'USAGE'))
-                            -- A parameter on which nothing was ever granted has no ACL, not even an owner's.
-                            AND o.object_oid <> 0
-                    )
+                    0 = ANY (u.grantees)
+                    OR EXISTS (SELECT FROM unnest(u.grantees) AS g (oid) WHERE g.oid <> 0 AND pg_has_role(r.oid, g.oid, 'USAGE'))
                     -- As in known_holders.
                     OR o.object_type IN ('table', 'sequence', 'property_graph') AND p.privilege = 'SELECT'
                         AND pg_has_role(r.oid, 'pg_read_all_data', 'USAGE')

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pg-sync-roles/pg-sync-roles/catalog"
+	"github.com/pg-sync-roles/pg-sync-roles/catalog/access"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
@@ -27,7 +29,9 @@ func TestEffectiveGrantsAreWhatWorks(t *testing.T) {
 			env := pgtest.New(t)
 			install(t, env)
 			w := newWorld(t, env, seed)
-			compare(t, w, tryAll(t, w), readEffective(t, env))
+			works := tryAll(t, w)
+			compare(t, w, works, readEffective(t, env))
+			pathsTell(t, w, works)
 			if t.Failed() {
 				t.Log(w.sql.String())
 			}
@@ -151,9 +155,10 @@ type grant struct {
 
 func readEffective(t *testing.T, env *pgtest.Env) map[use]grant {
 	t.Helper()
+	//nolint:rowserrcheck // ForEachRow does
 	rows, err := env.Connect(t, env.Daemon).Query(t.Context(), `
 		select role_name, privilege, concat_ws('.', schema_name, object_name), coalesce(column_name, ''), through, possible
-		from sync_roles.effective_grants where object_type in ('table', 'routine')`) //nolint:rowserrcheck // ForEachRow does
+		from sync_roles.effective_grants where object_type in ('table', 'routine')`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,5 +231,45 @@ func compare(t *testing.T, w *world, r tried, grants map[use]grant) {
 	}
 	if yes < 40 || len(r.reached) < 30 {
 		t.Errorf("only %d attempts were allowed, and %d columns reached", yes, len(r.reached))
+	}
+}
+
+// pathsTell asserts that each way by which a role read or wrote something is among its paths, certain or possible: what explain and who print.
+func pathsTell(t *testing.T, w *world, works tried) {
+	t.Helper()
+	super := w.env.Superuser(t)
+	objects, err := access.ReadObjects(t.Context(), super, access.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := access.AddThrough(t.Context(), super, objects); err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]*access.Object{}
+	for _, o := range objects {
+		byName[strings.TrimPrefix(o.String(), "table ")] = o
+	}
+	subjects := map[string]*access.Subject{}
+	for _, name := range w.roles {
+		role := readRole(t, super, name)
+		graph, err := access.ReadGraph(t.Context(), super, []catalog.OID{role.OID}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subjects[name] = graph.Subject(role)
+	}
+	through := 0
+	for u := range works.reached {
+		s, o := subjects[u.role], byName[u.object]
+		if s.Has(o, u.privilege, u.column) {
+			continue
+		}
+		through++
+		if !slices.ContainsFunc(append(s.PathsThrough(o, u.privilege, ""), s.PathsThrough(o, u.privilege, u.column)...), access.Path.Effective) {
+			t.Errorf("no path tells of %v", u)
+		}
+	}
+	if through == 0 {
+		t.Error("nothing was reached through code")
 	}
 }
