@@ -505,7 +505,8 @@ CREATE TABLE sync_roles.violation_history (
     path         text NOT NULL,
     reason       text NOT NULL,
     since        timestamptz NOT NULL DEFAULT now(),
-    until        timestamptz
+    until        timestamptz,
+    culprit      text
 );
 
 COMMENT ON TABLE sync_roles.violation_history IS
@@ -521,6 +522,8 @@ COMMENT ON COLUMN sync_roles.violation_history.column_name IS 'As in violations.
 COMMENT ON COLUMN sync_roles.violation_history.path IS 'As in violations, when it was first seen.';
 COMMENT ON COLUMN sync_roles.violation_history.reason IS 'The reason of the rule, when it was first seen.';
 COMMENT ON COLUMN sync_roles.violation_history.since IS 'When it was first seen.';
+COMMENT ON COLUMN sync_roles.violation_history.culprit IS
+    'The likely change by hand that brought it about, of hand_changes: by whom, when, and the statement. NULL: not known.';
 COMMENT ON COLUMN sync_roles.violation_history.until IS 'When it was first seen to be over; NULL: it was there at the last look.';
 
 CREATE UNIQUE INDEX violation_history_open ON sync_roles.violation_history
@@ -590,7 +593,8 @@ SELECT b.forbidden_id, b.role_name, b.privilege, b.object_type, nullif(b.schema_
             ELSE 'granted'
         END) AS path,
     coalesce(h.since, now()) AS since,
-    b.reason
+    b.reason,
+    h.culprit
 FROM broken AS b
 LEFT JOIN chains AS c ON c.start_oid = b.holder_oid AND c.bearer_oid = b.role_oid AND c.depth = 0
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = b.holder_oid
@@ -619,6 +623,7 @@ COMMENT ON COLUMN sync_roles.violations.path IS
     'A shortest path: the memberships from the role upward, and what gives the last of them the privilege.';
 COMMENT ON COLUMN sync_roles.violations.since IS 'When the daemon first saw it; now, where it has not looked yet.';
 COMMENT ON COLUMN sync_roles.violations.reason IS 'The reason of the rule.';
+COMMENT ON COLUMN sync_roles.violations.culprit IS 'As in violation_history.';
 
 -- What a rule forbids to an intermediate role is refused to the rows that go through it.
 CREATE OR REPLACE VIEW sync_roles.grant_status AS

@@ -324,6 +324,7 @@ func TestViolationsAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.rule(t, "privilege, object_type, schema_name, object_name, except_roles", "'SELECT', 'table', 'hr', 'payroll', '{{hr}}'")
+	v.eventTriggers(t, true)
 	v.pending(t)
 	v.owner(t, "grant select on hr.payroll to {team}; grant select (pay) on hr.names to {bob}")
 	v.manager(t, "grant {team} to {alice}")
@@ -338,6 +339,7 @@ func TestViolationsAreTold(t *testing.T) {
 	if got := pgtest.One[string](t, v.super, fmt.Sprintf(list, "violation_history where until is null")); got != want {
 		t.Errorf("noted is %s, want %s", got, want)
 	}
+	v.is(t, true, "(select culprit like $2 from sync_roles.violations where role_name = $1)", v.role("team"), "% at %grant select on hr.payroll to %")
 	told := 0
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -223,7 +223,9 @@ func (e *Engine) audit(ctx context.Context, a *apply.Applier, tx pgx.Tx, w work,
 		RequestedBy: requestedBy, ApprovedBy: verdicts.ApprovedBy, Rehearsal: w.rehearsal,
 	}.Rows()
 	if w.cause == audit.Rescan || w.cause == audit.DDL || w.cause == audit.Startup || w.cause == audit.Manual {
-		audit.NameHands(p.Rows, e.handChanges)
+		if err := e.nameHands(ctx, tx, p.Rows); err != nil {
+			return err
+		}
 	}
 
 	_, revoked := p.Changed()

@@ -14,6 +14,7 @@ type violation struct {
 	Path                               string
 	Since                              time.Time
 	Reason                             string
+	Culprit                            string // the change by hand that brought it about; empty: not known
 }
 
 // violationCount is how many privileges break how many rules.

@@ -40,8 +40,9 @@ func HandChanges(ctx context.Context, q catalog.Querier) ([]HandChange, error) {
 // maxHands is how many changes by hand one row names.
 const maxHands = 3
 
-// NameHands says in rows that no request explains which changes by hand they undo, or follow.
-func NameHands(rows []Row, changes []HandChange) {
+// NameHands says in rows that no request explains which changes by hand they undo, or follow. It reports whether that explains all of them.
+func NameHands(rows []Row, changes []HandChange) (all bool) {
+	all = true
 	for i := range rows {
 		r := &rows[i]
 		if r.Granted+r.Revoked == 0 || len(r.RequestedBy) > 0 {
@@ -54,10 +55,12 @@ func NameHands(rows []Row, changes []HandChange) {
 			}
 		}
 		slices.SortStableFunc(list, func(a, b HandChange) int { return cmp.Compare(b.relevance(*r), a.relevance(*r)) })
+		all = all && len(list) > 0
 		for _, c := range list[:min(len(list), maxHands)] {
 			r.RequestedBy = append(r.RequestedBy, c.String())
 		}
 	}
+	return all
 }
 
 // relevance is how likely the change is what the row undoes: one of privileges that names the role, another that does, one of an object that the row is about;

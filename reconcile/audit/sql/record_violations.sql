@@ -5,6 +5,13 @@ WITH broken AS MATERIALIZED (
     SELECT v.*
     FROM sync_roles.violations AS v
 ),
+recent AS MATERIALIZED (
+    SELECT h."session_user", h.at, h.statement
+    FROM sync_roles.hand_changes AS h
+    WHERE h.at > now() - interval '10 minutes'
+    ORDER BY h.at DESC
+    LIMIT 200
+),
 over AS (
     UPDATE sync_roles.violation_history AS h
     SET until = now()
@@ -18,8 +25,15 @@ over AS (
 ),
 fresh AS (
     INSERT INTO sync_roles.violation_history
-        (forbidden_id, role_name, privilege, object_type, schema_name, object_name, column_name, path, reason)
-    SELECT b.forbidden_id, b.role_name, b.privilege, b.object_type, b.schema_name, b.object_name, b.column_name, b.path, b.reason
+        (forbidden_id, role_name, privilege, object_type, schema_name, object_name, column_name, path, reason, culprit)
+    SELECT b.forbidden_id, b.role_name, b.privilege, b.object_type, b.schema_name, b.object_name, b.column_name, b.path, b.reason, (
+            -- GRANT does not say on what, so it is known by its text.
+            SELECT format('%s at %s (%s)', h."session_user", to_char(h.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'), h.statement)
+            FROM recent AS h
+            WHERE strpos(h.statement, split_part(b.object_name, '(', 1)) > 0 OR strpos(h.statement, b.schema_name) > 0
+            ORDER BY strpos(h.statement, split_part(b.object_name, '(', 1)) > 0 DESC, strpos(h.statement, b.role_name) > 0 DESC, h.at DESC
+            LIMIT 1
+        )
     FROM broken AS b
     WHERE NOT EXISTS (
         SELECT
