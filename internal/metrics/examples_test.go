@@ -49,7 +49,7 @@ func TestExamplesNameOurSeries(t *testing.T) {
 	m := metrics.New("test", zerolog.Nop())
 	m.Database("db", time.Minute, nowhere)
 	served := get(t, m, "/metrics").Body.String()
-	for _, asked := range []string{"pending", "pending_oldest_age_seconds", "retries_waiting", "roles"} { // of the database, which does not answer here
+	for _, asked := range []string{"pending", "pending_oldest_age_seconds", "retries_waiting", "violations", "roles"} { // of the database, which does not answer here
 		served += "\npg_sync_roles_" + asked + "{"
 	}
 	series := regexp.MustCompile(`pg_sync_roles_\w+`)
