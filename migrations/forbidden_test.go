@@ -113,3 +113,43 @@ func TestDocumentedRules(t *testing.T) {
 		t.Errorf("%d violations", n)
 	}
 }
+
+// A review of a rule is of the rows that give what the rule is about, themselves or by membership.
+func TestReviewOfARule(t *testing.T) {
+	t.Parallel()
+	env := installed(t)
+	conn, super := env.Connect(t, env.Daemon), env.Superuser(t)
+	hr, alice, bob, boss := env.Role("hr"), env.Role("alice"), env.Role("bob"), env.Role("boss")
+	for _, role := range []string{hr, alice, bob, boss} {
+		execute(t, super, "create role "+role)
+	}
+	execute(t, conn, "create schema hr")
+	execute(t, conn, "create table hr.payroll (id int)")
+	execute(t, conn, "create table hr.other (id int)")
+	execute(t, conn, "grant select on hr.payroll to "+hr)
+	ruleRow().with(row{"except_roles": []string{hr}}).mustInsert(t, conn, "forbidden")
+	for _, r := range []row{
+		{"role_name": hr, "privilege": "SELECT", "object_type": "table", "schema_name": "hr", "object_name": "payroll"},
+		{"role_name": bob, "privilege": "ALL", "object_type": "table", "schema_name": "hr", "object_name": "pay%", "name_match": "like"},
+		{"role_name": alice, "privilege": "MEMBER", "object_type": "role", "object_name": hr},
+		{"role_name": bob, "privilege": "SELECT", "object_type": "table", "schema_name": "hr", "object_name": "other"},
+		{"role_name": bob, "privilege": "INSERT", "object_type": "table", "schema_name": "hr", "object_name": "payroll"},
+		{"role_name": alice, "privilege": "MEMBER", "object_type": "role", "object_name": boss},
+	} {
+		r.mustInsert(t, conn, "desired_grants")
+	}
+	review := row{"forbidden_id": 1, "reviewers": []string{boss}, "reason": "yearly"}
+	sql, args := review.insert("reviews")
+	sql = strings.Replace(strings.Replace(sql, "(forbidden_id", "(deadline, forbidden_id", 1), "values (", "values (now() + interval '1 day', ", 1)
+	execute(t, super, "alter role "+boss+" login")
+	execute(t, conn, sql, args...)
+	got := pgtest.One[string](t, conn, "select string_agg(role_name || ' ' || privilege, ', ' order by role_name, privilege) from sync_roles.review_items")
+	if want := alice + " MEMBER, " + bob + " ALL, " + hr + " SELECT"; got != want {
+		t.Errorf("to be reviewed: %s, want %s", got, want)
+	}
+	sql, args = row{"forbidden_id": 2, "reviewers": []string{boss}, "reason": "yearly"}.insert("reviews")
+	sql = strings.Replace(strings.Replace(sql, "(forbidden_id", "(deadline, forbidden_id", 1), "values (", "values (now() + interval '1 day', ", 1)
+	if err := tryExec(t, conn, sql, args...); sqlState(err) != "23514" || !strings.Contains(err.Error(), "no rule") {
+		t.Errorf("of no rule: %v", err)
+	}
+}
