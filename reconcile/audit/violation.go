@@ -38,7 +38,9 @@ func RecordViolations(ctx context.Context, q catalog.Querier) ([]Violation, erro
 }
 
 const (
-	mayReadViolationsSQL = "select coalesce(has_table_privilege(to_regclass('sync_roles.violations'), 'SELECT'), false)"
+	mayReadViolationsSQL = `
+		select coalesce(has_table_privilege(to_regclass('sync_roles.violations'), 'SELECT'), false),
+			coalesce(has_table_privilege(to_regclass('sync_roles.forbidden'), 'SELECT'), false)`
 	violationsSQL        = `
 		select v.forbidden_id, v.role_name, v.privilege, v.path, v.reason,
 			v.object_type || ' ' || concat_ws('.', v.schema_name, v.object_name) || coalesce(' (' || v.column_name || ')', '') as object
@@ -49,9 +51,15 @@ const (
 
 // Violations lists what breaks the rules at this moment, for these roles or all; none where the connected role may not read them.
 func Violations(ctx context.Context, q catalog.Querier, roles []string) ([]Violation, error) {
-	var may bool
-	if err := q.QueryRow(ctx, mayReadViolationsSQL).Scan(&may); err != nil || !may {
+	var may, known bool
+	if err := q.QueryRow(ctx, mayReadViolationsSQL).Scan(&may, &known); err != nil || !may {
 		return nil, err
+	}
+	if known {
+		var exist bool // otherwise the view need not be planned
+		if err := q.QueryRow(ctx, "select exists (select from sync_roles.forbidden)").Scan(&exist); err != nil || !exist {
+			return nil, err
+		}
 	}
 	list, err := catalog.Collect[Violation](ctx, q, violationsSQL, roles)
 	if err != nil {

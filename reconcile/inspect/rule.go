@@ -21,19 +21,23 @@ var (
 
 const rulesSQL = "select id, reason, applies_to, with_privilege is not null as pair from sync_roles.forbidden"
 
-// enforcedSQL reads nothing else where no rule has enforce.
-const enforcedSQL = `
-	select e.role_name
-	from sync_roles.enforced_entries as e
-	where (select true from sync_roles.forbidden as f where f.enforce limit 1)
-	union
-	select e.role_name
-	from sync_roles.enforced_members as e
-	where (select true from sync_roles.forbidden as f where f.enforce limit 1)
-	order by 1`
+const (
+	anyEnforcedSQL = "select exists (select from sync_roles.forbidden where enforce)"
+	enforcedSQL    = `
+		select e.role_name
+		from sync_roles.enforced_entries as e
+		union
+		select e.role_name
+		from sync_roles.enforced_members as e
+		order by 1`
+)
 
 // EnforcedRoles lists the roles, and PUBLIC, that have what a rule with enforce takes.
 func EnforcedRoles(ctx context.Context, q catalog.Querier) ([]string, error) {
+	var enforced bool // to plan the other query takes longer than a rescan of a small database
+	if err := q.QueryRow(ctx, anyEnforcedSQL).Scan(&enforced); err != nil || !enforced {
+		return nil, err
+	}
 	list, err := catalog.Column[string](ctx, q, enforcedSQL)
 	if err != nil {
 		return nil, fmt.Errorf("look for roles that break an enforced rule: %w", err)
