@@ -41,7 +41,7 @@ const (
 	mayReadViolationsSQL = `
 		select coalesce(has_table_privilege(to_regclass('sync_roles.violations'), 'SELECT'), false),
 			coalesce(has_table_privilege(to_regclass('sync_roles.forbidden'), 'SELECT'), false)`
-	violationsSQL        = `
+	violationsSQL = `
 		select v.forbidden_id, v.role_name, v.privilege, v.path, v.reason,
 			v.object_type || ' ' || concat_ws('.', v.schema_name, v.object_name) || coalesce(' (' || v.column_name || ')', '') as object
 		from sync_roles.violations as v
