@@ -311,7 +311,7 @@ func TestRequestsEnd(t *testing.T) {
 	d.refused(t, d.alice, extend(id, "1 hour"), "23514", "no request of "+d.alice)
 	d.refused(t, d.mallory, request("SELECT", "orders"), "23514", "has a row for this already")
 	second := d.request(t, d.mallory, extend(id, "8 hours"))
-	expires := "select extract(epoch from expires_at - now())::int / 3600 from sync_roles.desired_grants where role_name = $1"
+	expires := "select round(extract(epoch from expires_at - now()) / 3600)::int from sync_roles.desired_grants where role_name = $1"
 	if hours := pgtest.One[int](t, d.Superuser(t), expires, d.mallory); hours != 8 {
 		t.Errorf("without an approval it lasts %d hours", hours)
 	}

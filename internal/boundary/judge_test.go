@@ -17,11 +17,11 @@ const accessSQL = `
 	relations as (
 		select c.oid, c.relowner, c.relacl, n.nspname || '.' || c.relname as name
 		from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-		where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'sync_roles') and n.nspname not like 'pg\_toast%'
+		where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'sync_roles', 'sync_roles_hand') and n.nspname not like 'pg\_toast%'
 	),
 	schemas as (
 		select n.oid, n.nspowner, n.nspname from pg_namespace as n
-		where n.nspname not in ('pg_catalog', 'information_schema', 'sync_roles') and n.nspname not like 'pg\_toast%'
+		where n.nspname not in ('pg_catalog', 'information_schema', 'sync_roles', 'sync_roles_hand') and n.nspname not like 'pg\_toast%'
 	)
 	select r.rolname || ' LOGIN' from roles as r where r.rolcanlogin
 	union all
@@ -83,7 +83,7 @@ const strayedSQL = `
 		select nspname, nspowner, nspacl, oid from pg_namespace
 	) as o cross join aclexplode(o.acl) as a
 	where a.grantee <> o.owner and a.grantee in (select oid from pg_roles where rolname in ($1, $2))
-		and o.namespace not in (select oid from pg_namespace where nspname in ('pg_catalog', 'information_schema', 'sync_roles'))
+		and o.namespace not in (select oid from pg_namespace where nspname in ('pg_catalog', 'information_schema', 'sync_roles', 'sync_roles_hand'))
 	union all
 	select format('role %s is in no registry', r.rolname)
 	from pg_roles as r
