@@ -67,6 +67,7 @@ func TestCustomParameter(t *testing.T) {
 	has := fmt.Sprintf(raiseUnless, "has_parameter_privilege('"+parameter+"', 'SET')")
 	id := f.insert(t, alice, "SET", "parameter", "", parameter)
 	f.pending(t)
+	f.outcome(t, alice, plan.Applied)
 	f.can(t, alice, has)
 	f.quiet(t)
 	f.loses(t, alice, has, id)

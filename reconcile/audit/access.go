@@ -25,7 +25,9 @@ func RecordAccess(records *pgx.Batch, cause Cause, done []plan.Step, ended []pla
 	objects, members := map[key]bool{}, map[string]bool{}
 	for _, step := range done {
 		for _, o := range step.Objects {
-			objects[key{o.Class, o.OID}] = true
+			if o.OID != 0 { // a parameter has none until something is granted on it: the next rescan sees it
+				objects[key{o.Class, o.OID}] = true
+			}
 		}
 		for _, o := range step.Owned {
 			switch {
