@@ -1010,7 +1010,9 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
         WHEN EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = g.role_name OR p.role_name IS NULL) OR a.outcome IS NULL
             THEN 'pending'
         WHEN problem.kind IN ('refused', 'blocked') THEN problem.kind
-        WHEN through.problems IS NOT NULL THEN 'blocked'
+        -- What is refused to an intermediate role is refused to the rows that go through it.
+        WHEN through.problems IS NOT NULL THEN
+            CASE WHEN through.problems @? '$[*] ? (@.kind != "refused")' THEN 'blocked' ELSE 'refused' END
         WHEN found.matches > 0 AND found.missing = 0 THEN 'applied'
         WHEN a.outcome IN ('failed', 'held') OR a.outcome = 'blocked' AND found.matches > 0 THEN a.outcome
         WHEN found.matches = 0 OR problem.kind = 'waiting' THEN 'waiting'
