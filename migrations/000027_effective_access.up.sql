@@ -188,7 +188,7 @@ COMMENT ON FUNCTION sync_roles.is_bound(oid, oid) IS 'Internal. Whether a policy
 
 -- These functions run for each of many objects: planned once, and never compiled, they are fast.
 
--- Each view, rule and function is looked into with the user as whom PostgreSQL checks what is in it. The rights of the owner of a view or a
+-- Each view, rule and function is looked into with the user as whom PostgreSQL checks its relations. The rights of the owner of a view or a
 -- rule end at functions and at security_invoker views: these run as whoever runs the statement, or as the owner of the SECURITY DEFINER
 -- function around them.
 CREATE FUNCTION sync_roles.needs(class_oid oid, object_oid oid, privilege text, columns smallint[]) RETURNS SETOF sync_roles.need
@@ -222,7 +222,7 @@ BEGIN
                 f.soft OR c.relkind = 'm' AS soft,
                 f.policy_oid,
                 CASE WHEN w.ev_type <> '1' THEN '{}'
-                    -- What is computed or compared is not shown by some of the columns alone.
+                    -- Some of the columns alone do not show a column that is computed or compared.
                     WHEN 0 = ANY (s.columns) OR NOT EXISTS (
                         SELECT
                         FROM pg_catalog.pg_attribute AS a
@@ -345,7 +345,7 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.needs_of_caller(oid, oid, text) IS
     'Internal. What a role must have for itself, beside this privilege, to use it, and what owners have on some columns alone; '
-    'NULL if nobody can use it, as an owner lacks something.';
+    'NULL if no role can use it, as an owner lacks something.';
 
 CREATE FUNCTION sync_roles.are_met(role_oid oid, needs sync_roles.need[]) RETURNS boolean
 LANGUAGE sql STABLE
@@ -390,7 +390,7 @@ $$;
 
 COMMENT ON FUNCTION sync_roles.missing_needs(oid, oid, oid, text) IS
     'Internal. What keeps a role (0: PUBLIC) that has this privilege on a view or relation from using it: privileges that the role, or the '
-    'owner of a view, lacks on what is behind it. NULL: nothing.';
+    'owner of a view, lacks on the relations behind it. NULL: nothing.';
 
 CREATE FUNCTION sync_roles.entries_of(class_oid oid, object_oid oid, privilege text) RETURNS TABLE (holder_oid oid, columns smallint[])
 LANGUAGE plpgsql STABLE
@@ -683,7 +683,7 @@ FROM sync_roles.objects AS o
 CROSS JOIN LATERAL sync_roles.holders_by_code(o.class_oid, o.object_oid) AS h
 WHERE sync_roles.is_in_code(o.class_oid, o.object_oid);
 
-COMMENT ON VIEW sync_roles.known_holders IS 'Internal. As holders, but for what is possible through SECURITY DEFINER functions.';
+COMMENT ON VIEW sync_roles.known_holders IS 'Internal. As holders, but for the possible reach of SECURITY DEFINER functions.';
 COMMENT ON COLUMN sync_roles.known_holders.object_type IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.known_holders.class_oid IS 'As in holders.';
 COMMENT ON COLUMN sync_roles.known_holders.object_oid IS 'As in holders.';
@@ -719,7 +719,7 @@ $$;
 COMMENT ON FUNCTION sync_roles.is_opaque(oid) IS
     'Internal. Whether all that a function does cannot be told from its body, or from those of the functions and triggers that it runs.';
 
--- Nobody else's code runs with the rights of an owner by what PostgreSQL, extensions and this schema bring.
+-- No user's code runs with the rights of an owner by what PostgreSQL, extensions and this schema bring.
 CREATE VIEW sync_roles.opaque_code AS
 WITH RECURSIVE definers AS MATERIALIZED (
     SELECT p.oid, p.proowner AS owner,
@@ -886,7 +886,7 @@ RETURN CASE
 END;
 
 COMMENT ON FUNCTION sync_roles.further_needs(oid, oid, text) IS
-    'Internal. What a role must have for itself, beside this privilege, to use it; NULL if nobody can.';
+    'Internal. What a role must have for itself, beside this privilege, to use it; NULL if no role can.';
 
 -- Without WITH, so that conditions on role and object reach the catalogs' indexes.
 CREATE OR REPLACE VIEW sync_roles.effective_grants AS
@@ -995,7 +995,7 @@ COMMENT ON VIEW sync_roles.effective_grants IS
 COMMENT ON COLUMN sync_roles.effective_grants.through IS 'As in holders. NULL: the role can use the object by its name.';
 COMMENT ON COLUMN sync_roles.effective_grants.possible IS 'As in holders.';
 
--- As before, and says of a row that is applied what is missing behind the view.
+-- As before, and says of an applied row which privileges are missing behind the view.
 CREATE OR REPLACE VIEW sync_roles.grant_status AS
 -- Apart, and read only where there are any: what may cost much for each row makes PostgreSQL compile the query first, for seconds.
 WITH python AS MATERIALIZED (
@@ -1010,7 +1010,7 @@ SELECT g.id, g.role_name, g.privilege, g.object_type, g.schema_name, g.object_na
         WHEN EXISTS (SELECT FROM sync_roles.pending AS p WHERE p.role_name = g.role_name OR p.role_name IS NULL) OR a.outcome IS NULL
             THEN 'pending'
         WHEN problem.kind IN ('refused', 'blocked') THEN problem.kind
-        -- What is refused to an intermediate role is refused to the rows that go through it.
+        -- A grant that is refused to an intermediate role is refused to the rows that go through it.
         WHEN through.problems IS NOT NULL THEN
             CASE WHEN through.problems @? '$[*] ? (@.kind != "refused")' THEN 'blocked' ELSE 'refused' END
         WHEN found.matches > 0 AND found.missing = 0 THEN 'applied'

@@ -245,7 +245,7 @@ WHERE f.with_privilege IS NOT NULL;
 COMMENT ON VIEW sync_roles.rule_parts IS
     'Internal. What each rule points at: one part, or the two that no role may have together.';
 COMMENT ON COLUMN sync_roles.rule_parts.forbidden_id IS 'The rule.';
-COMMENT ON COLUMN sync_roles.rule_parts.part IS '1, or 2 for what is forbidden together with it.';
+COMMENT ON COLUMN sync_roles.rule_parts.part IS '1, or 2 for the privilege that is forbidden together with it.';
 COMMENT ON COLUMN sync_roles.rule_parts.privileges IS 'The privileges.';
 COMMENT ON COLUMN sync_roles.rule_parts.object_type IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.rule_parts.schema_name IS 'As in desired_grants; empty: none.';
@@ -286,7 +286,7 @@ CROSS JOIN LATERAL (
 
 COMMENT ON VIEW sync_roles.rule_objects IS 'Internal. The objects that the parts of rules point at.';
 COMMENT ON COLUMN sync_roles.rule_objects.forbidden_id IS 'The rule.';
-COMMENT ON COLUMN sync_roles.rule_objects.part IS '1, or 2 for what is forbidden together with it.';
+COMMENT ON COLUMN sync_roles.rule_objects.part IS '1, or 2 for the privilege that is forbidden together with it.';
 COMMENT ON COLUMN sync_roles.rule_objects.privileges IS 'The privileges.';
 COMMENT ON COLUMN sync_roles.rule_objects.column_name IS 'A column; NULL: the object.';
 COMMENT ON COLUMN sync_roles.rule_objects.object_type IS 'As in desired_grants.';
@@ -317,7 +317,7 @@ CROSS JOIN LATERAL (
 COMMENT ON VIEW sync_roles.rule_holders IS
     'Internal. The roles (0: PUBLIC) by whose privileges one has what a rule is about.';
 COMMENT ON COLUMN sync_roles.rule_holders.forbidden_id IS 'The rule.';
-COMMENT ON COLUMN sync_roles.rule_holders.part IS '1, or 2 for what is forbidden together with it.';
+COMMENT ON COLUMN sync_roles.rule_holders.part IS '1, or 2 for the privilege that is forbidden together with it.';
 COMMENT ON COLUMN sync_roles.rule_holders.object_type IS 'As in desired_grants.';
 COMMENT ON COLUMN sync_roles.rule_holders.class_oid IS 'The catalog that the object is in.';
 COMMENT ON COLUMN sync_roles.rule_holders.object_oid IS 'The object.';
@@ -330,7 +330,7 @@ COMMENT ON COLUMN sync_roles.rule_holders.column_name IS 'A column; NULL: the ob
 COMMENT ON COLUMN sync_roles.rule_holders.holder_oid IS 'The role by whose privileges it is had; 0 is PUBLIC.';
 COMMENT ON COLUMN sync_roles.rule_holders.through IS 'As in holders.';
 
--- Superusers, and what is ours, are never bound. Roles of PostgreSQL's own are not people; their members are.
+-- Superusers, and roles of ours, are never bound. Roles of PostgreSQL's own are not people; their members are.
 CREATE VIEW sync_roles.bound_roles AS
 SELECT r.oid AS role_oid, r.rolname::text AS role_name, r.rolcanlogin AS login
 FROM pg_catalog.pg_roles AS r
@@ -401,7 +401,7 @@ exempt AS MATERIALIZED (
     FROM excepted AS e
     JOIN below AS b ON b.start_oid = e.role_oid
 ),
--- Before the objects, of which there are many: what a role that is exempt holds breaks no rule.
+-- Before the objects, which are many: what a role that is exempt holds breaks no rule.
 bearers AS MATERIALIZED (
     SELECT s.forbidden_id, s.holder_oid, r.role_oid, r.role_name, min(b.depth) AS depth
     FROM (SELECT DISTINCT h.forbidden_id, h.holder_oid FROM held AS h) AS s
@@ -438,7 +438,7 @@ WHERE (h.privilege = 'OWNER' OR b.role_oid IS DISTINCT FROM h.owner)
 COMMENT ON VIEW sync_roles.breaches IS
     'Internal. What roles have of what rules are about; of rules with two parts, each part by itself.';
 COMMENT ON COLUMN sync_roles.breaches.forbidden_id IS 'The rule.';
-COMMENT ON COLUMN sync_roles.breaches.part IS '1, or 2 for what is forbidden together with it.';
+COMMENT ON COLUMN sync_roles.breaches.part IS '1, or 2 for the privilege that is forbidden together with it.';
 COMMENT ON COLUMN sync_roles.breaches.role_oid IS 'The role; 0 is PUBLIC.';
 COMMENT ON COLUMN sync_roles.breaches.role_name IS 'Its name; public: PUBLIC.';
 COMMENT ON COLUMN sync_roles.breaches.privilege IS 'As in desired_grants.';
@@ -556,7 +556,7 @@ broken AS MATERIALIZED (
     ORDER BY b.forbidden_id, b.role_oid, b.object_type, b.class_oid, b.object_oid, b.privilege, b.column_name, b.depth,
         b.through NULLS FIRST, b.holder_oid
 ),
--- As in breaches, for the holders of what is broken.
+-- As in breaches, for the holders in broken.
 below (start_oid, role_oid, depth) AS (
     SELECT DISTINCT b.holder_oid, b.holder_oid, 0 FROM broken AS b WHERE b.depth > 0
     UNION

@@ -20,7 +20,7 @@ CREATE TABLE sync_roles.writing_transactions (
     at               timestamptz NOT NULL DEFAULT clock_timestamp(),
     written_by       text NOT NULL DEFAULT session_user,
     application_name text NOT NULL DEFAULT current_setting('application_name'),
-    -- In a restored database, the numbers begin anew.
+    -- In a restored database, the numbers begin again.
     PRIMARY KEY (transaction, began)
 );
 
@@ -551,7 +551,7 @@ JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
     AND n.nspname <> ALL ('{pg_catalog,information_schema,sync_roles}') AND NOT starts_with(n.nspname::text, 'pg_');
 
-COMMENT ON VIEW sync_roles.object_privileges IS 'Internal. The privileges on objects, and on columns of which there are any.';
+COMMENT ON VIEW sync_roles.object_privileges IS 'Internal. The privileges on objects, and on columns that have any.';
 COMMENT ON COLUMN sync_roles.object_privileges.class_oid IS 'As in seen_objects.';
 COMMENT ON COLUMN sync_roles.object_privileges.object_oid IS 'As in seen_objects.';
 COMMENT ON COLUMN sync_roles.object_privileges.column_number IS 'As in seen_objects.';
@@ -595,7 +595,7 @@ COMMENT ON COLUMN sync_roles.relation_privileges.owner IS 'As in object_privileg
 COMMENT ON COLUMN sync_roles.relation_privileges.acl IS 'As in object_privileges.';
 COMMENT ON COLUMN sync_roles.relation_privileges.version IS 'As in object_privileges.';
 
--- One statement for all objects, of which the plan is made once: hash joins, as there may be many, and in LATERAL and scalar subqueries
+-- One statement for all objects, planned once: hash joins, as there may be many, and in LATERAL and scalar subqueries
 -- searches by index. Roles are named as history knows them, as it may be their names that have changed.
 CREATE FUNCTION sync_roles.write_object_changes(cause text, pass xid8, at timestamptz, class_oids oid[], object_oids oid[])
 RETURNS bigint
@@ -761,7 +761,7 @@ BEGIN
             JOIN lines AS l ON l.id = n.id
             LEFT JOIN roles AS g ON g.oid = l.grantor
         ) AS c
-        -- What is lost first: what is given under the same name comes after it.
+        -- Losses first: what is given under the same name comes after it.
         ORDER BY c.given
         RETURNING 1
     )
@@ -1099,7 +1099,7 @@ END
 $$;
 
 COMMENT ON FUNCTION sync_roles.forget_access(interval) IS
-    'Deletes from access_changes the periods that ended before that, and returns in how many rows. What is held stays. For the retention.';
+    'Deletes from access_changes the periods that ended before that, and returns in how many rows. Those that last stay. For the retention.';
 
 CREATE VIEW sync_roles.access_periods AS
 SELECT p.role_name, p.privilege, p.object_type, p.schema_name, p.object_name, p.column_name, p.grantable, p.grantor, p.passes_on,
@@ -1265,7 +1265,7 @@ BEGIN
         CROSS JOIN LATERAL jsonb_populate_record(NULL::sync_roles.desired_grants, d."row") AS g
         WHERE d.table_name = 'desired_grants' AND d.valid @> access_as_of.at
     ),
-    -- Of partitions, and tables that inherit, what is above them: now, as that is not in the history.
+    -- Of partitions, and tables that inherit, their parents: those of now, which the history does not keep.
     inherits (child_oid, parent_oid) AS (
         SELECT i.inhrelid, i.inhparent FROM pg_inherits AS i
         UNION

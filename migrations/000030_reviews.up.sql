@@ -1,7 +1,7 @@
 -- Reviews: rows of desired_grants that people confirm, or end.
 --
--- A person is the login of a session (session_user): SET ROLE makes nobody another reviewer. Policies also ask that current_user is the
--- login, as it is not within a SECURITY DEFINER function of somebody else that a reviewer happens to call.
+-- A person is the login of a session (session_user): SET ROLE makes no login another reviewer. Policies also ask that current_user is the
+-- login, as it is not within another role's SECURITY DEFINER function that a reviewer happens to call.
 
 CREATE TABLE sync_roles.reviews (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -209,7 +209,7 @@ END
 $$;
 
 COMMENT ON FUNCTION sync_roles.reviews_of_login() IS
-    'The reviews of which the login of this session is a reviewer, or a member of one; and those that it opened.';
+    'The reviews in which the login of this session is a reviewer, or a member of one; and those that it opened.';
 
 CREATE FUNCTION sync_roles.is_login() RETURNS boolean
 LANGUAGE sql STABLE
@@ -567,7 +567,7 @@ $$;
 
 REVOKE EXECUTE ON FUNCTION sync_roles.freeze_review() FROM PUBLIC;
 COMMENT ON FUNCTION sync_roles.freeze_review() IS
-    'Trigger: notes which rows are to be confirmed, and refuses a review of nothing, or one that nobody could decide.';
+    'Trigger: notes which rows are to be confirmed, and refuses a review of nothing, or one that no reviewer could decide.';
 
 CREATE FUNCTION sync_roles.keep_review() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -738,7 +738,7 @@ CREATE TRIGGER obey_decisions AFTER UPDATE ON sync_roles.review_items
 CREATE TRIGGER stays_on_record BEFORE DELETE OR TRUNCATE ON sync_roles.review_items
     FOR EACH STATEMENT EXECUTE FUNCTION sync_roles.stays_on_record();
 
--- Waits for no lock of theirs: neither a reviewer nor a writer holds up the daemon. What is locked is closed a little later.
+-- Waits for no lock of theirs: neither a reviewer nor a writer holds up the daemon. A locked review is closed a little later.
 CREATE FUNCTION sync_roles.close_reviews() RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -791,7 +791,7 @@ END
 $$;
 
 COMMENT ON FUNCTION sync_roles.close_reviews() IS
-    'Closes the reviews whose deadline has passed, and returns how many: what is undecided is kept, or ends, as they say. The daemon calls '
+    'Closes the reviews whose deadline has passed, and returns how many: undecided items are kept, or end, as they say. The daemon calls '
     'it when one is due.';
 
 CREATE FUNCTION sync_roles.review_due(deadline timestamptz, tried_at timestamptz) RETURNS timestamptz

@@ -23,7 +23,7 @@ CREATE TABLE sync_roles.requestable (
 );
 
 COMMENT ON TABLE sync_roles.requestable IS
-    'Who may ask for what, for how long, and who approves. Written by the owner of the schema alone; people see what is for them.';
+    'Who may ask for what, for how long, and who approves. Written by the owner of the schema alone; people see the entries for them.';
 COMMENT ON COLUMN sync_roles.requestable.id IS 'Given by PostgreSQL.';
 COMMENT ON COLUMN sync_roles.requestable.requester_role IS
     'Who may ask: whoever logs in as this role or as a member of it. public: all that have INSERT on requests.';
@@ -280,7 +280,7 @@ $$;
 COMMENT ON FUNCTION sync_roles.may_approve(text, sync_roles.requestable) IS
     'Whether this login is an approver of a row of requestable; not whether it is one for a certain request.';
 
--- Not the requester, nobody who shares what is asked, and no login that the requester can act as.
+-- Not the requester, no login that shares the access, and none that the requester can act as.
 CREATE FUNCTION sync_roles.is_independent(approver text, requester text, role_name text) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -303,7 +303,7 @@ END
 $$;
 
 COMMENT ON FUNCTION sync_roles.entries_of_login() IS
-    'The rows of requestable by which the login of this session may ask, and those of which it is an approver.';
+    'The rows of requestable by which the login of this session may ask, and those that it may approve.';
 
 CREATE FUNCTION sync_roles.notify_request(id bigint, event text) RETURNS void
 LANGUAGE sql
@@ -863,7 +863,7 @@ WHERE sync_roles.is_login()
 
 GRANT SELECT ON sync_roles.my_requests TO PUBLIC;
 COMMENT ON VIEW sync_roles.my_requests IS
-    'The requests that the login of this session has made, that are for it, or of which it is an approver.';
+    'The requests that the login of this session has made, that are for it, or that it may approve.';
 COMMENT ON COLUMN sync_roles.my_requests.is_mine IS 'The login has made it.';
 COMMENT ON COLUMN sync_roles.my_requests.is_to_decide IS 'It waits for a decision that the login may make.';
 

@@ -46,7 +46,7 @@ type Engine struct {
 	lockMissed   bool               // the last pass did not get the lock, and the audit says so
 	tablesMissed bool               // the desired rows could not be read, and the audit says so
 	head         chain.Head         // of the audit's chain, when this engine wrote last
-	handsKnown   bool               // event triggers record what is done by hand
+	handsKnown   bool               // event triggers record changes by hand
 	handChanges  []audit.HandChange // by the last rescan: what others have done since the one before
 	rejections   rejections         // what PostgreSQL refused is not sent again by each rescan
 

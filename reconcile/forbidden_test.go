@@ -186,7 +186,7 @@ func TestForbiddenMemberships(t *testing.T) {
 	v.outcome(t, v.role("bob"), plan.Refused)
 }
 
-// Two privileges of which no role may have both: in one pass, one after the other, over a group, and beside what PUBLIC has.
+// Two privileges that no role may have together: in one pass, one after the other, over a group, and beside what PUBLIC has.
 func TestForbiddenTogether(t *testing.T) {
 	t.Parallel()
 	v := newVault(t)

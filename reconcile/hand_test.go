@@ -74,7 +74,7 @@ func TestAuditNamesTheHand(t *testing.T) {
 		t.Errorf("recorded:\n%s", got)
 	}
 
-	// Without its table it costs nobody a statement.
+	// Without its table, no statement fails.
 	f.Exec(t, "alter table sync_roles_hand.changes rename to elsewhere; grant insert on app.costs to "+quote(bob)+"; alter table sync_roles_hand.elsewhere rename to changes")
 	if _, err := f.engine.Retain(t.Context(), 0); err != nil {
 		t.Error(err)
@@ -86,7 +86,7 @@ func TestAuditNamesTheHand(t *testing.T) {
 	f.is(t, true, "to_regnamespace('sync_roles_hand') is null and not exists (select from sync_roles.hand_changes)")
 }
 
-// The retention deletes what has ended, and keeps what is held, with its beginning.
+// The retention deletes ended periods, and keeps those that last, with their beginning.
 func TestRetentionOfHistory(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 )
 
-// handsKnownSQL asks whether event triggers record what is done by hand.
+// handsKnownSQL asks whether event triggers record changes by hand.
 const handsKnownSQL = "select exists (select from pg_catalog.pg_event_trigger where evtname = 'sync_roles_hand')"
 
 // nameHands says in rows which changes by hand they undo: those before the rescan, or else those that were made while it ran.

@@ -137,7 +137,7 @@ func TestHistoryTellsWhatWasHeld(t *testing.T) {
 	for i, s := range all {
 		f.same(t, fmt.Sprintf("afterwards, step %d", i), s)
 	}
-	// What is derived from periods has no overlaps.
+	// Derived periods do not overlap.
 	if list := f.texts(t, `select concat_ws(' ', a.role_name, a.privilege, a.object_name, a.valid, b.valid)
 		from sync_roles.access_periods as a join sync_roles.access_periods as b
 			on (a.role_name, a.privilege, a.object_type, a.object_name, a.passes_on, a.grantable) = (b.role_name, b.privilege, b.object_type, b.object_name, b.passes_on, b.grantable)

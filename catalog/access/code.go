@@ -69,7 +69,7 @@ func AddThrough(ctx context.Context, q catalog.Querier, objects []*Object) error
 	return nil
 }
 
-// PathsThrough lists the ways by which the subject has a privilege on an object, or on a column of it, through code: what is only possible last, and
+// PathsThrough lists the ways by which the subject has a privilege on an object, or on a column of it, through code: the merely possible last, and
 // only if it has not the privilege at once anyhow. The same goes for columns.
 func (s *Subject) PathsThrough(o *Object, privilege, column string) []Path {
 	var certain, possible []Path

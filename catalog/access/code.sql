@@ -1,7 +1,7 @@
 -- The code through which roles have privileges on objects.
 -- $1 oid[]: the objects; NULL: all
 -- $2 oid[]: only what these (0: PUBLIC) have; NULL: all
--- Without objects, what is possible through the same function is one row.
+-- Without objects, everything possible through the same function is one row.
 WITH code AS (
     SELECT $1::oid[] IS NULL AND h.possible AND (starts_with(h.through, 'function ') OR starts_with(h.through, 'trigger ')) AS is_all,
         h.class_oid, h.object_oid, h.privilege, h.column_name, h.holder_oid, h.through, h.possible, h.code_class_oid, h.code_oid,

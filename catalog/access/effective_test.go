@@ -20,7 +20,7 @@ import (
 var worlds = flag.Int("worlds", 3, "how many databases are generated")
 
 // For databases made by chance: what each role reads and writes when it logs in and tries everything is in effective_grants, and all that is in there
-// works, but for what is only possible.
+// works, but for the merely possible.
 func TestEffectiveGrantsAreWhatWorks(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(*worlds) {
@@ -95,7 +95,7 @@ func (r *tried) note(t *testing.T, u use, sql string, err error) {
 		r.direct[u] = false
 	case pgErr.Code == "42501":
 		r.direct[u] = true // something in it failed
-	case pgErr.Code == "55000", pgErr.Code == "42809", pgErr.Code == "0A000", pgErr.Code == "23514": // nobody writes there
+	case pgErr.Code == "55000", pgErr.Code == "42809", pgErr.Code == "0A000", pgErr.Code == "23514": // not writable by any role
 	default:
 		t.Fatalf("%s as %s: %v", sql, u.role, err)
 	}

@@ -172,7 +172,7 @@ func TestRequesterApprovesNothingItself(t *testing.T) {
 	d := newDesk(t)
 	id := d.request(t, d.mallory, request("SELECT", "orders"))
 	own := d.request(t, d.bob, request("SELECT", "orders"))
-	// A login that bob could use, one that could use bob's, and one that shares what is asked for.
+	// A login that bob could use, one that could use bob's, and one that shares the access asked for.
 	second, third, admin := d.user(t, "second"), d.user(t, "third"), d.user(t, "admin")
 	d.Exec(t, fmt.Sprintf("grant %[1]s, %[2]s to %[3]s, %[4]s, %[5]s; grant %[6]s to %[3]s; grant %[4]s to %[6]s; grant %[6]s to %[5]s with admin option", d.people, d.approvers, second, third, admin, d.bob))
 	d.run(t, d.Daemon, fmt.Sprintf("insert into sync_roles.requestable (requester_role, grantee_like, object_type, privileges, schema_like, max_duration, approver_role) values ('%s', '%s', 'table', '{SELECT}', 'sales', '1 hour', '%s')",

@@ -124,7 +124,7 @@ func TestReviewerHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// Nobody decides of its own access, by whatever path it has it or will, nor of a row that it wrote; nor as somebody else.
+// No login decides about its own access, by whatever path it has it or will, nor about a row that it wrote; nor as another login.
 func TestReviewerDecidesNothingOfItsOwn(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -195,7 +195,7 @@ func TestReviewerDecidesNothingOfItsOwn(t *testing.T) {
 	}
 }
 
-// A review that says nothing sensible, or that nobody could decide, is refused; whoever is not the owner reviews what its scopes cover.
+// A review that says nothing sensible, or that no reviewer could decide, is refused; whoever is not the owner reviews what its scopes cover.
 func TestReviewsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

@@ -70,7 +70,7 @@ Exit codes: 0, 1 an error.`,
 	return cmd
 }
 
-// reportLine is the command that makes the report again, without what is nobody's business: how it connected.
+// reportLine is the command that makes the report again, without the options of the connection.
 func reportLine(format reportFormat, asOf, since instantFlag, roles []string) string {
 	words := []string{"pg-sync-roles", "report", "--output", string(format)}
 	for _, f := range []struct {

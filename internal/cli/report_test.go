@@ -244,7 +244,7 @@ func TestReportIsTheTruth(t *testing.T) {
 
 const strange = "=cmd()|' \"q\", <script>alert(1)</script>\n-x"
 
-// Names and notes are data: no formula in a table, no element in a page, and what is written can be read back.
+// Names and notes are data: no formula in a table, no element in a page, and the output can be read back.
 func TestReportOfStrangeNames(t *testing.T) {
 	t.Parallel()
 	env, conn := installed(t)

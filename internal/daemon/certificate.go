@@ -29,7 +29,7 @@ type certificate struct {
 	current  *tls.Certificate
 }
 
-// get reads it anew where it has changed. While a new one cannot be read, the old one stays.
+// get reads it again where it has changed. While a new one cannot be read, the old one stays.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,7 +16,7 @@ type roleAccess struct {
 	*explain.Explanation
 	Search    string
 	Lines     []accessLine
-	Total     int // lines, of which some are shown
+	Total     int // of lines; some are shown
 	From      int
 	more      bool
 	Next      string

@@ -124,7 +124,7 @@ func eval[T any](t *tab, script string) (value T) {
 	return value
 }
 
-// login logs in, and waits for what is to be there then.
+// login logs in, and waits for the page that follows.
 func (t *tab) login(role, password, then string) {
 	t.tb.Helper()
 	t.open("/login")
@@ -175,7 +175,7 @@ func TestViewsInBrowser(t *testing.T) {
 	}
 }
 
-// examine looks at what is open, at all widths.
+// examine looks at the open page, at all widths.
 func (t *tab) examine(name string) {
 	t.tb.Helper()
 	for _, width := range []int64{360, 1024, 1920} {
@@ -213,7 +213,7 @@ func (t *tab) keep(file string, take chromedp.Action[[]byte]) {
 	}
 }
 
-// A keyboard is enough: to log in, to skip what is the same everywhere, to follow a link; and where the focus is can be seen.
+// A keyboard is enough: to log in, to skip the menu, to follow a link; and where the focus is can be seen.
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	b := newTab(t, newSite(t))

@@ -12,7 +12,7 @@ type drift struct {
 	Next    string
 }
 
-// handChange is a GRANT or REVOKE that somebody ran, as event triggers saw it.
+// handChange is a GRANT or REVOKE by hand, as event triggers saw it.
 type handChange struct {
 	At                          time.Time
 	Who                         string

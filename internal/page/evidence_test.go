@@ -55,7 +55,7 @@ func TestAsOf(t *testing.T) {
 	s.login(t, "writer").get("/as-of?at="+url.QueryEscape(now)).want(t, 403, "GRANT SELECT ON sync_roles.access_history", "!alice")
 }
 
-// Paths through views and functions are said, with what is only possible; and what row-level security does.
+// Paths through views and functions are said, also the merely possible ones; and the effect of row-level security.
 func TestThroughCode(t *testing.T) {
 	t.Parallel()
 	v := newSite(t).login(t, "auditor")

@@ -358,7 +358,7 @@ func (d *drawing) place(start *node) {
 	}
 }
 
-// deepen puts a node, and what is below it, at least so many columns to the right. Memberships have no circles, and ways are bounded.
+// deepen puts a node, and the nodes below it, at least so many columns to the right. Memberships have no circles, and ways are bounded.
 func (d *drawing) deepen(n *node, column int) {
 	if column > len(d.nodes) || n.column > column || n.column == column && column > 0 {
 		return

@@ -50,7 +50,7 @@ func isLocal(r *http.Request) bool {
 	return err == nil && remote.Addr().Unmap().IsLoopback() && isLoopback(hostOf(r.Host)) && !isForwarded(r)
 }
 
-// isForwarded reports whether a proxy has sent the request on, for somebody who may be anywhere.
+// isForwarded reports whether a proxy has sent the request on, for a client that may be anywhere.
 func isForwarded(r *http.Request) bool {
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
 		if r.Header.Get(name) != "" {

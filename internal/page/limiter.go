@@ -10,7 +10,7 @@ const (
 	burstOfAddress, pauseOfAddress = 10, 6 * time.Second
 	burstOfRole, pauseOfRole       = 20, 3 * time.Second
 
-	maxCounted = 10_000 // addresses and roles that are counted by themselves; what is beyond shares one count
+	maxCounted = 10_000 // addresses and roles that are counted by themselves; the others share one count
 )
 
 // limiter bounds how many passwords can be tried. Each try takes a token, and a login that is right gives it back.

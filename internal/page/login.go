@@ -21,7 +21,7 @@ const loginTimeout = 10 * time.Second
 // loginForm is what the page to log in shows.
 type loginForm struct {
 	Token, Role, Database, Next string
-	Several                     bool // databases, of which one is to be named
+	Several                     bool // databases: the form asks for one
 	Error                       string
 }
 
@@ -63,7 +63,7 @@ func (p *Page) showLogin(w http.ResponseWriter, r *http.Request) {
 	p.askLogin(w, http.StatusOK, form)
 }
 
-// askLogin shows the form, with a token that a cookie must confirm: nobody else can have a browser log in.
+// askLogin shows the form, with a token that a cookie must confirm: no other site can have a browser log in.
 func (p *Page) askLogin(w http.ResponseWriter, status int, form loginForm) {
 	form.Token, form.Several = rand.Text(), p.databases.several()
 	p.setCookie(w, p.loginCookie(), form.Token, 3600)

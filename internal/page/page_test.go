@@ -65,7 +65,7 @@ func TestLoginsAreLimited(t *testing.T) {
 		t.Error("it does not say when to try again")
 	}
 	s.clock.turn(time.Minute)
-	for range 30 { // what is right does not count
+	for range 30 { // right passwords do not count
 		v.tryLogin("auditor", password).want(t, 200)
 		v.post("/logout", url.Values{"token": {v.get("/").token(t)}}).want(t, 200, "Log in")
 	}
@@ -142,7 +142,7 @@ func TestDatabasesComeAndGo(t *testing.T) {
 	v.post("/login", form("shop")).want(t, 200, "Overview")
 }
 
-// A session has an id that nobody knew before it began, in a cookie that only the browser reads.
+// A session has an id that was unknown before it began, in a cookie that only the browser reads.
 func TestSessionIsNew(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -246,7 +246,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// paths are all views, as somebody asks for them who may see them.
+// paths are the addresses of all views that an auditor may see.
 var paths = map[string]int{
 	"/": 200, "/roles": 200, "/roles?status=in_sync&q=AL": 200, "/role?name=alice": 200, "/role?name=alice&q=mart": 200, "/objects": 200, "/objects?type=": 200,
 	"/object?type=table&schema=mart&name=daily": 200, "/object?type=schema&name=mart": 200, "/changes": 200, "/changes?role=alice&outcome=applied&cause=notify": 200,
@@ -255,7 +255,7 @@ var paths = map[string]int{
 	"/violations?before=1000": 200, "/as-of": 200, "/reviews": 200, "/requests": 200, "/requests?all=1": 200,
 }
 
-// What is wrong with an address is said, and is no error of the page's.
+// A bad address is reported, and is no error of the page's.
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	v := newSite(t).login(t, "auditor")

@@ -174,7 +174,7 @@ func (p *Page) answer(w http.ResponseWriter, r *http.Request, s *session, read *
 
 var errNotFound = errors.New("not found")
 
-// inputError is what is wrong with the address or a form.
+// inputError is a mistake in the address or a form.
 type inputError struct{ error }
 
 // toLogin asks for a login; after it, the page that was asked for is shown.

@@ -136,7 +136,7 @@ func (v *roleView) readRows(r *request) error {
 	return err
 }
 
-// readRest reads what is held, what breaks a rule, and the last changes.
+// readRest reads held revokes, violations, and the last changes.
 func (v *roleView) readRest(r *request) (err error) {
 	if r.reader.may("held") {
 		if v.Held, err = collect[heldRole](r, "held", v.Name, 1); err != nil {

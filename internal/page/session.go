@@ -44,7 +44,7 @@ func newSessions(now func() time.Time) *sessions {
 	return &sessions{now: now, all: map[string]*session{}}
 }
 
-// add begins a session, under an id that nobody knew before.
+// add begins a session, under an id that was unknown before.
 func (s *sessions) add(role, password string, database *Database) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -132,7 +132,7 @@ func start() error {
 	return drift(ctx)
 }
 
-// drift has somebody take what the daemon gave, until a row of the audit names the culprit: what is taken while a rescan is at work has none.
+// drift has a person revoke what the daemon granted, until a row of the audit names the culprit.
 func drift(ctx context.Context) error {
 	const named = "exists (select from sync_roles.audit where requested_by[1] like 'hand change by %')"
 	for {
@@ -153,7 +153,7 @@ func drift(ctx context.Context) error {
 	}
 }
 
-// byHand is what people do beside the daemon: a review is opened, and access asked for, and somebody gives what a rule forbids.
+// byHand is what people do beside the daemon: a review is opened, and access asked for, and a person grants what a rule forbids.
 var byHand = []string{
 	`insert into sync_roles.reviews (object_type, schema_name, object_name, reviewers, deadline, undecided, reason)
 	values ('table', 'mart', 'stock', '{reviewer,"O''Hara <u>"}', now() + interval '14 days', 'end', 'Q4 2026 <b>')`,
@@ -296,7 +296,7 @@ func (c *clock) turn(d time.Duration) {
 	c.ahead += d
 }
 
-// lines are what is logged.
+// lines are the log's.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder

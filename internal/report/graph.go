@@ -59,7 +59,7 @@ type edgeLine struct {
 }
 
 func (r *Reader) readGraph(ctx context.Context) (*graph, error) {
-	// What is read is all there is. After a load, before its statistics, the planner would take it for little.
+	// All rows are read. After a load, before its statistics, the planner would take it for little.
 	if _, err := r.tx.Exec(ctx, "select pg_catalog.set_config('enable_nestloop', 'off', true)"); err != nil {
 		return nil, fmt.Errorf("prepare to read accesses: %w", err)
 	}

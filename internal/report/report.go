@@ -73,7 +73,7 @@ type Reader struct {
 	options Options
 }
 
-// Read checks what is asked, and reads all but the accesses.
+// Read checks the request, and reads all but the accesses.
 func Read(ctx context.Context, tx pgx.Tx, options Options) (*Reader, error) {
 	if err := checkRights(ctx, tx); err != nil {
 		return nil, err

@@ -150,12 +150,12 @@ func compared(name, match string) string {
 
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// What is the privilege and the object, in words.
+// What names the privilege and the object, in words.
 func (v Violation) What() string {
 	return pointer(v.Privilege, v.ObjectType, v.Schema, "", v.Object, "", v.Column)
 }
 
-// What is the privilege and the object, in words.
+// What names the privilege and the object, in words.
 func (q Request) What() string {
 	return pointer(q.Privilege, q.ObjectType, q.Schema, "", q.Object, "", q.Column)
 }

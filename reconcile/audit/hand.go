@@ -11,7 +11,7 @@ import (
 	"github.com/pg-sync-roles/pg-sync-roles/catalog"
 )
 
-// HandChange is what somebody did by hand: a row of sync_roles.hand_changes.
+// HandChange is a change by hand: a row of sync_roles.hand_changes.
 type HandChange struct {
 	At        time.Time
 	By        string

@@ -24,7 +24,7 @@ var (
 const (
 	accessRetentionSQL = "select sync_roles.forget_access($1)"
 	handRetentionSQL   = "delete from sync_roles_hand.changes where at < now() - $1::interval"
-	// handTableSQL asks whether event triggers record what is done by hand, in a table from which the daemon may delete.
+	// handTableSQL asks whether event triggers record changes by hand, in a table from which the daemon may delete.
 	handTableSQL = `
 		select exists (
 			select

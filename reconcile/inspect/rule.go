@@ -49,7 +49,7 @@ const ownsCodeSQL = `
 	select exists (select from pg_catalog.pg_class as c where c.relhasrules and c.relowner = any ($1::oid[]))
 		or exists (select from pg_catalog.pg_proc as p where p.prosecdef and p.proowner = any ($1::oid[]))`
 
-// answerRules reads what the rules say of what is missing.
+// answerRules reads the rules' word on each missing privilege.
 func answerRules(ctx context.Context, tx pgx.Tx, asked bool, d *plan.Drift, f *plan.Facts) error {
 	if !asked {
 		return nil
@@ -119,7 +119,7 @@ type holding struct {
 	plan.RuleHit
 }
 
-// changes are what is missing, as the queries take it.
+// changes are the missing privileges, as the queries take them.
 type changes struct {
 	classes, objects    []catalog.OID
 	privileges, columns []string

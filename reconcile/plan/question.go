@@ -8,7 +8,7 @@ type Questions struct {
 	Keepers       []string       // derived names: who has them? (Facts.Conflicts)
 	Names         []NameQuestion // the same of intermediate roles
 	Contents      []string       // intermediate roles to be replaced (Facts.Intermediates)
-	Rules         bool           // what the rules say of what is missing (Facts.Rules)
+	Rules         bool           // the rules' word on each missing privilege (Facts.Rules)
 	Held          []string       // roles of which held revokes and approvals are to be read (LimitFacts)
 	Elsewhere     []int64        // deletions: what do they revoke from other roles, as their rows say? (LimitFacts.Elsewhere)
 	ElsewhereHeld []int64        // and of that, what do these roles have? (LimitFacts.ElsewhereHeld)

@@ -244,7 +244,7 @@ func ruleOrder(m Missing) int {
 	}
 }
 
-// grantee is the role that gets what is missing; ok is false where it is not there yet, and gets nothing.
+// grantee is the role that gets a missing privilege; ok is false where it is not there yet, and gets nothing.
 func (m *maker) grantee(name string) (oid catalog.OID, ok bool) {
 	oid = m.drift.Roles[name].OID
 	return oid, oid != 0 || name == catalog.Public

@@ -15,7 +15,7 @@ type Step struct {
 	Usage    catalog.Object // the schema on which As gets USAGE for the moment; without a name: none
 	Effects  []Effect
 	Objects  []catalog.Object // of which it writes the ACL
-	Owned    []catalog.Object // of which it changes the owner, or which it creates
+	Owned    []catalog.Object // whose owner it changes, or which it creates
 	Bundle   int              // steps with the same number, but 0, stand or fall together, and only their own row depends on them
 	Optional bool             // only its own role, or row, depends on it
 	Guarded  bool             // it is known to fail at times, and then nothing else must: a role that others have hung something on

@@ -1,4 +1,4 @@
--- The requests that the reader has made, that are for it, or of which it is an approver: those that wait for it first.
+-- The requests that the reader has made, that are for it, or that it may approve: those that wait for it first.
 -- $1 bigint: how many to leave out
 -- $2 integer: how many
 SELECT q.id, q.role_name, q.privilege, q.object_type, coalesce(q.schema_name, '') AS schema_name, q.object_name,

@@ -1,4 +1,4 @@
--- What is wrong, once for each thing and fix, with how many roles it concerns: what needs a person first.
+-- Problems, once for each object and fix, with how many roles they concern: those that need a person first.
 -- $1 integer: how many
 SELECT p.problem ->> 'kind' AS kind, coalesce(p.problem ->> 'code', '') AS code, left(p.problem ->> 'reason', 2000) AS reason,
     coalesce(p.problem ->> 'fix', '') AS fix, left(coalesce(min(p.problem ->> 'object'), ''), 500) AS object,

@@ -1,4 +1,4 @@
--- What is to be confirmed in a review, as far as the reader may see it. What row-level security lets it decide is decidable.
+-- The items of a review that the reader may see. Those that row-level security lets it decide are decidable.
 -- $1 bigint: the review
 -- $2 bigint: after this id
 -- $3 integer: how many

@@ -14,7 +14,7 @@ roles AS MATERIALIZED (
     UNION ALL
     SELECT 0, 'public', false
 ),
--- Predefined roles hold what their members have by them; nobody logs in as one.
+-- Predefined roles hold what their members have by them; no session logs in as one.
 starts AS MATERIALIZED (
     SELECT r.oid, r.role_name
     FROM roles AS r
@@ -80,7 +80,7 @@ entries AS MATERIALIZED (
     JOIN objects AS o ON o.class_oid = h.class_oid AND o.object_oid = h.object_oid AND o.object_type = h.object_type
     WHERE NOT h.is_all
     UNION ALL
-    -- What is possible through the same function is all that its owner can: one entry.
+    -- The reach of a function is all that its owner can: one entry.
     SELECT h.holder_oid, 'ALL', 'any', '', '', '', '', false, '', 'code', h.through, true, count(DISTINCT (h.class_oid, h.object_oid)),
         h.schema_oid, h.code_class_oid, h.code_oid, h.code_privilege, h.code_type, h.code_schema, h.code_name, h.code_own_name
     FROM code AS h

@@ -1,4 +1,4 @@
--- Continues the query: which rows of desired_grants ask for what is held, as they were then.
+-- Continues the query: which rows of desired_grants ask for the privileges held, as they were then.
 -- $1 timestamptz: when; NULL: now
 ,
 asking AS MATERIALIZED (
@@ -14,7 +14,7 @@ asking AS MATERIALIZED (
     CROSS JOIN LATERAL jsonb_populate_record(NULL::sync_roles.desired_grants, d."row") AS g
     WHERE d.table_name = 'desired_grants' AND CASE WHEN $1::timestamptz IS NULL THEN upper_inf(d.valid) ELSE d.valid @> $1 END
 ),
--- Of partitions, and tables that inherit, what is above them: now, as that is not in the history.
+-- Of partitions, and tables that inherit, their parents: those of now, which the history does not keep.
 inherits (child_oid, parent_oid) AS (
     SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits AS i
     UNION

@@ -1,4 +1,4 @@
--- Deletes who wrote rows of which no version is left. Without an index, the rows are read: only where enough is old.
+-- Deletes the writers of rows without any version left. Without an index, the rows are read: only where enough is old.
 -- $1 interval: how long it is kept
 -- $2 integer: so many at most, and so many at least
 DELETE FROM sync_roles.writing_transactions AS t
