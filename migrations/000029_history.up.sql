@@ -1099,7 +1099,7 @@ END
 $$;
 
 COMMENT ON FUNCTION sync_roles.forget_access(interval) IS
-    'Deletes from access_changes the periods that ended before that, and returns in how many rows. Those that last stay. For the retention.';
+    'Deletes from access_changes the periods that ended before that, and returns in how many rows. Others stay. For the retention.';
 
 CREATE VIEW sync_roles.access_periods AS
 SELECT p.role_name, p.privilege, p.object_type, p.schema_name, p.object_name, p.column_name, p.grantable, p.grantor, p.passes_on,
