@@ -530,6 +530,9 @@ CREATE UNIQUE INDEX violation_history_open ON sync_roles.violation_history
     (forbidden_id, role_name, privilege, object_type, coalesce(schema_name, ''), object_name, coalesce(column_name, ''))
     WHERE until IS NULL;
 
+-- For the retention.
+CREATE INDEX violation_history_over ON sync_roles.violation_history (until) WHERE until IS NOT NULL;
+
 CREATE VIEW sync_roles.violations AS
 WITH RECURSIVE
 breaches AS MATERIALIZED (

@@ -361,6 +361,13 @@ func TestViolationsAreTold(t *testing.T) {
 	v.is(t, true, "exists (select from sync_roles.violation_history where role_name = $1 and until is not null)", v.role("alice"))
 	v.is(t, false, "exists (select from sync_roles.violations where role_name = $1)", v.role("alice"))
 	v.is(t, true, "(select since < now() from sync_roles.violations where role_name = $1)", v.role("team"))
+
+	// The retention deletes those that are over, and leaves the others.
+	if _, err := v.engine.Retain(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	v.is(t, false, "exists (select from sync_roles.violation_history where role_name = $1)", v.role("alice"))
+	v.is(t, true, "exists (select from sync_roles.violation_history where role_name = $1)", v.role("team"))
 }
 
 // What no row says by itself: a view shows more since its owner may read more. Nothing of that pass is committed, and other roles are served.

@@ -17,8 +17,9 @@ var (
 	rescansRetentionSQL = query("retention_rescans")
 	claimsRetentionSQL  = query("retention_claims")
 
-	versionsRetentionSQL = query("retention_versions")
-	writersRetentionSQL  = query("retention_writers")
+	versionsRetentionSQL   = query("retention_versions")
+	violationsRetentionSQL = query("retention_violations")
+	writersRetentionSQL    = query("retention_writers")
 )
 
 const (
@@ -41,7 +42,7 @@ const (
 	retentionSteps = 10
 )
 
-// Retain deletes rows of audit, rescans and history that are older than keep, except the last audit row of each managed or intermediate role. It reports whether there may be more.
+// Retain deletes rows of audit, rescans, history and violations that are older than keep, except the last audit row of each managed or intermediate role. It reports whether there may be more.
 func (w Writer) Retain(ctx context.Context, conn *pgx.Conn, keep time.Duration, instance string) (more bool, err error) {
 	if err := retainHistory(ctx, conn, keep); err != nil {
 		return false, err
@@ -71,11 +72,15 @@ func (w Writer) retain(ctx context.Context, conn *pgx.Conn, keep time.Duration, 
 		if err != nil {
 			return err
 		}
+		violations, err := tx.Exec(ctx, violationsRetentionSQL, keep, retentionStep)
+		if err != nil {
+			return err
+		}
 		ids, err := catalog.Column[int64](ctx, tx, retentionSQL, keep, retentionStep)
 		if err != nil {
 			return err
 		}
-		more = slices.Contains([]int64{int64(len(ids)), tag.RowsAffected(), versions.RowsAffected()}, retentionStep)
+		more = slices.Contains([]int64{int64(len(ids)), tag.RowsAffected(), versions.RowsAffected(), violations.RowsAffected()}, retentionStep)
 		if len(ids) == 0 {
 			return nil
 		}
