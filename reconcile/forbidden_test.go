@@ -429,3 +429,29 @@ func TestForbiddenToLogins(t *testing.T) {
 	v.pending(t)
 	v.is(t, false, "has_table_privilege($1, 'hr.payroll', 'SELECT')", v.role("team"))
 }
+
+// What the daemon has no right to revoke is told once, with the grant that it lacks, and stays a violation; other roles are served.
+func TestForbiddenWithoutTheRight(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	alice, bob := v.role("alice"), v.role("bob")
+	v.manager(t, "create table hr.secret (id int); grant select on hr.secret to {alice}")
+	v.owner(t, "grant select on hr.payroll to {bob}")
+	v.rule(t, "privilege, object_type, schema_name, object_name, name_match, enforce", "'SELECT', 'table', 'hr', '(secret|payroll)', 'regex', true")
+	v.pending(t)
+	v.rescan(t)
+	v.can(t, alice, "select from hr.secret")
+	v.cannot(t, bob, "select from hr.payroll")
+	v.outcome(t, alice, plan.Blocked)
+	if p := v.last(t, alice).Problems; len(p) != 1 || p[0].Fix == "" {
+		t.Errorf("told is %+v", p)
+	}
+	if n := v.violations(t); n != 1 {
+		t.Errorf("%d violations", n)
+	}
+	v.quiet(t)
+	v.Exec(t, v.last(t, alice).Problems[0].Fix)
+	v.rescan(t)
+	v.cannot(t, alice, "select from hr.secret")
+	v.quiet(t)
+}
