@@ -455,3 +455,25 @@ func TestForbiddenWithoutTheRight(t *testing.T) {
 	v.cannot(t, alice, "select from hr.secret")
 	v.quiet(t)
 }
+
+// Names are data, in rules, paths, events and statements.
+func TestForbiddenNames(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	role, group, table := v.Role("o'b\"r\\ien -> x"), v.Role("g%\"; drop role x --"), "pay\"roll\n'; --%"
+	v.Exec(t, "create role "+quote(role)+" login; create role "+quote(group)+"; grant "+quote(group)+" to "+quote(role)+"; grant connect on database "+v.Database+" to "+quote(role))
+	v.owner(t, "create table hr."+quote(table)+" (\"c'\"\"\" int); grant select (\"c'\"\"\") on hr."+quote(table)+" to "+quote(group))
+	v.write(t, "insert into sync_roles.forbidden (privilege, object_type, schema_name, object_name, enforce, reason) values ('SELECT', 'table', 'hr', $1, true, 'it''s \"so\"')", table)
+	const list = "select string_agg(role_name || ': ' || path || ': ' || reason, '; ' order by role_name) from sync_roles.violations"
+	want := group + ": " + group + ": granted: it's \"so\"; " + role + ": " + role + " -> " + group + ": granted: it's \"so\""
+	if got := pgtest.One[string](t, v.super, list); got != want {
+		t.Errorf("the violations are %s, want %s", got, want)
+	}
+	v.pending(t)
+	v.rescan(t)
+	v.cannot(t, role, "select from hr."+quote(table))
+	if n := v.violations(t); n != 0 {
+		t.Errorf("%d violations are left", n)
+	}
+	v.quiet(t)
+}
