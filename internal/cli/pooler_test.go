@@ -118,11 +118,38 @@ func TestPoolers(t *testing.T) {
 					t.Errorf("%v is %d\n%s%s\nthrough the pooler, and else %d\n%s%s", args, got.code, got.stdout, got.stderr, want.code, want.stdout, want.stderr)
 				}
 			}
+			outlastTimeout(t, conn, connectTo(t, direct), pooled)
 			for _, args := range [][]string{{"run"}, {"sync"}, {"plan"}} {
 				call(t, append(args, "-d", pooled)...).want(t, 1, "", "a connection pooler, such as PgBouncer in transaction mode, cannot be used")
 			}
 		})
 	}
+}
+
+// outlastTimeout tries that a command has its own limit of time: it waits for a lock past the timeout that spoil left. The timeout is seconds, because the
+// pooler's own SETs, and the BEGIN of a command, are under it too.
+func outlastTimeout(t *testing.T, conn, holder *pgx.Conn, pooled string) {
+	t.Helper()
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "lock table sync_roles.desired_grants"); err != nil {
+		t.Fatal(err)
+	}
+	spoil(t, pooled)
+	done := make(chan result, 1)
+	go func() { done <- call(t, "export", "-d", pooled) }()
+	for waited := false; !waited && len(done) == 0; {
+		err := conn.QueryRow(t.Context(), "select exists (select from pg_catalog.pg_stat_activity where wait_event_type = 'Lock' and clock_timestamp() - query_start > '2.5 s')").Scan(&waited)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	(<-done).want(t, 0, "alice é", "")
 }
 
 // spoil leaves settings in the sessions that a pooler shares.
@@ -137,7 +164,7 @@ func spoil(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := []string{"search_path = app", "DateStyle = 'German'", "quote_all_identifiers = on", "statement_timeout = '1ms'"}
+	settings := []string{"search_path = app", "DateStyle = 'German'", "quote_all_identifiers = on", "statement_timeout = '2s'"}
 	if majorOf(t, conn) < 19 { // since then it is always on
 		settings = append(settings, "standard_conforming_strings = off")
 	}
