@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
+	"github.com/pg-sync-roles/pg-sync-roles/reconcile/audit"
 	"github.com/pg-sync-roles/pg-sync-roles/reconcile/plan"
 )
 
@@ -195,4 +197,51 @@ func TestMembershipOptionsAdopted(t *testing.T) {
 	o.Exec(t, fmt.Sprintf(byHand, true))
 	o.rescan(t)
 	o.want(t, false, true)
+}
+
+// The function that finds the rows' options is slow. Called for each membership, it made the revoke of ten thousand take a minute.
+func TestMembershipOptionsOfRowsThatHaveThem(t *testing.T) {
+	t.Parallel()
+	o := newOptioned(t)
+	o.Exec(t, "alter database "+quote(o.Database)+" set track_functions = 'all'")
+	var rows []int64
+	for i := range 5 {
+		rows = append(rows, o.insert(t, o.user(t, fmt.Sprint("user", i)), "MEMBER", "role", "", o.group))
+	}
+	if calls := o.callsOfAPass(t); calls > 0 {
+		t.Errorf("no row has options, but they were asked for %d times while giving", calls)
+	}
+	o.delete(t, rows...)
+	if calls := o.callsOfAPass(t); calls > 0 {
+		t.Errorf("no row has options, but they were asked for %d times while revoking", calls)
+	}
+	o.write(t, optionRow, o.member, o.group, true, nil)
+	if calls := o.callsOfAPass(t); calls == 0 {
+		t.Error("a row has options, but they were not asked for, or the calls are not counted")
+	}
+	o.quiet(t)
+}
+
+// callsOfAPass is how often a pass over what waits calls membership_options.
+func (o optioned) callsOfAPass(t *testing.T) (calls int64) {
+	t.Helper()
+	o.Exec(t, "select pg_stat_reset()")
+	engine := o.engineWith(t, defaultPolicy)
+	if _, err := engine.ServeQueue(t.Context(), audit.Notify); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Close(t.Context()); err != nil { // a session's counts are complete when it has ended
+		t.Fatal(err)
+	}
+	const counts = "select coalesce(sum(calls) filter (where funcname = 'record_access'), 0), coalesce(sum(calls) filter (where funcname = 'membership_options'), 0) from pg_stat_user_functions"
+	deadline := time.Now().Add(time.Minute)
+	for passes := int64(0); passes == 0; {
+		if err := o.super.QueryRow(t.Context(), counts).Scan(&passes, &calls); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the calls of a pass were not counted")
+		}
+	}
+	return calls
 }

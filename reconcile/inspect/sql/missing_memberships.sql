@@ -55,8 +55,17 @@ wanted AS MATERIALIZED (
             ELSE 0
         END AS winner_id
     FROM found AS f
-    LEFT JOIN LATERAL sync_roles.membership_options(f.role_name, f.rolname) AS o
-        ON (SELECT EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.inherit_option IS NOT NULL OR g.set_option IS NOT NULL))
+    -- With OFFSET 0 the function is called only for roles with such rows: a join condition would be checked after the call.
+    LEFT JOIN LATERAL (
+        SELECT o.inherit_option, o.inherit_id, o.set_option, o.set_id
+        FROM sync_roles.membership_options(f.role_name, f.rolname) AS o
+        WHERE EXISTS (
+            SELECT
+            FROM sync_roles.desired_grants AS g
+            WHERE g.role_name = f.role_name AND (g.inherit_option IS NOT NULL OR g.set_option IS NOT NULL)
+        )
+        OFFSET 0
+    ) AS o ON true
 )
 SELECT
     ARRAY[f.id] AS grant_ids,

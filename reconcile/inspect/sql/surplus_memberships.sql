@@ -131,8 +131,17 @@ surplus AS MATERIALIZED (
     FROM held AS h
     JOIN pg_catalog.pg_roles AS r ON r.oid = h.role_oid
     LEFT JOIN sync_roles.desired_roles AS d ON d.role_name = h.role_name
-    LEFT JOIN LATERAL sync_roles.membership_options(h.role_name, r.rolname) AS w
-        ON (SELECT EXISTS (SELECT FROM sync_roles.desired_grants AS g WHERE g.inherit_option IS NOT NULL OR g.set_option IS NOT NULL))
+    -- With OFFSET 0 the function is called only for roles with such rows: a join condition would be checked after the call.
+    LEFT JOIN LATERAL (
+        SELECT o.inherit_option, o.set_option
+        FROM sync_roles.membership_options(h.role_name, r.rolname) AS o
+        WHERE EXISTS (
+            SELECT
+            FROM sync_roles.desired_grants AS g
+            WHERE g.role_name = h.role_name AND (g.inherit_option IS NOT NULL OR g.set_option IS NOT NULL)
+        )
+        OFFSET 0
+    ) AS w ON true
     CROSS JOIN LATERAL (
         VALUES ('INHERIT', h.inherit_option AND coalesce(w.inherit_option, d.inherit) = false),
             ('SET', h.set_option AND w.set_option = false)
@@ -323,15 +332,17 @@ CROSS JOIN LATERAL (
     WHERE w.role_name = u.rolname
         AND (
             i.role_oid = s.role_oid
-            OR EXISTS (
-                SELECT
-                FROM withdrawn AS m
+            -- LIMIT, and the row by its key: otherwise all such rows of the batch are hashed for each membership.
+            OR w.privilege = 'MEMBER' AND (
+                SELECT true
+                FROM sync_roles.matchable_withdrawn AS m
                 LEFT JOIN sync_roles.resolved_objects AS o ON o.class_oid = 'pg_catalog.pg_authid'::regclass AND o.object_oid = s.role_oid
                 WHERE m.id = w.id
                     AND (sync_roles.name_matches(r.rolname, m.object_name, m.name_match)
                         OR sync_roles.name_matches(o.object_name, m.object_name, m.name_match))
+                LIMIT 1
             )
-            OR EXISTS (
+            OR :legacy AND EXISTS (
                 SELECT
                 FROM python AS p
                 WHERE p.role_oid = s.role_oid AND p.member_oid = s.member_oid AND p.object_type = w.object_type
