@@ -1134,9 +1134,14 @@ CROSS JOIN LATERAL (
             AND (sync_roles.in_schema(o.schema_name, w.schema_name, w.schema_match)
                 AND sync_roles.means(w.object_name, w.name_match, o.object_name, o.signature)) IS NOT TRUE
     ) AS o
-    LEFT JOIN pg_catalog.pg_attribute AS c
-        ON w.column_name <> '' AND c.attrelid = o.object_oid AND sync_roles.is_column(c.attname, w.column_name, w.column_match)
-        AND (w.column_match = 'exact' OR c.attnum > 0) AND NOT c.attisdropped
+    -- OFFSET 0: otherwise the planner may read the columns of all tables for each row.
+    LEFT JOIN LATERAL (
+        SELECT c.attnum, c.attacl
+        FROM pg_catalog.pg_attribute AS c
+        WHERE w.column_name <> '' AND c.attrelid = o.object_oid AND sync_roles.is_column(c.attname, w.column_name, w.column_match)
+            AND (w.column_match = 'exact' OR c.attnum > 0) AND NOT c.attisdropped
+        OFFSET 0
+    ) AS c ON true
     LEFT JOIN LATERAL unnest(sync_roles.privileges_of(g.object_type)) AS p (privilege) ON g.privilege IN (p.privilege, 'ALL')
     CROSS JOIN LATERAL (
         SELECT

@@ -65,7 +65,7 @@ BEGIN
     ELSIF has_table_privilege('sync_roles.grant_status', 'SELECT') THEN
         SELECT jsonb_object_agg(s.id, s.reason) INTO reasons
         FROM sync_roles.grant_status AS s
-        WHERE bad ? s.id::text;
+        WHERE s.id = ANY (ARRAY(SELECT k.id::bigint FROM jsonb_object_keys(bad) AS k (id)));
     ELSE
         SELECT jsonb_object_agg(p.grant_id, p.reason) INTO reasons
         FROM (
