@@ -28,14 +28,15 @@ type fixture struct {
 	super  *pgx.Conn
 }
 
+func install(ctx context.Context, config *pgx.ConnConfig) error {
+	_, err := migrations.Up(ctx, config)
+	return err
+}
+
 // newFixture has schema app, owned by the owner, with tables sales and costs; PUBLIC has USAGE on it.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{Env: pgtest.New(t)}
-	config := f.config(t)
-	if _, err := migrations.Up(t.Context(), config); err != nil {
-		t.Fatalf("install sync_roles: %v", err)
-	}
+	f := &fixture{Env: pgtest.NewInstalled(t, install)}
 	f.daemon = f.Connect(t, f.Daemon)
 	f.super = f.Superuser(t)
 	f.asOwner(t, `

@@ -22,7 +22,8 @@ type Env struct {
 	Prefix   string // of every role that the test makes
 	Version  int    // PostgreSQL's major version
 
-	server *pgserver.Server
+	server   *pgserver.Server
+	template string // of the database; PostgreSQL's own if empty
 }
 
 var envs atomic.Int64
@@ -31,6 +32,11 @@ var envs atomic.Int64
 // use it may run in parallel.
 func New(tb testing.TB) *Env {
 	tb.Helper()
+	return newFrom(tb, "")
+}
+
+func newFrom(tb testing.TB, template string) *Env {
+	tb.Helper()
 	prefix := fmt.Sprintf("t%d_", envs.Add(1))
 	e := &Env{
 		Database: prefix + "db",
@@ -38,6 +44,7 @@ func New(tb testing.TB) *Env {
 		Owner:    prefix + "owner",
 		Prefix:   prefix,
 		server:   Server(tb),
+		template: template,
 	}
 	tb.Cleanup(func() { e.drop(tb) })
 	if err := e.create(tb.Context()); err != nil {
@@ -82,10 +89,14 @@ func (e *Env) setUp() []string {
 
 // strategy chooses the faster way to copy the template where there is a choice.
 func (e *Env) strategy() string {
-	if e.Version < 15 {
-		return ""
+	var options string
+	if e.template != "" {
+		options = " template " + e.template
 	}
-	return " strategy file_copy"
+	if e.Version >= 15 {
+		options += " strategy file_copy"
+	}
+	return options
 }
 
 // Role returns the name with the test's prefix. Since PostgreSQL 19 no role can have a line break in its name: there it has a pilcrow.
