@@ -47,9 +47,10 @@ func up(tb testing.TB, env *pgtest.Env) {
 // installed makes a database with the schema in it.
 func installed(tb testing.TB) *pgtest.Env {
 	tb.Helper()
-	env := pgtest.New(tb)
-	up(tb, env)
-	return env
+	return pgtest.NewInstalled(tb, func(ctx context.Context, config *pgx.ConnConfig) error {
+		_, err := migrations.Up(ctx, config)
+		return err
+	})
 }
 
 type execer interface {
