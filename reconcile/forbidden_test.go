@@ -312,6 +312,10 @@ func TestForbiddenToUndeclared(t *testing.T) {
 	if n := v.violations(t); n != 0 {
 		t.Errorf("%d violations are left", n)
 	}
+	// What was so for a moment is noted all the same.
+	for _, name := range []string{bob, "public"} {
+		v.is(t, true, "exists (select from sync_roles.violation_history where role_name = $1 and until is not null)", name)
+	}
 	v.quiet(t)
 }
 

@@ -87,6 +87,9 @@ func (e *Engine) scan(ctx context.Context, roles []string, w work, report *Repor
 	}
 	w.renamed = len(renamed) > 0
 	s := &scan{engine: e, report: report, unsettled: w.renamed}
+	if err := s.recordViolations(ctx, audit.RecordEnforced); err != nil {
+		return nil, err
+	}
 	intermediates := w
 	intermediates.members = true
 	enforced := w
@@ -218,12 +221,8 @@ func (s *scan) beside(ctx context.Context, w work) error {
 		s.unsettled = true
 		e.log.Warn().Err(err).Msg("cannot tell which roles are contested; trying again at the next rescan")
 	}
-	if err := e.recordViolations(ctx); err != nil {
-		if e.lost(ctx, err) {
-			return err
-		}
-		s.unsettled = true
-		e.log.Warn().Err(err).Msg("cannot note the violations of rules; trying again at the next rescan")
+	if err := s.recordViolations(ctx, audit.RecordViolations); err != nil {
+		return err
 	}
 	if differ, err := e.compareNodes(ctx, w, s.report); err != nil {
 		if e.lost(ctx, err) {

@@ -19,15 +19,27 @@ type Violation struct {
 	Reason    string
 }
 
-// anyRulesSQL spares a database without rules the search.
-const anyRulesSQL = `
-	select (select true from sync_roles.forbidden limit 1) is not null
-		or (select true from sync_roles.violation_history where until is null limit 1) is not null`
+// These spare a database without such rules the search.
+const (
+	anyRulesSQL = `
+		select (select true from sync_roles.forbidden limit 1) is not null
+			or (select true from sync_roles.violation_history where until is null limit 1) is not null`
+	enforcedRulesSQL = "select exists (select from sync_roles.forbidden where enforce)"
+)
 
 // RecordViolations notes the violations that are new, at most so many as a transaction notifies of, and those that are over. It returns the new ones.
 func RecordViolations(ctx context.Context, q catalog.Querier) ([]Violation, error) {
+	return recordViolations(ctx, q, anyRulesSQL)
+}
+
+// RecordEnforced is RecordViolations before passes, which may end what rules with enforce forbid; without such rules it does nothing.
+func RecordEnforced(ctx context.Context, q catalog.Querier) ([]Violation, error) {
+	return recordViolations(ctx, q, enforcedRulesSQL)
+}
+
+func recordViolations(ctx context.Context, q catalog.Querier, conditionSQL string) ([]Violation, error) {
 	var asked bool
-	if err := q.QueryRow(ctx, anyRulesSQL).Scan(&asked); err != nil || !asked {
+	if err := q.QueryRow(ctx, conditionSQL).Scan(&asked); err != nil || !asked {
 		return nil, err
 	}
 	list, err := catalog.Collect[Violation](ctx, q, recordViolationsSQL, EventChannel, maxEvents)
