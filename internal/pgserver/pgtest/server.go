@@ -73,7 +73,7 @@ func start() (*pgserver.Server, error) {
 	server, err := pgserver.Start(ctx, pgserver.Config{BinDir: binDir, Dir: MemoryDir(), Settings: map[string]string{
 		"fsync":              "off",
 		"full_page_writes":   "off",
-		"max_connections":    "200",
+		"max_connections":    "500",
 		"synchronous_commit": "off",
 	}})
 	if err != nil {
