@@ -1,7 +1,7 @@
 // Package pgtest gives each test a PostgreSQL database of its own, with the roles of a pg-sync-roles that was installed
 // without superuser.
 //
-// All tests of a package share one server, which the first of them starts. So that somebody stops it, each package with
+// All tests of a package share one server, which the first of them starts. So that it is stopped, each package with
 // such tests has
 //
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
