@@ -1,9 +1,14 @@
 package migrations_test
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver"
 	"github.com/pg-sync-roles/pg-sync-roles/internal/pgserver/pgtest"
 )
 
@@ -83,6 +88,33 @@ func TestDefinersHaveASearchPath(t *testing.T) {
 		where pronamespace = 'sync_roles'::regnamespace and prosecdef and not coalesce(proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'`)
 	if len(loose) > 0 {
 		t.Errorf("SECURITY DEFINER without a fixed search_path: %v", loose)
+	}
+}
+
+// CREATE OR REPLACE FUNCTION drops a setting that an earlier migration gave by ALTER FUNCTION.
+func TestFunctionsKeepTheirSettings(t *testing.T) {
+	t.Parallel()
+	conn := installed(t).Connect(t, pgserver.Superuser)
+	paths, err := filepath.Glob("*.up.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alter := regexp.MustCompile(`(?m)^ALTER FUNCTION (sync_roles\.\S+\)) SET (\w+) = (\w+);$`)
+	altered := 0
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range alter.FindAllStringSubmatch(string(text), -1) {
+			altered++
+			if settings := list[string](t, conn, "select unnest(proconfig) from pg_proc where oid = $1::regprocedure", found[1]); !slices.Contains(settings, found[2]+"="+found[3]) {
+				t.Errorf("%s: %s has lost it, and has %v", found[0], found[1], settings)
+			}
+		}
+	}
+	if altered == 0 {
+		t.Error("no ALTER FUNCTION was found")
 	}
 }
 
