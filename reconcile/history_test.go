@@ -34,6 +34,12 @@ func (f *fixture) heldNow(t *testing.T) snapshot {
 // asOf is what history says of a moment.
 func (f *fixture) asOf(t *testing.T, at time.Time) []string {
 	t.Helper()
+	if others := f.texts(t, `
+		with a as (select a::text from sync_roles.access_as_of($1) as a where role_name like '%a%'),
+		b as (select b::text from sync_roles.access_as_of($1, array(select role_name from sync_roles.access_history where role_name like '%a%')) as b)
+		(table a except all table b) union all (table b except all table a)`, at); len(others) > 0 {
+		t.Errorf("as of %s, of some roles alone: %s", at, others)
+	}
 	return f.texts(t, "select distinct "+heldColumns+" as h from sync_roles.access_as_of($1) where "+here+" order by h", at)
 }
 

@@ -62,7 +62,7 @@ var allowed = map[string]relations{
 	"internal/daemon":  {reads: "installation"},
 	"internal/metrics": {reads: "role_status pending retries violation_history"},
 	"internal/page": {
-		reads:  "role_status grant_status held rescans audit my_problems desired_grants intermediate_roles violation_history hand_changes history_begin reviews review_status my_requests request_status",
+		reads:  "role_status grant_status held rescans audit my_problems desired_grants intermediate_roles violation_history hand_changes history_begin access_history reviews review_status my_requests request_status",
 		writes: "review_items",
 	},
 	"internal/report": {

@@ -1,7 +1,10 @@
 package page_test
 
 import (
+	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -52,6 +55,19 @@ func TestAsOf(t *testing.T) {
 	now := value[string](t, "select to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')")
 	v.get("/as-of?at="+url.QueryEscape(now)+"&role=gina&q=stock").want(t, 200, "DATA-30 &lt;script&gt;", "in row", "!<script", "!forecast")
 	v.get("/as-of?at="+url.QueryEscape(now)+"&role=nobody").want(t, 200, "No managed role held such a thing then")
+	lines := func(query string) []string {
+		_, table, _ := strings.Cut(v.get("/as-of?at="+url.QueryEscape(now)+query).body, "<tbody>")
+		return strings.Split(table, "<tr>")[1:]
+	}
+	all := lines("")
+	for skip := range all {
+		if got := lines(fmt.Sprintf("&skip=%d", skip+1)); !slices.Equal(got, all[skip+1:]) {
+			t.Errorf("%d of %d lines are skipped, and %d are left", skip+1, len(all), len(got))
+		}
+	}
+	if len(all) < 5 {
+		t.Errorf("%d lines", len(all))
+	}
 	s.login(t, "writer").get("/as-of?at="+url.QueryEscape(now)).want(t, 403, "GRANT SELECT ON sync_roles.access_history", "!alice")
 }
 

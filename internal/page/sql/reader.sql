@@ -22,6 +22,7 @@ SELECT
     coalesce((
         SELECT has_function_privilege(p.oid, 'EXECUTE')
         FROM pg_catalog.pg_proc AS p
-        WHERE p.pronamespace = n.oid AND p.proname = 'access_as_of' AND p.proargtypes[0] = 'timestamptz'::regtype AND p.pronargs = 1
+        WHERE p.pronamespace = n.oid AND p.proname = 'access_as_of' AND p.pronargs = 2
+            AND p.proargtypes[0] = 'timestamptz'::regtype AND p.proargtypes[1] = 'text[]'::regtype
     ), false) AS access_as_of
 FROM (VALUES (to_regnamespace('sync_roles')::oid)) AS n (oid);
